@@ -1,0 +1,31 @@
+// The import direction of the packages: core and tokenizers import nothing, models imports both, cli imports models.
+const only = (from, to, comment) => ({
+  name: `${from}-imports-only-${to || "nothing"}`,
+  comment,
+  severity: "error",
+  from: { path: `^packages/${from}/src` },
+  to: { path: "^packages/", pathNot: `^packages/(${[from, ...to.split("-")].filter(Boolean).join("|")})/` },
+});
+
+module.exports = {
+  forbidden: [
+    only("core", "", "core is bytes in, numbers out, and stands alone"),
+    only("tokenizers", "", "tokenizers is text in, ids out, and stands alone"),
+    only("models", "core-tokenizers", "models builds on core and tokenizers"),
+    only("cli", "models", "the command line uses the public API of models only"),
+    {
+      name: "no-reaching-inside",
+      comment: "packages meet at their index, never at a file inside",
+      severity: "error",
+      from: { path: "^packages/([^/]+)/src" },
+      to: { path: "^packages/([^/]+)/(src|dist)/(?!index|core\\.|reference/index)", pathNot: "^packages/$1/" },
+    },
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } } },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "(/dist/|/assembly/|/build/|node_modules)" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["@kiloformer/source", "import", "node", "default"] },
+  },
+};

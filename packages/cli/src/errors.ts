@@ -1,0 +1,60 @@
+import { inspect } from "node:util";
+import { CommanderError } from "commander";
+import { KiloformerError } from "kiloformer";
+import { BrokenPipeError, note, oneLine, type Terminal } from "./terminal.ts";
+
+/** The command line asks for something that it cannot have. */
+export class UsageError extends Error {
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.name = "UsageError";
+    this.hint = hint;
+  }
+}
+
+const modelFolder = "a model's folder holds config.json, model.safetensors and the tokenizer's files";
+const whatIsThere = "kiloformer inspect lists what is there";
+
+/** What to do next, by error code, where the message does not say it. */
+const hints: Readonly<Record<string, string>> = {
+  "not-found": modelFolder,
+  "not-a-directory": modelFolder,
+  "missing-file": modelFolder,
+  "no-weights": modelFolder,
+  "no-tokenizer": modelFolder,
+  "several-weights": "kiloformer inspect takes one such file, too",
+  "unsupported-model": whatIsThere,
+  missing: whatIsThere,
+  misshaped: whatIsThere,
+  "not-g2p": "kiloformer generate runs language models",
+  "over-limit": "kiloformer inspect says what a model takes in memory",
+  "prompt-too-long": "on the command line: --truncate",
+};
+
+/** The error of a bad command line, in the words of this project. */
+export function usageError(error: CommanderError, command: string): Error {
+  if (error.exitCode === 0) return error;
+  const [, message, suggestion] = /^(?:error: )?(.*?)\s*(?:\(Did you mean (.*)\?\))?$/s.exec(error.message)!;
+  const help = `${command} --help lists them`;
+  return new UsageError(message.replace(/\.$/, ""), suggestion ? `did you mean ${suggestion}?` : help);
+}
+
+/** Says on one line what went wrong; gives the exit code. */
+export function report(error: unknown, terminal: Terminal, verbose: boolean): number {
+  if (error instanceof CommanderError) return error.exitCode;
+  if (error instanceof BrokenPipeError) return 0;
+  if (terminal.signal?.aborted) return 130;
+  const message = oneLine(error instanceof Error ? error.message || error.name : String(error));
+  const hint = hintFor(error);
+  note(terminal, hint ? `${message} (${hint})` : message);
+  if (verbose) terminal.stderr.write(`${inspect(error)}\n`);
+  return 1;
+}
+
+function hintFor(error: unknown): string | undefined {
+  if (error instanceof UsageError) return error.hint;
+  if (error instanceof KiloformerError) return Object.hasOwn(hints, error.code) ? hints[error.code] : undefined;
+  return "--verbose shows where";
+}

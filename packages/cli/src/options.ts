@@ -1,0 +1,53 @@
+import { Option } from "commander";
+import type { GenerationOptions } from "kiloformer";
+import { UsageError } from "./errors.ts";
+
+interface Range {
+  readonly expected: string;
+  readonly holds: (value: number) => boolean;
+}
+
+const count: Range = { expected: "a whole number from 0", holds: (value) => Number.isSafeInteger(value) && value >= 0 };
+const fromZero: Range = { expected: "a number from 0", holds: (value) => value >= 0 };
+const aboveZero: Range = { expected: "a number above 0", holds: (value) => value > 0 };
+const share: Range = { expected: "a number from 0 to 1", holds: (value) => value >= 0 && value <= 1 };
+const shareAboveZero: Range = { expected: "a number above 0 and at most 1", holds: (value) => value > 0 && value <= 1 };
+
+type NumberKey = Exclude<keyof GenerationOptions, "do_sample" | "eos_token_id" | "truncate" | "signal" | "max_length">;
+
+/** The numbers that `generate` takes; `--max-new-tokens` is `max_new_tokens`, and so on. */
+const numbers: Readonly<Record<NumberKey, readonly [description: string, range: Range]>> = {
+  max_new_tokens: ["the most new tokens (default: from the model's files, else 256)", count],
+  temperature: ["above 1 is more varied, below 1 less, 0 always takes the likeliest token", fromZero],
+  top_k: ["draw among the N likeliest tokens; 0 for all", count],
+  top_p: ["draw among the likeliest tokens that together reach this probability", shareAboveZero],
+  min_p: ["draw among tokens at least this share as likely as the likeliest", share],
+  seed: ["draw the same text each time", count],
+  repetition_penalty: ["above 1 makes tokens that came before less likely", aboveZero],
+  no_repeat_ngram_size: ["never repeat N tokens in a row; 0 for no such rule", count],
+};
+
+const flagOf = (key: string) => `--${key.replaceAll("_", "-")}`;
+
+/** One command-line option for each number, checked before anything is loaded. */
+export function generationOptions(): Option[] {
+  return Object.entries(numbers).map(([key, [description, range]]) => {
+    const flag = flagOf(key);
+    const option = new Option(`${flag} <${range === count ? "N" : "X"}>`, description);
+    // Without this, commander reads --no-repeat-ngram-size as the opposite of --repeat-ngram-size.
+    option.negate = false;
+    return option.argParser((text) => parseNumber(flag, text, range));
+  });
+}
+
+/** The parsed options under the names of the library. */
+export function toGenerationOptions(parsed: Readonly<Record<string, unknown>>): GenerationOptions {
+  const camelCase = (key: string) => key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.keys(numbers).map((key) => [key, parsed[camelCase(key)]]));
+}
+
+function parseNumber(flag: string, text: string, { expected, holds }: Range): number {
+  const value = Number(text);
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && Number.isFinite(value) && holds(value)) return value;
+  throw new UsageError(`${flag}: expected ${expected}, got ${JSON.stringify(text)}`);
+}

@@ -1,0 +1,77 @@
+// Element by element. The tail runs through the same vector code, so an element's result does not depend on its place.
+import { exponential, gelu, geluTanh, hyperbolicTangent, sigmoid, silu } from "./functions";
+import { loadSome, storeSome } from "./simd";
+
+const enum Unary { Exp, Gelu, GeluTanh, Relu, Sigmoid, Silu, Tanh }
+
+@inline
+function apply(operation: Unary, x: v128): v128 {
+  if (operation == Unary.Exp) return exponential(x);
+  if (operation == Unary.Gelu) return gelu(x);
+  if (operation == Unary.GeluTanh) return geluTanh(x);
+  // NaN stays NaN: the comparison 0 > x is false for it.
+  if (operation == Unary.Relu) return f32x4.pmax(x, f32x4.splat(0));
+  if (operation == Unary.Sigmoid) return sigmoid(x);
+  if (operation == Unary.Silu) return silu(x);
+  return hyperbolicTangent(x);
+}
+
+@inline
+function unary(operation: Unary, x: usize, y: usize, n: i32): void {
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, apply(operation, v128.load(x)));
+  if (n > 0) storeSome(y, apply(operation, loadSome(x, n)), n);
+}
+
+/** `y[n] = e ** x[n]`. For all of these, y may be x. */
+export function exp_f32(x: usize, y: usize, n: i32): void { unary(Unary.Exp, x, y, n); }
+/** `x * (1 + erf(x / sqrt 2)) / 2` */
+export function gelu_f32(x: usize, y: usize, n: i32): void { unary(Unary.Gelu, x, y, n); }
+/** `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))) / 2` */
+export function gelu_tanh_f32(x: usize, y: usize, n: i32): void { unary(Unary.GeluTanh, x, y, n); }
+/** `max(x, 0)` */
+export function relu_f32(x: usize, y: usize, n: i32): void { unary(Unary.Relu, x, y, n); }
+/** `1 / (1 + e ** -x)` */
+export function sigmoid_f32(x: usize, y: usize, n: i32): void { unary(Unary.Sigmoid, x, y, n); }
+/** `x / (1 + e ** -x)` */
+export function silu_f32(x: usize, y: usize, n: i32): void { unary(Unary.Silu, x, y, n); }
+/** `tanh x` */
+export function tanh_f32(x: usize, y: usize, n: i32): void { unary(Unary.Tanh, x, y, n); }
+
+@inline
+function gate(operation: Unary, gateUp: usize, y: usize, rows: i32, F: i32): void {
+  for (; rows > 0; rows--, gateUp += <usize>F * 8, y += <usize>F * 4) {
+    const up = gateUp + <usize>F * 4;
+    const whole = (F & ~3) * 4;
+    for (let i = 0; i < whole; i += 16) {
+      v128.store(y + i, f32x4.mul(apply(operation, v128.load(gateUp + i)), v128.load(up + i)));
+    }
+    const left = F & 3;
+    if (left) storeSome(y + whole, f32x4.mul(apply(operation, loadSome(gateUp + whole, left)), loadSome(up + whole, left)), left);
+  }
+}
+
+/** `y[rows, F] = silu(gate) * up`; gateUp is `[rows, 2 * F]`, the gates first. */
+export function swiglu_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.Silu, gateUp, y, rows, F); }
+/** `gelu(gate) * up` */
+export function geglu_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.Gelu, gateUp, y, rows, F); }
+/** `geluTanh(gate) * up` */
+export function geglu_tanh_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.GeluTanh, gateUp, y, rows, F); }
+
+/** `y[n] = a[n] + b[n]`; y may be a or b. */
+export function add_f32(a: usize, b: usize, y: usize, n: i32): void {
+  for (; n >= 4; n -= 4, a += 16, b += 16, y += 16) v128.store(y, f32x4.add(v128.load(a), v128.load(b)));
+  if (n > 0) storeSome(y, f32x4.add(loadSome(a, n), loadSome(b, n)), n);
+}
+
+/** `y[n] = a[n] * b[n]`; y may be a or b. */
+export function mul_f32(a: usize, b: usize, y: usize, n: i32): void {
+  for (; n >= 4; n -= 4, a += 16, b += 16, y += 16) v128.store(y, f32x4.mul(v128.load(a), v128.load(b)));
+  if (n > 0) storeSome(y, f32x4.mul(loadSome(a, n), loadSome(b, n)), n);
+}
+
+/** `y[n] = x[n] * factor`; y may be x. */
+export function scale_f32(x: usize, y: usize, n: i32, factor: f32): void {
+  const factors = f32x4.splat(factor);
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, f32x4.mul(v128.load(x), factors));
+  if (n > 0) storeSome(y, f32x4.mul(loadSome(x, n), factors), n);
+}

@@ -1,0 +1,19 @@
+// Every kernel that the module exports.
+export * from "./activations";
+export { attention_f32, attention_scratch_f32, cache_append_f32 } from "./attention";
+export * from "./gemm";
+export { layer_norm_f32, rms_norm_f32 } from "./norms";
+export {
+  embed_panels_bf16,
+  embed_panels_f16,
+  embed_panels_f32,
+  embed_rows_bf16,
+  embed_rows_f16,
+  embed_rows_f32,
+  pack_f32,
+  pack_u16,
+  widen_bf16,
+  widen_f16,
+} from "./packing";
+export { rope_f32 } from "./rope";
+export { softmax_f32 } from "./softmax";

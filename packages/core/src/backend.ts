@@ -1,0 +1,66 @@
+import type { Shape, Tensor } from "./tensor.ts";
+import type { EmbeddingWeight, LinearWeight, VectorWeight } from "./weights.ts";
+
+/** The activations that feed-forward layers use, by Hugging Face's `hidden_act` names. */
+export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu" | "tanh" | "sigmoid";
+/** Activations of gated feed-forward layers: `activation(gate) * up`. */
+export type GatedActivation = "silu" | "gelu" | "gelu_tanh";
+
+/** The new rows of one sequence within a batch, and the keys and values that they see. */
+export interface SequenceSpan {
+  /** First row of this sequence in the batch. */
+  readonly row: number;
+  /** Number of new rows. */
+  readonly count: number;
+  /** Position of the first new row: the number of positions cached before. */
+  readonly position: number;
+  /** Place of the page table of this sequence (and layer). */
+  readonly pages: number;
+}
+
+/** How queries, keys and values lie side by side in one row: `[H * E | K * E | K * E]`. */
+export interface HeadLayout {
+  /** H */ readonly heads: number;
+  /** K */ readonly kvHeads: number;
+  /** E */ readonly headWidth: number;
+}
+
+/**
+ * What a device must do. Operations in `ops/` check their operands and then call these, which trust them. All are
+ * synchronous and only enqueue; values leave through `read`.
+ */
+export interface Backend {
+  /** Multiply-adds enqueued so far: the clock of interruptible forwards. */
+  work: number;
+
+  allocate<S extends Shape>(shape: S): Tensor<S>;
+  /** Uploads ids or numbers. */
+  upload<S extends Shape>(values: Int32Array | Float32Array, shape: S): Tensor<S>;
+  read(tensor: Tensor): Promise<Float32Array>;
+  /** Moves `result` down to the place of `x`, releases everything above, and returns it there. */
+  settle<S extends Shape>(x: Tensor<S>, result: Tensor<S>): Tensor<S>;
+
+  embedding(ids: Tensor, table: EmbeddingWeight, y: Tensor): void;
+  gatherRows(x: Tensor, rows: Tensor, y: Tensor): void;
+  linear(x: Tensor, weight: LinearWeight, y: Tensor): void;
+  add(a: Tensor, b: Tensor, y: Tensor): void;
+  multiply(a: Tensor, b: Tensor, y: Tensor): void;
+  activate(kind: Activation, x: Tensor, y: Tensor): void;
+  gate(kind: GatedActivation, gateUp: Tensor, y: Tensor): void;
+  softmax(x: Tensor, y: Tensor): void;
+  rmsNorm(x: Tensor, weight: VectorWeight, eps: number, y: Tensor): void;
+  layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void;
+  rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, headWidth: number): void;
+  appendToCache(qkv: Tensor, span: SequenceSpan, layout: HeadLayout): void;
+  attend(qkv: Tensor, span: SequenceSpan, layout: HeadLayout, options: AttentionOptions, y: Tensor): void;
+  /** Takes stack memory for keys and values of `count` positions and gives the place of their page table. */
+  temporaryPages(count: number, layout: HeadLayout): number;
+}
+
+/** How scores become probabilities. */
+export interface AttentionOptions {
+  /** Factor on every score; 1 / sqrt(E) in most models. */
+  readonly scale: number;
+  /** True: a row sees itself and what came before. False: it sees every position of its sequence. */
+  readonly causal: boolean;
+}

@@ -1,0 +1,174 @@
+import type { Backend, HeadLayout, SequenceSpan } from "./backend.ts";
+import { MemoryError, RuntimeError } from "./errors.ts";
+import type { Block, MemoryMap } from "./memory.ts";
+
+/** Positions of one cache page, as the attention kernels have it. */
+export const PAGE = 64;
+/** Slabs of pages are taken about this large, so that short texts take little and long ones are not many blocks. */
+const SLAB_BYTES = 2 ** 20;
+
+/** Floats of one page of one layer: keys `[K][PAGE / 8][E][8]`, values `[K][E8 / 8][PAGE][8]`. */
+export function pageFloats({ kvHeads, headWidth }: HeadLayout): number {
+  return kvHeads * PAGE * (headWidth + Math.ceil(headWidth / 8) * 8);
+}
+
+/** Pages of one size, taken in slabs and kept on a free list: a page holds `PAGE` positions of all layers. */
+export class PagePool {
+  readonly layers: number;
+  readonly layout: HeadLayout;
+  readonly layerBytes: number;
+  readonly pageBytes: number;
+  private readonly memory: MemoryMap;
+  private readonly slabs: Block[] = [];
+  private readonly free: number[] = [];
+
+  constructor(memory: MemoryMap, layers: number, layout: HeadLayout) {
+    this.memory = memory;
+    this.layers = layers;
+    this.layout = layout;
+    this.layerBytes = pageFloats(layout) * 4;
+    this.pageBytes = this.layerBytes * layers;
+  }
+
+  /** Pages that nobody holds. */
+  get freePages(): number {
+    return this.free.length;
+  }
+
+  /** Pages needed for so many positions. */
+  pagesFor(positions: number): number {
+    return Math.ceil(positions / PAGE);
+  }
+
+  /**
+   * Throws unless that many positions could be cached in memory; takes nothing.
+   * @throws {MemoryError} `over-limit`
+   */
+  check(positions: number, what: string): void {
+    const missing = this.pagesFor(positions) - this.free.length;
+    if (missing > 0) this.memory.check(missing * this.pageBytes, what);
+  }
+
+  take(): number {
+    if (this.free.length === 0) this.grow();
+    return this.free.pop()!;
+  }
+
+  give(pages: readonly number[]): void {
+    this.free.push(...pages);
+  }
+
+  dispose(): void {
+    for (const slab of this.slabs.splice(0)) this.memory.free(slab);
+    this.free.length = 0;
+  }
+
+  /** Takes a slab; a single page where a slab does not fit. */
+  private grow(): void {
+    const wanted = Math.max(1, Math.floor(SLAB_BYTES / this.pageBytes));
+    let count = wanted;
+    let slab: Block;
+    try {
+      slab = this.memory.reserve(count * this.pageBytes, "key/value cache");
+    } catch (error) {
+      if (!(error instanceof MemoryError) || wanted === 1) throw error;
+      count = 1;
+      slab = this.memory.reserve(this.pageBytes, "key/value cache");
+    }
+    this.slabs.push(slab);
+    for (let index = count - 1; index >= 0; index--) this.free.push(slab.address + index * this.pageBytes);
+  }
+}
+
+/**
+ * Keys and values of one sequence, for all layers. It owns its length, its capacity and its pages; `dispose` gives the
+ * pages back to the pool.
+ */
+export class KvCache {
+  /** Positions cached. */
+  length = 0;
+  readonly capacity: number;
+  readonly pool: PagePool;
+  private readonly pages: number[] = [];
+  private disposed = false;
+
+  /** @param capacity the most positions that it will hold (the model's context) */
+  constructor(pool: PagePool, capacity: number) {
+    this.pool = pool;
+    this.capacity = capacity;
+  }
+
+  /**
+   * Makes room for so many new positions; call it before a forward, while the activation stack is empty.
+   * @throws {RuntimeError} `cache-full` beyond the capacity, `disposed`; {MemoryError} as memory runs out
+   */
+  prepare(count: number): void {
+    if (this.disposed) throw new RuntimeError("cache-disposed", "cache: expected a live cache, got a disposed one");
+    const end = this.length + count;
+    if (end > this.capacity) {
+      throw new RuntimeError("cache-full", `cache: expected at most ${this.capacity} positions, got ${end}`, {
+        capacity: this.capacity,
+        positions: end,
+      });
+    }
+    while (this.pages.length * PAGE < end) this.pages.push(this.pool.take());
+  }
+
+  /** Addresses of the pages of one layer, in order. */
+  pageAddresses(layer: number, target: Uint32Array, offset: number): void {
+    const shift = layer * this.pool.layerBytes;
+    for (let index = 0; index < this.pages.length; index++) target[offset + index] = this.pages[index] + shift;
+  }
+
+  get pageCount(): number {
+    return this.pages.length;
+  }
+
+  /** Forgets positions from `length` on. */
+  truncate(length: number): void {
+    this.length = Math.min(this.length, length);
+    const keep = this.pool.pagesFor(this.length);
+    this.pool.give(this.pages.splice(keep));
+  }
+
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.pool.give(this.pages.splice(0));
+  }
+}
+
+/** The new rows of one sequence in a batch. */
+export interface BatchEntry {
+  readonly cache: KvCache;
+  /** New positions, at least one; `cache.prepare(count)` made room for them. */
+  readonly count: number;
+}
+
+/**
+ * Puts the page tables of a batch where the backend reads them.
+ * @returns for each layer, one span for each entry; the entries' rows lie one after another
+ */
+export function bindCaches(backend: Backend, entries: readonly BatchEntry[]): SequenceSpan[][] {
+  const { layers } = entries[0].cache.pool;
+  const perLayer = entries.reduce((sum, { cache }) => sum + cache.pageCount, 0);
+  const addresses = new Uint32Array(layers * perLayer);
+  let next = 0;
+  for (let layer = 0; layer < layers; layer++) {
+    for (const { cache } of entries) {
+      cache.pageAddresses(layer, addresses, next);
+      next += cache.pageCount;
+    }
+  }
+  const table = backend.upload(new Int32Array(addresses.buffer), [addresses.length]);
+  let pages = table.place;
+  return Array.from({ length: layers }, () => {
+    let row = 0;
+    return entries.map(({ cache, count }) => {
+      const span = { row, count, position: cache.length, pages };
+      row += count;
+      pages += 4 * cache.pageCount;
+      return span;
+    });
+  });
+}

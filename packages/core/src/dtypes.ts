@@ -1,0 +1,120 @@
+/** How tensors are stored in a `.safetensors` file, by the names of the format. */
+export type Dtype = keyof typeof bitsOf;
+
+/** A dtype's bits for one element; with an array class, its values can be read. */
+const bitsOf = {
+  F64: 64,
+  F32: 32,
+  F16: 16,
+  BF16: 16,
+  I64: 64,
+  I32: 32,
+  I16: 16,
+  I8: 8,
+  U64: 64,
+  U32: 32,
+  U16: 16,
+  U8: 8,
+  BOOL: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  // Known, so that a file that holds them opens and its other tensors can be read; their values cannot.
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  F4: 4,
+  C64: 64,
+} as const;
+
+/** The reference's order of dtypes: a writer puts the last ones first, so that wide elements lie aligned. */
+const writingOrder: readonly Dtype[] = (
+  "BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ " +
+  "I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64"
+).split(" ") as Dtype[];
+
+const arrayOf = {
+  F64: Float64Array,
+  F32: Float32Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I64: BigInt64Array,
+  I32: Int32Array,
+  I16: Int16Array,
+  I8: Int8Array,
+  U64: BigUint64Array,
+  U32: Uint32Array,
+  U16: Uint16Array,
+  U8: Uint8Array,
+  BOOL: Uint8Array,
+  F8_E5M2: Uint8Array,
+  F8_E4M3: Uint8Array,
+} as const;
+
+export type TensorArray = InstanceType<(typeof arrayOf)[keyof typeof arrayOf]>;
+
+const bits: ReadonlyMap<string, number> = new Map(Object.entries(bitsOf));
+const arrays: ReadonlyMap<string, (typeof arrayOf)[keyof typeof arrayOf]> = new Map(Object.entries(arrayOf));
+
+export const dtypeNames = Object.keys(bitsOf) as readonly Dtype[];
+
+/** Whether the format has a dtype of this name. */
+export function isDtype(name: string): name is Dtype {
+  return bits.has(name);
+}
+
+/** Whether the values of this dtype can be read, not only its bytes. */
+export function isReadable(dtype: Dtype): boolean {
+  return arrays.has(dtype);
+}
+
+export function writingRank(dtype: Dtype): number {
+  return writingOrder.indexOf(dtype);
+}
+
+/**
+ * The bytes of a tensor; `undefined` if they are more than 2^53 - 1, NaN if they are not whole.
+ * As in the reference, a product that overflows before it meets a zero is too large.
+ */
+export function tensorBytes(dtype: Dtype, shape: readonly number[]): number | undefined {
+  let elements = 1;
+  for (const axis of shape) {
+    elements *= axis;
+    if (elements > Number.MAX_SAFE_INTEGER) return undefined;
+  }
+  const width = bitsOf[dtype];
+  // 4 and 6 bits: whole bytes are made of 2 and 4 elements.
+  const group = width === 4 ? 2 : width === 6 ? 4 : 1;
+  if (elements % group !== 0) return Number.NaN;
+  const size = (elements / group) * ((width * group) / 8);
+  return size > Number.MAX_SAFE_INTEGER ? undefined : size;
+}
+
+/** A typed array over the bytes: a view if they lie aligned, else a copy. F16, BF16, F8 and BOOL come as their bits. */
+export function toTensorArray(dtype: Dtype, bytes: Uint8Array): TensorArray | undefined {
+  const array = arrays.get(dtype);
+  if (!array) return undefined;
+  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.length / array.BYTES_PER_ELEMENT);
+}
+
+/** The bits that all are set in the exponent of a NaN or an infinity. */
+const exponents: ReadonlyMap<string, number> = new Map([
+  ["F16", 0x7c00],
+  ["BF16", 0x7f80],
+  ["F8_E5M2", 0x7c],
+  // Without infinities: only the mantissa of ones is a NaN.
+  ["F8_E4M3", 0x7f],
+]);
+
+/** The index of the first NaN or infinity, or -1. Integers, booleans and dtypes that cannot be read have none. */
+export function firstNonFinite(dtype: Dtype, bytes: Uint8Array): number {
+  const values = toTensorArray(dtype, bytes);
+  if (values instanceof Float32Array) return values.findIndex((value) => !Number.isFinite(value));
+  if (values instanceof Float64Array) return values.findIndex((value) => !Number.isFinite(value));
+  const mask = exponents.get(dtype);
+  if (mask === undefined || !(values instanceof Uint8Array || values instanceof Uint16Array)) return -1;
+  for (const [index, value] of values.entries()) if ((value & mask) === mask) return index;
+  return -1;
+}

@@ -1,0 +1,48 @@
+/** The values an error message is built from: file, tensor, field, expected, actual. */
+export type ErrorFields = Readonly<Record<string, unknown>>;
+
+const brand = Symbol.for("kiloformer.error");
+
+/**
+ * The one public error class: every failure of Kiloformer is one, whatever package it comes from.
+ *
+ * `code` is stable and made for programs; `message` reads `where: expected X, got Y` and is made for people.
+ * `instanceof KiloformerError` also holds for errors of `@kiloformer/tokenizers`, which imports nothing, and
+ * across two copies of this package: they share a registered symbol.
+ */
+export class KiloformerError extends Error {
+  readonly code: string;
+  readonly fields: ErrorFields;
+
+  constructor(code: string, message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+    this.fields = fields;
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== KiloformerError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === "object" && value !== null && brand in value;
+  }
+}
+Object.defineProperty(KiloformerError.prototype, brand, { value: true });
+
+/** A `.safetensors` file or its index breaks a rule of the format. */
+export class SafetensorsError extends KiloformerError {}
+/** A `Source` could not deliver the bytes that were asked for. */
+export class SourceError extends KiloformerError {}
+/** A key of `config.json` is missing, out of range, or asks for something that is not supported. */
+export class ConfigError extends KiloformerError {}
+/** Tensors are missing, misshaped, unknown or of the wrong dtype for the model that config.json describes. */
+export class WeightError extends KiloformerError {}
+/** More memory is needed than WebAssembly can address or the engine gave. */
+export class MemoryError extends KiloformerError {}
+/** The engine lacks something the kernels need, or refuses to run them. */
+export class RuntimeError extends KiloformerError {}
+/** An argument or option of a public call is out of range or not supported. */
+export class OptionError extends KiloformerError {}
+/** A public call came after `dispose()`. */
+export class DisposedError extends KiloformerError {}
+/** Numbers left the model that are not finite. */
+export class NonFiniteError extends KiloformerError {}

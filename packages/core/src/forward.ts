@@ -1,0 +1,76 @@
+import { DisposedError } from "./errors.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Tensor } from "./tensor.ts";
+import { nextTurn } from "./turn.ts";
+
+/** A forward pass that yields after each layer, so that a long one can be interrupted. */
+export type Forward<R> = Generator<unknown, R, void>;
+
+/**
+ * Multiply-adds between two turns of the event loop: about 20 ms' worth at 10 billion a second. Work is counted, not
+ * time: a Worker's clock stands still while it computes.
+ */
+const TURN_WORK = 2e8;
+
+/**
+ * Runs a forward pass to its end and gives a copy of what it returns. Passes on one runtime queue; the activation stack
+ * is empty before and after, also when a pass fails.
+ * @param prepare runs when it is this pass's turn, while the stack is still empty: caches grow here
+ * @throws the signal's reason, between two layers at the latest; `DisposedError`
+ */
+export function runForward(
+  runtime: Runtime,
+  forward: () => Forward<Tensor>,
+  options: { signal?: AbortSignal; prepare?: () => void } = {},
+): Promise<Float32Array> {
+  return runtime.queue.run(() => {
+    options.signal?.throwIfAborted();
+    options.prepare?.();
+    const mark = runtime.memory.mark();
+    const state: Running = { forward: undefined, paidWork: runtime.work };
+    try {
+      state.forward = forward();
+      const done = advance(runtime, state, options.signal);
+      if (!done) return runOn(runtime, state, mark, options.signal);
+      const values = runtime.readNow(done);
+      runtime.release(mark);
+      return values;
+    } catch (error) {
+      if (!runtime.disposed) runtime.release(mark);
+      throw error;
+    }
+  });
+}
+
+interface Running {
+  forward: Forward<Tensor> | undefined;
+  paidWork: number;
+}
+
+/** Runs layers until the result is there, or the event loop is due a turn. */
+function advance(runtime: Runtime, state: Running, signal: AbortSignal | undefined): Tensor | undefined {
+  for (;;) {
+    const step = state.forward!.next();
+    if (step.done) return step.value;
+    if (signal?.aborted) throw signal.reason;
+    if (runtime.work - state.paidWork >= TURN_WORK) return undefined;
+  }
+}
+
+/** The rest of a pass that takes several turns. */
+async function runOn(runtime: Runtime, state: Running, mark: number, signal?: AbortSignal): Promise<Float32Array> {
+  try {
+    for (;;) {
+      await nextTurn();
+      if (runtime.disposed) {
+        throw new DisposedError("disposed", "forward: expected a live runtime, got one that was disposed meanwhile");
+      }
+      signal?.throwIfAborted();
+      state.paidWork = runtime.work;
+      const done = advance(runtime, state, signal);
+      if (done) return runtime.readNow(done);
+    }
+  } finally {
+    if (!runtime.disposed) runtime.release(mark);
+  }
+}

@@ -1,0 +1,44 @@
+export type {
+  Activation,
+  AttentionOptions,
+  Backend,
+  GatedActivation,
+  HeadLayout,
+  SequenceSpan,
+} from "./backend.ts";
+export { type BatchEntry, bindCaches, KvCache, PAGE, PagePool, pageFloats } from "./cache.ts";
+export { parseJsonObject } from "./config-json.ts";
+export * from "./errors.ts";
+export { type FillOptions, type FillProgress, fillWeights } from "./fill.ts";
+export { type Forward, runForward } from "./forward.ts";
+export {
+  chooseBuild,
+  compileKernels,
+  type KernelBuild,
+  type Kernels,
+  supportsBuild,
+  type WasmFile,
+  type WasmOption,
+} from "./kernels.ts";
+export { ADDRESSABLE_BYTES, type Block, type Grow, MemoryMap } from "./memory.ts";
+export { attention, encoderAttention, rotate } from "./ops/attention.ts";
+export { activate, add, gated, multiply, softmax } from "./ops/elementwise.ts";
+export { embedding, gatherRows, linear } from "./ops/linear.ts";
+export { layerNorm, rmsNorm } from "./ops/norms.ts";
+export { Runtime, type RuntimeOptions } from "./runtime.ts";
+export * from "./safetensors.ts";
+export * from "./source.ts";
+export { type Shape, sizeOf, Tensor } from "./tensor.ts";
+export { nextTurn } from "./turn.ts";
+export {
+  type DtypeOption,
+  type EmbeddingWeight,
+  type LinearWeight,
+  panelBytes,
+  type Reservation,
+  type VectorWeight,
+  type Weight,
+  type WeightDtype,
+  type WeightPart,
+  Weights,
+} from "./weights.ts";

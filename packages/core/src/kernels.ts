@@ -1,0 +1,128 @@
+import { kernelFile } from "#kernel-files";
+import { RuntimeError } from "./errors.ts";
+
+/** The two builds of one source: `relaxed` has fused multiply-add, `simd` gives the same bits on every machine. */
+export type KernelBuild = "simd" | "relaxed";
+/** A compiled module, its bytes, where to fetch them, or a response that brings them. */
+export type WasmFile = WebAssembly.Module | BufferSource | Response | URL | string;
+/** One file, or one for each build. */
+export type WasmOption = WasmFile | { readonly [build in KernelBuild]?: WasmFile };
+
+type K = (...operands: number[]) => void;
+/** The exports of a kernel module: places are byte addresses, the rest are counts and factors (docs/kernels.md). */
+export interface Kernels {
+  gemm_f32: K;
+  gemm_f16: K;
+  gemm_bf16: K;
+  pack_f32: K;
+  pack_u16: K;
+  embed_panels_f32: K;
+  embed_panels_f16: K;
+  embed_panels_bf16: K;
+  embed_rows_f32: K;
+  embed_rows_f16: K;
+  embed_rows_bf16: K;
+  widen_f16: K;
+  widen_bf16: K;
+  rms_norm_f32: K;
+  layer_norm_f32: K;
+  add_f32: K;
+  mul_f32: K;
+  silu_f32: K;
+  gelu_f32: K;
+  gelu_tanh_f32: K;
+  relu_f32: K;
+  tanh_f32: K;
+  sigmoid_f32: K;
+  swiglu_f32: K;
+  geglu_f32: K;
+  geglu_tanh_f32: K;
+  softmax_f32: K;
+  rope_f32: K;
+  cache_append_f32: K;
+  attention_f32: K;
+  attention_scratch_f32: (rows: number, S: number, H: number, K: number, E: number) => number;
+}
+
+// The smallest modules that use one instruction of each extension.
+const probes: Record<KernelBuild, readonly number[]> = {
+  simd: [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
+  relaxed: [
+    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253,
+    128, 2, 11,
+  ],
+};
+
+/** Whether this engine runs a build. */
+export function supportsBuild(build: KernelBuild): boolean {
+  return WebAssembly.validate(new Uint8Array(probes[build]));
+}
+
+/**
+ * The build to use: the fastest that the engine runs, or the baseline if results must be equal on all machines.
+ * @throws {RuntimeError} `no-simd` on engines without WebAssembly SIMD (browsers before 2021 to 2023)
+ */
+export function chooseBuild(deterministic: boolean): KernelBuild {
+  if (typeof WebAssembly === "undefined") {
+    throw new RuntimeError("no-wasm", "runtime: expected an engine with WebAssembly, got one without");
+  }
+  if (!supportsBuild("simd")) {
+    throw new RuntimeError("no-simd", "runtime: expected an engine with WebAssembly SIMD, got one without");
+  }
+  return !deterministic && supportsBuild("relaxed") ? "relaxed" : "simd";
+}
+
+const compiled = new Map<KernelBuild, Promise<WebAssembly.Module>>();
+
+/** Compiles a build, once for each page or process unless the caller brings a file. */
+export async function compileKernels(build: KernelBuild, wasm?: WasmOption): Promise<WebAssembly.Module> {
+  const given = wasm === undefined ? undefined : pickFile(wasm, build);
+  if (given !== undefined) return compile(given, build);
+  let module = compiled.get(build);
+  if (!module) {
+    module = kernelFile(build).then((file) => compile(file, build));
+    compiled.set(build, module);
+    module.catch(() => compiled.delete(build));
+  }
+  return module;
+}
+
+function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
+  const perBuild = wasm as { readonly [build in KernelBuild]?: WasmFile };
+  if (typeof wasm !== "object" || !("simd" in wasm || "relaxed" in wasm)) return wasm as WasmFile;
+  const file = perBuild[build];
+  if (file !== undefined) return file;
+  throw new RuntimeError("no-kernels", `wasm: expected a file for the ${build} build, got none`, { build });
+}
+
+async function compile(file: WasmFile, build: KernelBuild): Promise<WebAssembly.Module> {
+  if (file instanceof WebAssembly.Module) return file;
+  try {
+    if (typeof file === "string" || file instanceof URL) return await compileResponse(await fetch(file));
+    if (typeof Response !== "undefined" && file instanceof Response) return await compileResponse(file);
+    return await WebAssembly.compile(file as BufferSource);
+  } catch (cause) {
+    if (cause instanceof RuntimeError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const hint = /unsafe-eval|Content Security Policy|disallowed by embedder/i.test(reason)
+      ? "; a page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', and Workers need a static import of the .wasm file"
+      : "";
+    throw new RuntimeError("kernels-refused", `kernels-${build}.wasm: expected to compile, got: ${reason}${hint}`, { build }, { cause });
+  }
+}
+
+/** Servers that send another MIME type than application/wasm make streaming compilation refuse: then bytes are used. */
+async function compileResponse(response: Response): Promise<WebAssembly.Module> {
+  if (!response.ok) {
+    throw new RuntimeError(
+      "kernels-not-found",
+      `${response.url || "wasm"}: expected the kernels, got HTTP ${response.status}`,
+      { url: response.url, status: response.status },
+    );
+  }
+  const type = response.headers.get("content-type")?.split(";")[0].trim();
+  if (type === "application/wasm" && typeof WebAssembly.compileStreaming === "function") {
+    return WebAssembly.compileStreaming(response);
+  }
+  return WebAssembly.compile(await response.arrayBuffer());
+}

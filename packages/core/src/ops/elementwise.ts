@@ -1,0 +1,55 @@
+import type { Activation, GatedActivation } from "../backend.ts";
+import { RuntimeError } from "../errors.ts";
+import { expectLive, expectShape, type Shape, type Tensor } from "../tensor.ts";
+
+/** `a + b`, element by element. */
+export function add<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> {
+  expectLive("add", "a", a);
+  expectShape("add", "b", b, a.shape);
+  const y = a.backend.allocate(a.shape);
+  a.backend.add(a, b, y);
+  return y;
+}
+
+/** `a * b`, element by element. */
+export function multiply<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> {
+  expectLive("multiply", "a", a);
+  expectShape("multiply", "b", b, a.shape);
+  const y = a.backend.allocate(a.shape);
+  a.backend.multiply(a, b, y);
+  return y;
+}
+
+/** `activation(x)`, element by element. `gelu` is the exact one, `gelu_tanh` its usual approximation. */
+export function activate<S extends Shape>(x: Tensor<S>, kind: Activation): Tensor<S> {
+  expectLive(kind, "x", x);
+  const y = x.backend.allocate(x.shape);
+  x.backend.activate(kind, x, y);
+  return y;
+}
+
+/**
+ * Gated feed-forward activation: `activation(gate) * up`, with gate and up side by side in each row:
+ * `[T, 2F] -> [T, F]`. With `silu` this is SwiGLU (Shazeer, "GLU Variants Improve Transformer", 2020).
+ */
+export function gated(
+  gateUp: Tensor<readonly [T: number, F2: number]>,
+  kind: GatedActivation,
+): Tensor<readonly [T: number, F: number]> {
+  expectLive("gated", "gateUp", gateUp);
+  const [T, width] = gateUp.shape;
+  if (width % 2 !== 0) {
+    throw new RuntimeError("misshaped", `gated: expected gateUp with an even last axis, got [${T}, ${width}]`);
+  }
+  const y = gateUp.backend.allocate([T, width / 2] as const);
+  gateUp.backend.gate(kind, gateUp, y);
+  return y;
+}
+
+/** Softmax over the last axis. */
+export function softmax<S extends Shape>(x: Tensor<S>): Tensor<S> {
+  expectLive("softmax", "x", x);
+  const y = x.backend.allocate(x.shape);
+  x.backend.softmax(x, y);
+  return y;
+}

@@ -1,0 +1,8 @@
+/** Fetches the kernels from beside this module; bundlers that know `new URL(..., import.meta.url)` carry the files along. */
+export function kernelFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
+  const url =
+    build === "relaxed"
+      ? new URL("../../dist/kernels-relaxed.wasm", import.meta.url)
+      : new URL("../../dist/kernels-simd.wasm", import.meta.url);
+  return fetch(url);
+}

@@ -1,0 +1,8 @@
+// Cloudflare Workers refuse to compile bytes, and have no import.meta.url: the modules are imported statically.
+import relaxed from "../../dist/kernels-relaxed.wasm";
+import simd from "../../dist/kernels-simd.wasm";
+
+/** The kernels as the Worker's upload compiled them. */
+export function kernelFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
+  return Promise.resolve(build === "relaxed" ? relaxed : simd);
+}

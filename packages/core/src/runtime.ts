@@ -1,0 +1,254 @@
+import type { Activation, AttentionOptions, Backend, GatedActivation, HeadLayout, SequenceSpan } from "./backend.ts";
+import { PAGE, pageFloats } from "./cache.ts";
+import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
+import { chooseBuild, compileKernels, type KernelBuild, type Kernels, type WasmOption } from "./kernels.ts";
+import { type Grow, MemoryMap } from "./memory.ts";
+import { Queue } from "./queue.ts";
+import { type Shape, sizeOf, Tensor } from "./tensor.ts";
+import type { EmbeddingWeight, LinearWeight, VectorWeight, WeightDtype } from "./weights.ts";
+
+export interface RuntimeOptions {
+  /** The kernels: a URL, bytes, a Response or a compiled module; or one for each build. Default: beside this package. */
+  readonly wasm?: WasmOption;
+  /** True: the baseline build, whose results are bit-equal on every machine. Default false: the fastest build. */
+  readonly deterministic?: boolean;
+  /** Forces a build; for tests and benchmarks. */
+  readonly build?: KernelBuild;
+  /** The most memory to take, in bytes. Default: what 32-bit WebAssembly addresses. */
+  readonly limitBytes?: number;
+  /** Checks that no released tensor is used. Default false. */
+  readonly debug?: boolean;
+  /** Replaces `memory.grow`; for fault injection. */
+  readonly grow?: Grow;
+}
+
+/** Floats that half-precision products need beside their operands: one panel of one block of 256 inputs. */
+const WIDEN_SCRATCH = 8 * 256;
+
+/**
+ * One WebAssembly instance and its memory: the backend that runs on the CPU. `dispose()` drops both, so that the engine
+ * gives the memory back; what is used afterwards throws `DisposedError`.
+ */
+export class Runtime implements Backend {
+  readonly build: KernelBuild;
+  /** Forwards take turns on it: the activation stack belongs to one at a time. */
+  readonly queue = new Queue();
+  work = 0;
+  private state: { readonly memory: MemoryMap; readonly kernels: Kernels } | undefined;
+  private readonly tracked: Tensor[] | undefined;
+
+  private constructor(build: KernelBuild, memory: MemoryMap, kernels: Kernels, debug: boolean) {
+    this.build = build;
+    this.state = { memory, kernels };
+    this.tracked = debug ? [] : undefined;
+  }
+
+  /**
+   * @throws {RuntimeError} `no-wasm`, `no-simd`, `kernels-refused`, `kernels-not-found`, `no-kernels`
+   * @throws {MemoryError} `no-memory` when the engine gives not even the first pages
+   */
+  static async create(options: RuntimeOptions = {}): Promise<Runtime> {
+    const build = options.build ?? chooseBuild(options.deterministic ?? false);
+    const module = await compileKernels(build, options.wasm);
+    let memory: WebAssembly.Memory;
+    try {
+      memory = new WebAssembly.Memory({ initial: 2 });
+    } catch (cause) {
+      const message = "runtime: expected WebAssembly memory, got none: the engine refused";
+      throw new MemoryError("no-memory", message, {}, { cause });
+    }
+    const instance = await WebAssembly.instantiate(module, { env: { memory } });
+    const map = new MemoryMap(memory, { limitBytes: options.limitBytes, grow: options.grow });
+    return new Runtime(build, map, instance.exports as unknown as Kernels, options.debug ?? false);
+  }
+
+  get memory(): MemoryMap {
+    return this.live.memory;
+  }
+
+  get kernels(): Kernels {
+    return this.live.kernels;
+  }
+
+  get disposed(): boolean {
+    return this.state === undefined;
+  }
+
+  /** Drops the instance and its memory. A second call does nothing. */
+  dispose(): void {
+    this.state = undefined;
+  }
+
+  private get live() {
+    if (this.state) return this.state;
+    throw new DisposedError("disposed", "runtime: expected a live runtime, got one that was disposed");
+  }
+
+  allocate<S extends Shape>(shape: S): Tensor<S> {
+    return this.track(new Tensor(this, "f32", shape, this.memory.push(sizeOf(shape) * 4)));
+  }
+
+  upload<S extends Shape>(values: Int32Array | Float32Array, shape: S): Tensor<S> {
+    const place = this.memory.push(values.length * 4);
+    const { buffer } = this.memory.memory;
+    if (values instanceof Float32Array) {
+      new Float32Array(buffer, place, values.length).set(values);
+      return this.track(new Tensor(this, "f32", shape, place));
+    }
+    new Int32Array(buffer, place, values.length).set(values);
+    return this.track(new Tensor(this, "i32", shape, place));
+  }
+
+  /** The values of a tensor, copied. */
+  read(tensor: Tensor): Promise<Float32Array> {
+    return Promise.resolve(this.readNow(tensor));
+  }
+
+  /** `read` without a promise: this backend has no queue of its own. */
+  readNow(tensor: Tensor): Float32Array {
+    if (tensor.released) throw new RuntimeError("released", "read: expected a live tensor, got one that was released");
+    return new Float32Array(this.memory.memory.buffer, tensor.place, sizeOf(tensor.shape)).slice();
+  }
+
+  settle<S extends Shape>(x: Tensor<S>, result: Tensor<S>): Tensor<S> {
+    const bytes = sizeOf(result.shape) * 4;
+    new Uint8Array(this.memory.memory.buffer).copyWithin(x.place, result.place, result.place + bytes);
+    this.release(x.place);
+    this.memory.push(bytes);
+    return this.track(new Tensor(this, result.dtype, result.shape, x.place));
+  }
+
+  /** Lowers the stack to a mark that `memory.mark()` gave. */
+  release(mark: number): void {
+    this.memory.release(mark);
+    const { tracked } = this;
+    if (!tracked) return;
+    while (tracked.length > 0 && tracked[tracked.length - 1].place >= mark) tracked.pop()!.released = true;
+  }
+
+  private track<T extends Tensor>(tensor: T): T {
+    this.tracked?.push(tensor);
+    return tensor;
+  }
+
+  embedding(ids: Tensor, table: EmbeddingWeight, y: Tensor): void {
+    const { kernels } = this;
+    const gather = table.layout === "rows" ? rowKernels : panelKernels;
+    kernels[gather[table.dtype]](ids.place, table.place, y.place, sizeOf(ids.shape), table.shape[1]);
+  }
+
+  gatherRows(x: Tensor, rows: Tensor, y: Tensor): void {
+    this.kernels.embed_rows_f32(rows.place, x.place, y.place, sizeOf(rows.shape), x.shape[1]);
+  }
+
+  linear(x: Tensor, weight: LinearWeight, y: Tensor): void {
+    const [N, K] = weight.shape;
+    const M = x.shape[0];
+    const bias = weight.bias ? weight.bias.place : 0;
+    this.work += M * N * K;
+    const { kernels } = this;
+    if (weight.dtype === "f32") {
+      kernels.gemm_f32(x.place, weight.place, bias, y.place, M, N, K);
+      return;
+    }
+    const mark = this.memory.mark();
+    const scratch = this.memory.push(WIDEN_SCRATCH * 4);
+    const gemm = weight.dtype === "f16" ? kernels.gemm_f16 : kernels.gemm_bf16;
+    gemm(x.place, weight.place, bias, y.place, M, N, K, scratch);
+    this.memory.release(mark);
+  }
+
+  add(a: Tensor, b: Tensor, y: Tensor): void {
+    this.kernels.add_f32(a.place, b.place, y.place, sizeOf(y.shape));
+  }
+
+  multiply(a: Tensor, b: Tensor, y: Tensor): void {
+    this.kernels.mul_f32(a.place, b.place, y.place, sizeOf(y.shape));
+  }
+
+  activate(kind: Activation, x: Tensor, y: Tensor): void {
+    this.kernels[activationKernels[kind]](x.place, y.place, sizeOf(y.shape));
+  }
+
+  gate(kind: GatedActivation, gateUp: Tensor, y: Tensor): void {
+    this.kernels[gateKernels[kind]](gateUp.place, y.place, y.shape[0], y.shape[1]);
+  }
+
+  softmax(x: Tensor, y: Tensor): void {
+    const columns = x.shape[x.shape.length - 1];
+    this.kernels.softmax_f32(x.place, y.place, columns === 0 ? 0 : sizeOf(x.shape) / columns, columns);
+  }
+
+  rmsNorm(x: Tensor, weight: VectorWeight, eps: number, y: Tensor): void {
+    this.kernels.rms_norm_f32(x.place, weight.place, y.place, x.shape[0], x.shape[1], eps);
+  }
+
+  layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void {
+    this.kernels.layer_norm_f32(x.place, weight.place, bias ? bias.place : 0, y.place, x.shape[0], x.shape[1], eps);
+  }
+
+  rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, headWidth: number): void {
+    const [T, rowStride] = x.shape;
+    this.kernels.rope_f32(x.place, cos.place, sin.place, T, heads, headWidth, cos.shape[1] * 2, rowStride);
+  }
+
+  appendToCache(qkv: Tensor, span: SequenceSpan, { heads, kvHeads, headWidth }: HeadLayout): void {
+    const rowStride = qkv.shape[1];
+    const keys = qkv.place + 4 * (span.row * rowStride + heads * headWidth);
+    const values = keys + 4 * kvHeads * headWidth;
+    const { count, position, pages } = span;
+    this.kernels.cache_append_f32(keys, values, pages, count, rowStride, position, kvHeads, headWidth);
+  }
+
+  attend(qkv: Tensor, span: SequenceSpan, layout: HeadLayout, options: AttentionOptions, y: Tensor): void {
+    const { heads, kvHeads, headWidth } = layout;
+    const { row, count, position, pages } = span;
+    const [, rowStride] = qkv.shape;
+    const width = heads * headWidth;
+    const keys = position + count;
+    this.work += count * keys * width * 2;
+    const mark = this.memory.mark();
+    const scratch = this.memory.push(this.kernels.attention_scratch_f32(count, keys, heads, kvHeads, headWidth) * 4);
+    const q = qkv.place + 4 * row * rowStride;
+    const out = y.place + 4 * row * width;
+    const causal = options.causal ? 1 : 0;
+    // biome-ignore format: one line for each group of operands
+    this.kernels.attention_f32(
+      q, out, pages, count, rowStride, width, position, causal,
+      heads, kvHeads, headWidth, options.scale, scratch,
+    );
+    this.memory.release(mark);
+  }
+
+  temporaryPages(count: number, layout: HeadLayout): number {
+    const bytes = pageFloats(layout) * 4;
+    const addresses: number[] = [];
+    for (let position = 0; position < count; position += PAGE) addresses.push(this.memory.push(bytes));
+    const table = this.memory.push(addresses.length * 4);
+    new Uint32Array(this.memory.memory.buffer, table, addresses.length).set(addresses);
+    return table;
+  }
+}
+
+const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const satisfies Record<
+  WeightDtype,
+  keyof Kernels
+>;
+const panelKernels = {
+  f32: "embed_panels_f32",
+  f16: "embed_panels_f16",
+  bf16: "embed_panels_bf16",
+} as const satisfies Record<WeightDtype, keyof Kernels>;
+const activationKernels = {
+  silu: "silu_f32",
+  gelu: "gelu_f32",
+  gelu_tanh: "gelu_tanh_f32",
+  relu: "relu_f32",
+  tanh: "tanh_f32",
+  sigmoid: "sigmoid_f32",
+} as const satisfies Record<Activation, keyof Kernels>;
+const gateKernels = {
+  silu: "swiglu_f32",
+  gelu: "geglu_f32",
+  gelu_tanh: "geglu_tanh_f32",
+} as const satisfies Record<GatedActivation, keyof Kernels>;

@@ -1,0 +1,174 @@
+import { abortable, checkRead, failShortRead, failSource, guarded, type Source } from "./source-base.ts";
+
+const nothing = new Uint8Array(0);
+
+/**
+ * A stream, read forward only and never as a whole: what was not consumed yet of one chunk is all it keeps.
+ *
+ * Without `size`, a response's Content-Length is taken; without that, the size is `Infinity` until a header tells it.
+ * A stream that ends before or goes on behind its size is an error.
+ * @throws {SourceError} `http-status` for a response other than 200; `stream-locked` when something else reads the stream
+ */
+export function streamSource(name: string, stream: ReadableStream<Uint8Array> | Response, size?: number): Source {
+  const body = "getReader" in stream ? stream : bodyOf(name, stream);
+  if (body?.locked) failSource("stream-locked", name, "a stream that nothing else reads", "one that is being read");
+  const declared = size ?? ("getReader" in stream ? undefined : contentLength(stream));
+  return new StreamSource(name, body, declared ?? Number.POSITIVE_INFINITY);
+}
+
+function bodyOf(name: string, response: Response): ReadableStream<Uint8Array> | null {
+  if (response.status !== 200) {
+    failSource("http-status", name, "a response with status 200", `${response.status}`, { status: response.status });
+  }
+  if (response.bodyUsed) failSource("stream-locked", name, "a response whose body is unread", "one that was read");
+  return response.body;
+}
+
+/** The length of the body as it arrives here: that of a compressed one is not known. */
+function contentLength({ headers }: Response): number | undefined {
+  const length = headers.get("content-length");
+  const encoding = headers.get("content-encoding") ?? "identity";
+  return length !== null && /^\d+$/.test(length) && encoding === "identity" ? Number(length) : undefined;
+}
+
+class StreamSource implements Source {
+  readonly name: string;
+  readonly sequential = true;
+  size: number;
+  private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** A read of the stream under way; an abort leaves it to the next one. */
+  private pending: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
+  private chunk: Uint8Array = nothing;
+  private position = 0;
+  private ended = false;
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(name: string, body: ReadableStream<Uint8Array> | null, size: number) {
+    this.name = name;
+    this.size = size;
+    this.reader = body?.getReader();
+  }
+
+  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    return this.inTurn(async () => {
+      await this.moveTo(offset, length, signal);
+      // One chunk often holds all of a small read.
+      if (this.chunk.length === 0 && length > 0) await this.next(signal);
+      if (this.chunk.length >= length) {
+        const bytes = this.take(length);
+        await this.checkEnd(signal);
+        return bytes;
+      }
+      const bytes = new Uint8Array(length);
+      await this.fill(offset, bytes, signal);
+      return bytes;
+    });
+  }
+
+  readInto(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+    return this.inTurn(async () => {
+      await this.moveTo(offset, target.length, signal);
+      await this.fill(offset, target, signal);
+    });
+  }
+
+  expectSize(size: number, signal?: AbortSignal): Promise<void> {
+    return this.inTurn(async () => {
+      if (this.size !== Number.POSITIVE_INFINITY && this.size !== size) this.failSize(`${this.size} bytes`, size);
+      if (this.position > size) this.failSize(`${this.position} bytes or more`, size);
+      this.size = size;
+      await this.checkEnd(signal);
+    });
+  }
+
+  readToEnd(maxBytes: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.inTurn(async () => {
+      await this.moveTo(0, 0, signal);
+      const chunks: Uint8Array[] = [];
+      while (await this.next(signal)) {
+        if (this.position + this.chunk.length > maxBytes) return undefined;
+        chunks.push(this.take(this.chunk.length));
+      }
+      const bytes = new Uint8Array(this.position);
+      let begin = 0;
+      for (const chunk of chunks) {
+        bytes.set(chunk, begin);
+        begin += chunk.length;
+      }
+      return bytes;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.chunk = nothing;
+    await this.reader?.cancel().catch(() => {});
+  }
+
+  /** Reads that overlap in time follow each other, whatever becomes of the ones before. */
+  private inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.queue.then(run, run);
+    this.queue = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Passes over the bytes before `offset`. */
+  private async moveTo(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    checkRead(this, offset, length, signal);
+    if (offset < this.position) {
+      const fields = { offset, position: this.position };
+      failSource("read-backwards", this.name, `a read from byte ${this.position} on`, `one at byte ${offset}`, fields);
+    }
+    while (this.position < offset) {
+      if (this.chunk.length === 0 && !(await this.next(signal))) {
+        failShortRead(this.name, offset, length, 0);
+      }
+      this.take(Math.min(this.chunk.length, offset - this.position));
+    }
+  }
+
+  private async fill(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+    let filled = 0;
+    while (filled < target.length) {
+      if (this.chunk.length === 0 && !(await this.next(signal))) {
+        failShortRead(this.name, offset, target.length, filled);
+      }
+      const part = this.take(Math.min(this.chunk.length, target.length - filled));
+      target.set(part, filled);
+      filled += part.length;
+    }
+    await this.checkEnd(signal);
+  }
+
+  /** Consumes bytes of the chunk. */
+  private take(length: number): Uint8Array {
+    const part = this.chunk.subarray(0, length);
+    this.chunk = this.chunk.length === length ? nothing : this.chunk.subarray(length);
+    this.position += length;
+    return part;
+  }
+
+  /** Once the last byte is read, there must be nothing behind it. */
+  private async checkEnd(signal?: AbortSignal): Promise<void> {
+    if (this.position !== this.size) return;
+    if (this.chunk.length > 0 || (await this.next(signal))) this.failSize("more", this.size);
+  }
+
+  private failSize(actual: string, size: number): never {
+    return failSource("wrong-length", this.name, `a stream of ${size} bytes`, actual, { expected: size });
+  }
+
+  /** Brings the next chunk that is not empty; false at the end. */
+  private async next(signal?: AbortSignal): Promise<boolean> {
+    while (this.chunk.length === 0 && !this.ended) {
+      this.pending ??= this.reader?.read() ?? Promise.resolve({ done: true, value: undefined });
+      const result = await guarded(this.name, signal, () => abortable(this.pending!, signal));
+      this.pending = undefined;
+      this.ended = result.done;
+      if (result.done) break;
+      if (!(result.value instanceof Uint8Array))
+        failSource("read-failed", this.name, "chunks of bytes", typeof result.value);
+      this.chunk = result.value;
+    }
+    return this.chunk.length > 0;
+  }
+}

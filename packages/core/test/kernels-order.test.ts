@@ -1,0 +1,314 @@
+// The promises about the order of sums: exact equality, on random numbers.
+import { describe, expect, test } from "vitest";
+import {
+  attention,
+  fromBFloat16,
+  fromFloat16,
+  gemm,
+  packHalfPanels,
+  packPages,
+  packPanels,
+} from "../src/reference/index.ts";
+import {
+  type Build,
+  builds,
+  expectClose,
+  expectSame,
+  input,
+  output,
+  randomFloats,
+  run,
+  scratch,
+  table,
+} from "./kernels-harness.ts";
+
+const N = 45;
+const K = 700;
+const rowCounts = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 23, 33, 49, 128, 150];
+
+/** Random f16 or bf16 bits of finite values. */
+function halfBits(n: number, type: string): Uint16Array {
+  const numbers = randomFloats(n, 3);
+  const words = new Uint32Array(numbers.buffer);
+  return Uint16Array.from(words, (word) =>
+    type === "bf16" ? word >>> 16 : ((word >>> 16) & 0x8000) | ((word >>> 8) & 0x3bff),
+  );
+}
+
+interface Weight {
+  type: string;
+  values: Float32Array;
+  packed: Float32Array | Uint16Array;
+}
+
+function weights(): Weight[] {
+  const values = randomFloats(N * K, 2);
+  const half = (type: string, from: (bits: number) => number): Weight => {
+    const bits = halfBits(N * K, type);
+    return { type, values: Float32Array.from(bits, from), packed: packHalfPanels(bits, N, K) };
+  };
+  return [
+    { type: "f32", values, packed: packPanels(values, N, K) },
+    half("f16", fromFloat16),
+    half("bf16", fromBFloat16),
+  ];
+}
+
+function multiply(
+  build: Build,
+  x: Float32Array,
+  type: string,
+  packed: Float32Array | Uint16Array,
+  n: number,
+): Float32Array {
+  const M = x.length / K;
+  const more = type === "f32" ? [] : [scratch(2048)];
+  return run(build, `gemm_${type}`, input(x), input(packed), 0, output(M * n), M, n, K, ...more)[0];
+}
+
+describe.each(builds)("$name kernels", (build) => {
+  describe.each(weights())("gemm_$type", ({ type, values, packed }) => {
+    test("gives a row the same bits alone as among any number of rows", () => {
+      const x = randomFloats(150 * K, 1);
+      const alone = new Float32Array(150 * N);
+      for (let row = 0; row < 150; row++)
+        alone.set(multiply(build, x.slice(row * K, (row + 1) * K), type, packed, N), row * N);
+      for (const M of rowCounts) {
+        expectSame(`${M} rows`, multiply(build, x.slice(0, M * K), type, packed, N), alone.subarray(0, M * N));
+      }
+    });
+    test("gives an output the same bits whatever other outputs there are", () => {
+      for (const M of [1, 2, 3, 6]) {
+        const x = randomFloats(M * K, 1);
+        const all = multiply(build, x, type, packed, N);
+        for (let n = 1; n < N; n++) {
+          const some = multiply(build, x, type, packed.slice(0, Math.ceil(n / 8) * 8 * K), n);
+          expectSame(
+            `${n} outputs`,
+            some,
+            Float32Array.from(some, (_, i) => all[Math.floor(i / n) * N + (i % n)]),
+          );
+        }
+      }
+    });
+    test("gives the same bits as f32 weights of the same values", () => {
+      for (const M of rowCounts) {
+        const x = randomFloats(M * K, 1);
+        const wide = multiply(build, x, "f32", packPanels(values, N, K), N);
+        expectSame(`${M} rows`, multiply(build, x, type, packed, N), wide);
+      }
+    });
+    test("is as near to f64 as sums of 256 in f32 can be", () => {
+      const x = randomFloats(7 * K, 1);
+      const expected = new Float64Array(7 * N);
+      const sizes = new Float64Array(7 * N);
+      gemm(x, values, undefined, expected, 7, N, K);
+      gemm(x.map(Math.abs), values.map(Math.abs), undefined, sizes, 7, N, K);
+      // The worst case would be 259 * 2 ** -24 of the sum of sizes; round-off that goes both ways stays near its root.
+      expectClose("gemm", multiply(build, x, type, packed, N), expected, (i) => 20 * 2 ** -24 * sizes[i]);
+    });
+  });
+
+  test("gemm passes infinities and NaN of half weights on", () => {
+    for (const [type, infinity, nan] of [
+      ["f16", 0x7c00, 0x7e00],
+      ["bf16", 0x7f80, 0x7fc0],
+    ] as const) {
+      for (const M of [1, 2, 3, 4]) {
+        const bits = new Uint16Array(8);
+        bits.set([infinity, infinity | 0x8000, nan, 0, infinity, infinity | 0x8000, nan]);
+        const [y] = run(
+          build,
+          `gemm_${type}`,
+          input(new Float32Array(M).fill(2)),
+          input(packHalfPanels(bits, 8, 1)),
+          0,
+          output(M * 8),
+          M,
+          8,
+          1,
+          scratch(2048),
+        );
+        const row = [Infinity, -Infinity, NaN, 0, Infinity, -Infinity, NaN, 0];
+        expectSame(type, y, Array.from({ length: M }, () => row).flat());
+      }
+    }
+  });
+
+  test("norms and softmax give a row the same bits alone as among others", () => {
+    for (const D of [1, 3, 8, 37, 384]) {
+      const [x, weight] = [randomFloats(9 * D, 1), input(randomFloats(D, 2))];
+      const calls = {
+        rms_norm_f32: (rows: Float32Array) => [input(rows), weight, output(rows.length), rows.length / D, D, 1e-6],
+        layer_norm_f32: (rows: Float32Array) => [
+          input(rows),
+          weight,
+          weight,
+          output(rows.length),
+          rows.length / D,
+          D,
+          1e-6,
+        ],
+        softmax_f32: (rows: Float32Array) => [input(rows), output(rows.length), rows.length / D, D],
+      };
+      for (const [kernel, operands] of Object.entries(calls)) {
+        const [all] = run(build, kernel, ...operands(x));
+        for (let row = 0; row < 9; row++) {
+          const part = [row * D, (row + 1) * D];
+          expectSame(`${kernel} ${D}`, run(build, kernel, ...operands(x.slice(...part)))[0], all.slice(...part));
+        }
+      }
+    }
+  });
+
+  test("activations give an element the same bits wherever it stands", () => {
+    const x = randomFloats(19, 1, 5);
+    for (const kernel of ["exp_f32", "gelu_f32", "gelu_tanh_f32", "silu_f32", "tanh_f32", "sigmoid_f32", "relu_f32"]) {
+      const [all] = run(build, kernel, input(x), output(19), 19);
+      for (let start = 0; start < 19; start++) {
+        const [part] = run(build, kernel, input(x.slice(start)), output(19 - start), 19 - start);
+        expectSame(kernel, part, all.slice(start));
+      }
+    }
+  });
+});
+
+interface Shape {
+  S: number;
+  H: number;
+  K: number;
+  E: number;
+}
+
+/** Attention of the rows from `position` on, over pages that already hold all S keys, or only those up to the last row. */
+function attend(
+  build: Build,
+  q: Float32Array,
+  pages: Float32Array[],
+  position: number,
+  rows: number,
+  causal: boolean,
+  shape: Shape,
+) {
+  const { H, K, E } = shape;
+  const [D, end] = [H * E, position + rows];
+  const places = table(pages.slice(0, Math.ceil(end / 64)).map(input));
+  const space = scratch(build.kernels.attention_scratch_f32(rows, end, H, K, E));
+  const part = q.slice(position * D, end * D);
+  return run(
+    build,
+    "attention_f32",
+    input(part),
+    output(rows * D),
+    places,
+    rows,
+    D,
+    D,
+    position,
+    causal ? 1 : 0,
+    H,
+    K,
+    E,
+    E ** -0.5,
+    space,
+  )[0];
+}
+
+describe.each(builds)("$name attention_f32", (build) => {
+  const shapes = [
+    { S: 150, H: 2, K: 1, E: 8 },
+    { S: 137, H: 3, K: 3, E: 5 },
+    { S: 200, H: 4, K: 1, E: 32 },
+    { S: 90, H: 2, K: 2, E: 64 },
+    { S: 70, H: 7, K: 1, E: 12 },
+    { S: 66, H: 1, K: 1, E: 300 },
+  ];
+  test.each(shapes)(
+    "gives a whole causal sequence the same bits as chunks and as single rows: $S keys, $H/$K heads of $E",
+    (shape) => {
+      const { S, H, K, E } = shape;
+      const q = randomFloats(S * H * E, 1, 3);
+      const pages = packPages(randomFloats(S * K * E, 2, 3), randomFloats(S * K * E, 3), S, K, E, Number.NaN);
+      const whole = attend(build, q, pages, 0, S, true, shape);
+      for (const chunk of [1, 2, 3, 5, 6, 7, 16, 23, 24, 25, 64, 65]) {
+        for (let start = 0; start < S; start += chunk) {
+          const rows = Math.min(chunk, S - start);
+          const part = whole.slice(start * H * E, (start + rows) * H * E);
+          expectSame(`rows ${start} to ${start + rows}`, attend(build, q, pages, start, rows, true, shape), part);
+        }
+      }
+    },
+  );
+  test("gives a row that sees all keys the same bits whatever other rows there are", () => {
+    const shape = { S: 101, H: 2, K: 1, E: 24 };
+    const q = randomFloats(101 * 48, 1, 3);
+    const pages = packPages(randomFloats(101 * 24, 2, 3), randomFloats(101 * 24, 3), 101, 1, 24, Number.NaN);
+    const all = attend(build, q, pages, 0, 101, false, shape);
+    for (const rows of [1, 2, 5, 24, 50]) {
+      expectSame(`${rows} rows`, attend(build, q, pages, 101 - rows, rows, false, shape), all.slice((101 - rows) * 48));
+    }
+  });
+  test("lets masked keys contribute nothing, even when they are infinite or NaN", () => {
+    for (const E of [8, 20, 64]) {
+      const shape = { S: 100, H: 2, K: 1, E };
+      const q = randomFloats(100 * 2 * E, 1);
+      const [keys, values] = [randomFloats(100 * E, 2), randomFloats(100 * E, 3)];
+      const before = attend(build, q, packPages(keys, values, 100, 1, E, 0), 0, 100, true, shape);
+      for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
+        for (const first of [1, 3, 40, 65, 99]) {
+          const pages = packPages(
+            keys.slice().fill(poison, first * E),
+            values.slice().fill(poison, first * E),
+            100,
+            1,
+            E,
+            0,
+          );
+          const after = attend(build, q, pages, 0, 100, true, shape);
+          expectSame(`rows before ${first}`, after.slice(0, first * 2 * E), before.slice(0, first * 2 * E));
+        }
+      }
+    }
+  });
+  test("reads and writes rows of any stride", () => {
+    const [rows, H, E, qStride, yStride] = [9, 2, 10, 33, 27];
+    const q = randomFloats(rows * qStride, 1);
+    const [keys, values] = [randomFloats(rows * E, 2), randomFloats(rows * E, 3)];
+    const dense = Float32Array.from(
+      { length: rows * H * E },
+      (_, i) => q[Math.floor(i / (H * E)) * qStride + (i % (H * E))],
+    );
+    const expected = new Float64Array(rows * H * E);
+    attention(dense, keys, values, expected, rows, rows, true, H, 1, E, 0.3);
+    const y = { data: new Float32Array((rows - 1) * yStride + H * E).fill(5), role: "changed" } as const;
+    const space = scratch(build.kernels.attention_scratch_f32(rows, rows, H, 1, E));
+    const last = q.slice(0, (rows - 1) * qStride + H * E);
+    const pages = table(packPages(keys, values, rows, 1, E, Number.NaN).map(input));
+    const [got] = run(build, "attention_f32", input(last), y, pages, rows, qStride, yStride, 0, 1, H, 1, E, 0.3, space);
+    for (let i = 0; i < got.length; i++) {
+      const [row, column] = [Math.floor(i / yStride), i % yStride];
+      if (column >= H * E) expect(got[i]).toBe(5);
+      else expect(Math.abs(got[i] - expected[row * H * E + column])).toBeLessThan(1e-6);
+    }
+  });
+});
+
+test("the simd build sums in the documented order: fround by fround in blocks of 256, block after block, then the bias", () => {
+  const build = builds[0];
+  const [x, w, bias] = [randomFloats(4 * K, 1), randomFloats(N * K, 2), randomFloats(N, 3)];
+  const expected = new Float32Array(4 * N);
+  for (let m = 0; m < 4; m++) {
+    for (let n = 0; n < N; n++) {
+      let total = 0;
+      for (let start = 0; start < K; start += 256) {
+        let block = 0;
+        for (let k = start; k < Math.min(K, start + 256); k++)
+          block = Math.fround(block + Math.fround(x[m * K + k] * w[n * K + k]));
+        total = Math.fround(total + block);
+      }
+      expected[m * N + n] = total + bias[n];
+    }
+  }
+  const [y] = run(build, "gemm_f32", input(x), input(packPanels(w, N, K)), input(bias), output(4 * N), 4, N, K);
+  expectSame("gemm_f32", y, expected);
+});

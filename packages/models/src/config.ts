@@ -1,0 +1,165 @@
+import { ConfigError } from "@kiloformer/core";
+
+/** What `config.json` holds, before any of it is trusted. */
+export type RawConfig = Readonly<Record<string, unknown>>;
+
+/** No count in a model's config is larger: beyond it lie broken files. */
+const MAX_COUNT = 2 ** 31 - 1;
+
+/** Keys that no model of ours computes with: bookkeeping, training, other tools, and what generation reads elsewhere. */
+const inertKeys: ReadonlySet<string> = new Set(
+  `model_type architectures transformers_version _name_or_path name_or_path torch_dtype dtype auto_map
+  use_cache return_dict output_attentions output_hidden_states is_decoder is_encoder_decoder add_cross_attention
+  initializer_range attention_dropout hidden_dropout embd_pdrop resid_pdrop attn_pdrop dropout classifier_dropout
+  chunk_size_feed_forward cross_attention_hidden_size tokenizer_class prefix task_specific_params problem_type
+  finetuning_task id2label label2id num_labels torchscript tf_legacy_loss use_bfloat16 pruned_heads
+  gradient_checkpointing unsloth_version unsloth_fixed _attn_implementation _attn_implementation_internal
+  _attn_implementation_autoset attn_implementation pad_token_id bos_token_id eos_token_id sep_token_id
+  cls_token_id mask_token_id unk_token_id decoder_start_token_id pretraining_tp is_llama_config license
+  max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
+  typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
+  num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
+  remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens max_new_tokens`
+    .trim()
+    .split(/\s+/),
+);
+
+export interface Range {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/**
+ * Reads `config.json` key by key, checks each value, and remembers which keys were honoured, so that `finish` can speak
+ * of the rest.
+ */
+export class ConfigReader {
+  readonly file: string;
+  private readonly raw: RawConfig;
+  private readonly seen = new Set<string>();
+  private readonly nested = new Map<string, ConfigReader>();
+
+  constructor(raw: RawConfig, file = "config.json") {
+    this.raw = raw;
+    this.file = file;
+  }
+
+  /** Whether a key is there with a value other than null. */
+  has(key: string): boolean {
+    return Object.hasOwn(this.raw, key) && this.raw[key] !== null;
+  }
+
+  /** A whole number. Missing without a fallback: an error that names the key. */
+  integer(key: string, { min = 1, max = MAX_COUNT }: Range = {}, fallback?: number): number {
+    const expected = `an integer from ${min} to ${max}`;
+    const value = this.value(key, fallback, expected);
+    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
+    throw this.bad(key, expected);
+  }
+
+  /** A finite number above a bound. */
+  number(key: string, above: number, fallback?: number): number {
+    const expected = `a number above ${above}`;
+    const value = this.value(key, fallback, expected);
+    if (typeof value === "number" && Number.isFinite(value) && value > above) return value;
+    throw this.bad(key, expected);
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    const value = this.value(key, fallback, "true or false");
+    if (typeof value === "boolean") return value;
+    throw this.bad(key, "true or false");
+  }
+
+  /** One of a table's keys; gives its value. */
+  oneOf<V>(key: string, table: Readonly<Record<string, V>>, fallback?: string): V {
+    const expected = `one of ${Object.keys(table).join(", ")}`;
+    const value = this.value(key, fallback, expected);
+    if (typeof value === "string" && Object.hasOwn(table, value)) return table[value];
+    throw this.bad(key, expected, "unsupported-value");
+  }
+
+  /** A nested object, or undefined. */
+  object(key: string): ConfigReader | undefined {
+    this.seen.add(key);
+    if (!this.has(key)) return undefined;
+    const value = this.raw[key];
+    if (typeof value === "object" && !Array.isArray(value)) {
+      const reader = new ConfigReader(value as RawConfig, `${this.file}: ${key}`);
+      this.nested.set(key, reader);
+      return reader;
+    }
+    throw this.bad(key, "an object");
+  }
+
+  /** Marks a key as seen: another key takes its place. */
+  ignore(key: string): void {
+    this.seen.add(key);
+  }
+
+  /** Throws if a key asks for what is not supported: only null, absent or the given harmless values may pass. */
+  refuse(key: string, why: string, harmless: readonly unknown[] = []): void {
+    this.seen.add(key);
+    if (!this.has(key) || harmless.includes(this.raw[key])) return;
+    throw new ConfigError("unsupported-value", `${this.file}: expected no ${key}, got ${show(this.raw[key])}: ${why}`, {
+      file: this.file,
+      key,
+      value: this.raw[key],
+    });
+  }
+
+  /** Keys that were neither honoured nor known to be inert. */
+  finish(inert: readonly string[] = []): string[] {
+    const known = (key: string) => this.seen.has(key) || inertKeys.has(key) || inert.includes(key);
+    const unknown = Object.keys(this.raw).filter((key) => !known(key));
+    for (const [key, reader] of this.nested) unknown.push(...reader.finish().map((inner) => `${key}.${inner}`));
+    return unknown;
+  }
+
+  bad(key: string, expected: string, code = "bad-value"): ConfigError {
+    const value = this.raw[key];
+    return new ConfigError(code, `${this.file}: expected ${key} to be ${expected}, got ${show(value)}`, {
+      file: this.file,
+      key,
+      value,
+    });
+  }
+
+  private value(key: string, fallback: unknown, expected: string): unknown {
+    this.seen.add(key);
+    if (Object.hasOwn(this.raw, key) && !(this.raw[key] === null && fallback !== undefined)) return this.raw[key];
+    if (fallback !== undefined) return fallback;
+    throw new ConfigError("missing-key", `${this.file}: expected ${key} to be ${expected}, got no such key`, {
+      file: this.file,
+      key,
+    });
+  }
+}
+
+/** A value as an error message shows it: JSON, shortened. */
+export function show(value: unknown): string {
+  if (typeof value === "number" || value === undefined) return String(value);
+  let text: string;
+  try {
+    text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  } catch {
+    text = Object.prototype.toString.call(value);
+  }
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** Reads `eos_token_id`: a number, a list, null, or -1 for none; every id must be in the vocabulary. */
+export function tokenIds(raw: RawConfig, key: string, vocabSize: number, file = "config.json"): number[] {
+  const value = Object.hasOwn(raw, key) ? raw[key] : undefined;
+  if (value === undefined || value === null || value === -1) return [];
+  const ids = Array.isArray(value) ? value : [value];
+  for (const id of ids) {
+    if (Number.isSafeInteger(id) && id >= 0 && id < vocabSize) continue;
+    throw new ConfigError("bad-value", `${file}: expected ${key} to be ids from 0 to ${vocabSize - 1}, got ${show(value)}`, {
+      file,
+      key,
+      value,
+    });
+  }
+  return ids;
+}

@@ -1,0 +1,11 @@
+import { createPipeline, type Pipeline as PipelineClass } from "./pipeline/pipeline.ts";
+import { architectures } from "./registry.ts";
+
+export * from "./core.ts";
+export { g2p } from "./g2p.ts";
+export { llama } from "./llama.ts";
+export { architectures } from "./registry.ts";
+
+/** A pipeline that opens every architecture of this package. */
+export const Pipeline = createPipeline(architectures);
+export type Pipeline = PipelineClass;

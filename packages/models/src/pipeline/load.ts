@@ -1,0 +1,199 @@
+import {
+  Checkpoint,
+  ConfigError,
+  fillWeights,
+  parseJsonObject,
+  type Reservation,
+  Runtime,
+  type Source,
+  WeightError,
+  Weights,
+} from "@kiloformer/core";
+import { loadTokenizer, type Tokenizer } from "@kiloformer/tokenizers";
+import type { Architecture, DecoderModel } from "../architecture.ts";
+import { ConfigReader, type RawConfig, show } from "../config.ts";
+import { Decoder } from "../generation/decoder.ts";
+import { type GenerationDefaults, readGenerationDefaults } from "../generation/options.ts";
+import { readSmallFile } from "./files.ts";
+import type { PipelineOptions, ProgressEvent } from "./options.ts";
+
+/** The files beside the weights that a tokenizer may be published in. */
+const tokenizerFiles = [
+  "tokenizer.model",
+  "spiece.model",
+  "sentencepiece.bpe.model",
+  "tokenizer.json",
+  "vocab.json",
+  "merges.txt",
+  "vocab.txt",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+];
+
+/** A model that is ready to run. */
+export interface Loaded {
+  readonly model: DecoderModel;
+  readonly decoder: Decoder;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly defaults: GenerationDefaults;
+  readonly runtime: Runtime;
+  readonly ownsRuntime: boolean;
+  /** Gives the weights' memory back. */
+  release(): void;
+}
+
+/** What a model needs, from its headers alone. */
+export interface Plan {
+  readonly model: DecoderModel;
+  readonly checkpoint: Checkpoint;
+  readonly reservation: Reservation;
+  readonly config: RawConfig;
+}
+
+/** The architecture for a config's `model_type`. */
+export function architectureFor(config: RawConfig, architectures: readonly Architecture[]): Architecture {
+  const type = Object.hasOwn(config, "model_type") ? config.model_type : undefined;
+  const found = architectures.find(({ modelTypes }) => modelTypes.includes(type as string));
+  if (found) return found;
+  const supported = architectures.flatMap(({ modelTypes }) => modelTypes).join(", ");
+  throw new ConfigError(
+    type === undefined ? "missing-key" : "unsupported-model",
+    `config.json: expected model_type to be one of ${supported}, got ${type === undefined ? "no such key" : show(type)}`,
+    { key: "model_type", value: type, supported },
+  );
+}
+
+/**
+ * Reads headers and reserves: after it, everything that does not fit is known, and not a byte of weights was read.
+ * @throws {ConfigError}, {SafetensorsError}, {WeightError}
+ */
+export async function planModel(
+  sources: ReadonlyMap<string, Source>,
+  architectures: readonly Architecture[],
+  options: PipelineOptions,
+): Promise<Plan> {
+  const { signal, strict = false, dtype } = options;
+  const warn = warner(options);
+  const config = await readConfig(sources, "config.json", signal);
+  if (!config) throw new ConfigError("missing-file", "config.json: expected this file, got none");
+  const architecture = architectureFor(config, architectures);
+  const reader = new ConfigReader(config);
+  const checkpoint = await Checkpoint.open(sources, { signal, onWarning: warn, maxHeaderBytes: maxHeaderBytes() });
+  const weights = new Weights(checkpoint.tensors, { dtype });
+  const model = architecture.load(reader, weights);
+  const unknownKeys = reader.finish();
+  if (unknownKeys.length > 0) {
+    const message = `config.json: expected only keys that this runtime knows, got ${unknownKeys.join(", ")}`;
+    if (strict) throw new ConfigError("unknown-key", message, { keys: unknownKeys });
+    warn(message);
+  }
+  const reservation = weights.finish();
+  const unknown = reservation.unused.filter((name) => !architecture.harmless(name));
+  if (unknown.length > 0) {
+    const first = unknown.slice(0, 5).join(", ") + (unknown.length > 5 ? ` and ${unknown.length - 5} more` : "");
+    const message = `weights: expected only tensors that ${model.modelType} has, got ${first}`;
+    if (strict) throw new WeightError("unknown", message, { names: unknown });
+    warn(message);
+  }
+  return { model, checkpoint, reservation, config };
+}
+
+/** Opens a model: config, headers, tokenizer, memory, weights, in this order; what fails early costs nothing. */
+export async function loadModel(
+  sources: ReadonlyMap<string, Source>,
+  architectures: readonly Architecture[],
+  options: PipelineOptions,
+): Promise<Loaded> {
+  options.signal?.throwIfAborted();
+  const plan = await planModel(sources, architectures, options);
+  const { model, config } = plan;
+  const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
+  const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
+  const tokenizer = await readTokenizer(sources, model, options.signal);
+  const ownsRuntime = options.runtime === undefined;
+  const { wasm, deterministic, limitBytes } = options;
+  const runtime = options.runtime ?? (await Runtime.create({ wasm, deterministic, limitBytes }));
+  try {
+    const release = await runtime.queue.run(() => takeWeights(runtime, plan, options));
+    const decoder = new Decoder(model, runtime);
+    emit(options, { status: "ready", file: "", progress: 100, loaded: 0, total: 0 });
+    return { model, decoder, tokenizer, defaults, runtime, ownsRuntime, release };
+  } catch (error) {
+    if (ownsRuntime) runtime.dispose();
+    throw error;
+  }
+}
+
+/** Takes memory for the weights once, then fills it. */
+async function takeWeights(runtime: Runtime, plan: Plan, options: PipelineOptions): Promise<() => void> {
+  const { reservation, checkpoint } = plan;
+  const block = runtime.memory.reserve(reservation.bytes, "weights");
+  const release = () => {
+    if (!runtime.disposed) runtime.memory.free(block);
+  };
+  const { signal, checkFinite } = options;
+  const started = new Set<string>();
+  try {
+    reservation.settle(block.address);
+    await fillWeights(runtime, reservation, checkpoint, {
+      signal,
+      checkFinite,
+      onProgress: ({ file, loaded, total }) => {
+        if (!started.has(file)) emit(options, { status: "initiate", file, progress: 0, loaded: 0, total });
+        started.add(file);
+        emit(options, { status: "progress", file, progress: (100 * loaded) / total, loaded, total });
+        if (loaded === total) emit(options, { status: "done", file, progress: 100, loaded, total });
+      },
+    });
+    return release;
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function readConfig(
+  sources: ReadonlyMap<string, Source>,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<RawConfig | undefined> {
+  const bytes = await readSmallFile(sources, name, signal);
+  return bytes && parseJsonObject(bytes, name);
+}
+
+async function readTokenizer(
+  sources: ReadonlyMap<string, Source>,
+  model: DecoderModel,
+  signal: AbortSignal | undefined,
+): Promise<Tokenizer | undefined> {
+  const files: Record<string, Uint8Array> = {};
+  for (const name of tokenizerFiles) {
+    const bytes = await readSmallFile(sources, name, signal);
+    if (bytes) files[name] = bytes;
+  }
+  if (Object.keys(files).length === 0) return undefined;
+  const tokenizer = loadTokenizer(files);
+  if (tokenizer.maxId < model.vocabSize) return tokenizer;
+  throw new ConfigError(
+    "vocabulary-too-large",
+    `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`,
+    { vocabSize: model.vocabSize, maxId: tokenizer.maxId },
+  );
+}
+
+function emit({ onProgress }: PipelineOptions, event: ProgressEvent): void {
+  onProgress?.(event);
+}
+
+/** Where warnings go: the option, or the console. */
+export function warner({ onWarning }: PipelineOptions): (message: string) => void {
+  return onWarning ?? ((message) => console.warn(`kiloformer: ${message}`));
+}
+
+/** Caps on the header of a safetensors file: what each place can hold in memory. */
+function maxHeaderBytes(): number {
+  const agent = globalThis.navigator?.userAgent ?? "";
+  if (agent === "Cloudflare-Workers") return 8e6;
+  return agent.startsWith("Node.js") ? 100e6 : 25e6;
+}
+

@@ -1,0 +1,80 @@
+import { mismatch, TokenizerError } from "./errors.ts";
+import { readJson } from "./json.ts";
+import { G2PTokenizer, isG2PVocabulary } from "./phonetics/g2p.ts";
+import { type SentencePieceOptions, SentencePieceTokenizer } from "./sentencepiece.ts";
+import { sentencePieceParts } from "./sentencepiece-parts.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** The files of a tokenizer by their names in the model's folder, as an object or a map; JSON may be text. */
+export type TokenizerFiles = ReadonlyMap<string, TokenizerFile> | Readonly<Record<string, TokenizerFile | undefined>>;
+
+/** The bytes of a file, or the text of a JSON file. */
+export type TokenizerFile = Uint8Array | string;
+
+const configName = "tokenizer_config.json";
+
+/**
+ * Opens a tokenizer from the files of a model, by what is in them: a SentencePiece `.model`, else a G2P's vocab.json.
+ * Where `tokenizer_config.json` is among them, its `tokenizer_class`, `add_bos_token` and `add_eos_token` are honoured.
+ * @throws {TokenizerError} `code: "unsupported"` for files or a class that are not built in, and what the tokenizers throw
+ */
+export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+  const all = new Map(files instanceof Map ? files : Object.entries(files).filter(([, file]) => file !== undefined));
+  const names = [...all.keys()].filter((name) => name !== configName);
+  const model = names.find((name) => name.endsWith(".model") || isBinary(all.get(name)));
+  if (model !== undefined) return openModel(model, all);
+  for (const name of names.filter((name) => !name.endsWith(".txt"))) {
+    const value = readJson(all.get(name) as TokenizerFile, name);
+    if (isG2PVocabulary(value) && !names.includes("merges.txt")) return new G2PTokenizer(value, { file: name });
+    if (typeof value === "object" && value !== null && "model" in value) {
+      throw new TokenizerError("unsupported", `${name} is not supported yet: give tokenizer.model`, { file: name });
+    }
+  }
+  throw mismatch(
+    "unsupported",
+    "tokenizer",
+    "a SentencePiece .model or a G2P vocab.json",
+    names.join(", ") || "no file",
+  );
+}
+
+/** Whether a file without a telling name is protobuf: field 1 comes first, which is a line feed to a text. */
+function isBinary(file: TokenizerFile | undefined): boolean {
+  return typeof file === "object" && file[0] === 0x0a && file[2] === 0x0a;
+}
+
+// The classes whose ids are those of the .model file, and whether a begin and an end id surround a text.
+const classes: Readonly<Record<string, readonly [bos: boolean | undefined, eos: boolean]>> = {
+  LlamaTokenizer: [undefined, false],
+  GemmaTokenizer: [undefined, false],
+  T5Tokenizer: [false, true],
+};
+
+function openModel(file: string, files: ReadonlyMap<string, TokenizerFile>): SentencePieceTokenizer {
+  const bytes = files.get(file);
+  if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
+  const config = readConfig(files.get(configName));
+  const name = (config.tokenizer_class ?? "LlamaTokenizer").replace(/Fast$/, "");
+  if (!Object.hasOwn(classes, name)) {
+    throw mismatch("unsupported", configName, `a tokenizer_class of ${Object.keys(classes).join(", ")}`, name);
+  }
+  const [bos, eos] = classes[name];
+  const { add_bos_token = bos, add_eos_token = eos } = config;
+  return new SentencePieceTokenizer(bytes, { ...sentencePieceParts, file, add_bos_token, add_eos_token });
+}
+
+function readConfig(file: TokenizerFile | undefined): SentencePieceOptions & { tokenizer_class?: string } {
+  const value = file === undefined ? {} : readJson(file, configName);
+  if (typeof value !== "object" || value === null) throw mismatch("file", configName, "an object", value);
+  const read = (name: string, type: "string" | "boolean"): unknown => {
+    const found = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+    if (found === undefined || found === null) return undefined; // Python writes None as null
+    if (typeof found !== type) throw mismatch("file", `${configName}: ${name}`, `a ${type}`, found);
+    return found;
+  };
+  return {
+    tokenizer_class: read("tokenizer_class", "string") as string | undefined,
+    add_bos_token: read("add_bos_token", "boolean") as boolean | undefined,
+    add_eos_token: read("add_eos_token", "boolean") as boolean | undefined,
+  };
+}

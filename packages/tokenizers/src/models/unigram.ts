@@ -1,0 +1,68 @@
+import { normalPiece, unusedPiece, userDefinedPiece } from "../sentencepiece-file.ts";
+import type { PieceSpan, Segmenter, SentencePieceVocabulary } from "../sentencepiece-vocabulary.ts";
+import { Trie } from "../trie.ts";
+
+const largestFloat32 = 3.4028234663852886e38;
+const smallestNormalFloat32 = 1.1754943508222875e-38;
+
+/** The most probable segmentation by a SentencePiece model's scores. */
+export function unigramSegmenter({ types, scores, matchable, unkId }: SentencePieceVocabulary): Segmenter {
+  const normal = scores.filter((_, id) => types[id] === normalPiece);
+  const lowest = normal.reduce((a, b) => Math.min(a, b), largestFloat32);
+  const highest = normal.reduce((a, b) => Math.max(a, b), smallestNormalFloat32);
+  const unkScore = Math.fround(lowest - 10);
+  const used = new Map([...matchable].filter(([, id]) => types[id] !== unusedPiece));
+  const pieceScores = Float32Array.from(scores);
+  const encoder = new TextEncoder();
+  for (const [piece, id] of used) {
+    if (types[id] !== userDefinedPiece) continue;
+    pieceScores[id] = Math.fround(encoder.encode(piece).length * highest) - Math.fround(0.1);
+  }
+  const trie = new Trie(used);
+  return (text) => bestSegmentation(text, { trie, scores: pieceScores, unkId, unkScore });
+}
+
+interface Lattice {
+  readonly trie: Trie;
+  /** The score of each id in float32. */
+  readonly scores: Float32Array;
+  readonly unkId: number;
+  readonly unkScore: number;
+}
+
+/**
+ * Viterbi over a text. Scores and sums are float32, a shorter piece is tried first and a later one wins only when
+ * strictly better: on ties this order decides, and it is sentencepiece 0.2.2's.
+ * @param text well-formed UTF-16
+ * @see sentencepiece src/unigram_model.cc, Model::EncodeOptimized
+ */
+function bestSegmentation(text: string, { trie, scores, unkId, unkScore }: Lattice): PieceSpan[] {
+  const best = new Float32Array(text.length + 1);
+  const begins = new Int32Array(text.length + 1).fill(-1);
+  const ids = new Int32Array(text.length + 1);
+  const offer = (begin: number, end: number, id: number, score: number): void => {
+    const total = Math.fround(score + best[begin]);
+    if (begins[end] >= 0 && total <= best[end]) return;
+    best[end] = total;
+    begins[end] = begin;
+    ids[end] = id;
+  };
+  for (let begin = 0; begin < text.length; ) {
+    const next = begin + ((text.codePointAt(begin) as number) > 0xffff ? 2 : 1);
+    let node = 0;
+    let spellsOne = false;
+    for (let at = begin; at < text.length; ) {
+      node = trie.step(node, text.charCodeAt(at++));
+      if (node === 0) break;
+      const id = trie.value(node);
+      if (id < 0) continue;
+      offer(begin, at, id, scores[id]);
+      if (at === next) spellsOne = true;
+    }
+    if (!spellsOne) offer(begin, next, unkId, unkScore);
+    begin = next;
+  }
+  const pieces: PieceSpan[] = [];
+  for (let end = text.length; end > 0; end = begins[end]) pieces.push({ begin: begins[end], end, id: ids[end] });
+  return pieces.reverse();
+}
