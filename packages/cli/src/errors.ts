@@ -37,8 +37,8 @@ const hints: Readonly<Record<string, string>> = {
 export function usageError(error: CommanderError, command: string): Error {
   if (error.exitCode === 0) return error;
   const [, message, suggestion] = /^(?:error: )?(.*?)\s*(?:\(Did you mean (.*)\?\))?$/s.exec(error.message)!;
-  const help = `${command} --help lists them`;
-  return new UsageError(message.replace(/\.$/, ""), suggestion ? `did you mean ${suggestion}?` : help);
+  const hint = suggestion ? `did you mean ${suggestion}?` : `see ${command} --help`;
+  return new UsageError(message.replace(/\.$/, ""), hint);
 }
 
 /** Says on one line what went wrong; gives the exit code. */

@@ -20,7 +20,8 @@ export function alignColumns(rows: readonly (readonly string[])[], right: readon
   const widths = Array.from({ length: columns }, (_, column) =>
     rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
   );
-  const pad = (cell: string, column: number) => (right.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]));
+  const pad = (cell: string, column: number) =>
+    right.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]);
   return rows.map((row) => row.map(pad).join("  ").trimEnd());
 }
 

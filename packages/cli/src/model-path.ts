@@ -20,7 +20,9 @@ export function findG2PModel(given: string | undefined, env: Readonly<Record<str
   const beside = fileURLToPath(new URL("../shared/models/hama-g2p/", checkout));
   const inCheckout = isCheckout();
   if (inCheckout && existsSync(beside)) return beside;
-  const tried = inCheckout ? `, and ${relative(fileURLToPath(checkout), beside)} beside this checkout is not there` : "";
+  const tried = inCheckout
+    ? `, and ${relative(fileURLToPath(checkout), beside)} beside this checkout is not there`
+    : "";
   throw new UsageError(
     `g2p: expected a grapheme-to-phoneme model, got none: no --model, no KILOFORMER_MODEL${tried}`,
     "give --model DIR, or set KILOFORMER_MODEL, to a folder with config.json, model.safetensors and vocab.json",

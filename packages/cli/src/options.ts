@@ -18,8 +18,8 @@ type NumberKey = Exclude<keyof GenerationOptions, "do_sample" | "eos_token_id" |
 /** The numbers that `generate` takes; `--max-new-tokens` is `max_new_tokens`, and so on. */
 const numbers: Readonly<Record<NumberKey, readonly [description: string, range: Range]>> = {
   max_new_tokens: ["the most new tokens (default: from the model's files, else 256)", count],
-  temperature: ["above 1 is more varied, below 1 less, 0 always takes the likeliest token", fromZero],
-  top_k: ["draw among the N likeliest tokens; 0 for all", count],
+  temperature: ["above 1 draws more varied text, below 1 less; 0 takes the likeliest token", fromZero],
+  top_k: ["draw among the N likeliest tokens; 0 for all (default: 50 while sampling)", count],
   top_p: ["draw among the likeliest tokens that together reach this probability", shareAboveZero],
   min_p: ["draw among tokens at least this share as likely as the likeliest", share],
   seed: ["draw the same text each time", count],

@@ -20,7 +20,8 @@ export function print({ stdout }: Terminal, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stdout.write(text, (cause) => {
       if (!cause) return resolve();
-      if (goneCodes.includes((cause as NodeJS.ErrnoException).code)) return reject(new BrokenPipeError("output", { cause }));
+      if (goneCodes.includes((cause as NodeJS.ErrnoException).code))
+        return reject(new BrokenPipeError("output", { cause }));
       reject(new Error(`standard output: expected to write, got an error: ${cause.message}`, { cause }));
     });
   });
@@ -43,5 +44,8 @@ export function oneLine(text: string): string {
 
 /** Makes characters visible that would steer a terminal or hide others. */
 export function escapeControls(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
 }

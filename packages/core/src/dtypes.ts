@@ -77,10 +77,10 @@ export function writingRank(dtype: Dtype): number {
  * The bytes of a tensor; `undefined` if they are more than 2^53 - 1, NaN if they are not whole.
  * As in the reference, a product that overflows before it meets a zero is too large.
  */
-export function tensorBytes(dtype: Dtype, shape: readonly number[]): number | undefined {
+export function tensorBytes(dtype: Dtype, shape: readonly number[], rank = shape.length): number | undefined {
   let elements = 1;
-  for (const axis of shape) {
-    elements *= axis;
+  for (let axis = 0; axis < rank; axis++) {
+    elements *= shape[axis];
     if (elements > Number.MAX_SAFE_INTEGER) return undefined;
   }
   const width = bitsOf[dtype];

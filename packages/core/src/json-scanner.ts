@@ -36,6 +36,8 @@ const CLOSE_OBJECT = 0x7d;
 /** Set in the flags of a string that holds a backslash; the bit 0x80 is set when it holds a byte outside ASCII. */
 const ESCAPED = 0x100;
 const NOT_ASCII = 0x80;
+/** Up to this length, a string of characters is made faster by hand than by the decoder. */
+const SHORT = 64;
 
 type Literal = readonly [text: string, value: boolean | null];
 const literals: ReadonlyMap<number, Literal> = new Map([
@@ -56,7 +58,8 @@ export class JsonScanner {
   private readonly bytes: Uint8Array;
   private readonly options: ScanOptions;
   private readonly maxDepth: number;
-  private readonly characters: number[] = [];
+  /** An array for each length of a short string, made when it is first needed. */
+  private readonly characters: (number[] | undefined)[] = new Array(SHORT + 1).fill(undefined);
   private readonly recent: string[] = new Array(64).fill("");
 
   constructor(bytes: Uint8Array, options: ScanOptions) {
@@ -125,7 +128,7 @@ export class JsonScanner {
     const flags = this.endOfString(begin);
     const end = this.position - 1;
     if (flags !== 0) return this.decode(begin, end, flags);
-    return end - begin > 64 ? this.decode(begin, end, 0) : this.shortAscii(begin, end);
+    return end - begin > SHORT ? this.decode(begin, end, 0) : this.shortAscii(begin, end);
   }
 
   /** Scans a plain decimal integer from 0 to 2^53 - 1: no sign, point, exponent or leading zero. */
@@ -312,14 +315,15 @@ export class JsonScanner {
 
   /** A short ASCII string; field names, dtypes and shard names come again and again, and are kept once. */
   private shortAscii(begin: number, end: number): string {
-    const { bytes, characters } = this;
+    const { bytes } = this;
     const length = end - begin;
     const slot = length === 0 ? 0 : (length * 31 + bytes[begin] * 7 + bytes[end - 1]) & 63;
     const known = this.recent[slot];
     let same = known.length === length;
     for (let index = 0; same && index < length; index++) same = known.charCodeAt(index) === bytes[begin + index];
     if (same) return known;
-    characters.length = length;
+    const characters = this.characters[length] ?? new Array(length).fill(0);
+    this.characters[length] = characters;
     for (let index = 0; index < length; index++) characters[index] = bytes[begin + index];
     this.recent[slot] = String.fromCharCode.apply(null, characters);
     return this.recent[slot];

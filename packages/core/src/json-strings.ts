@@ -1,4 +1,5 @@
 const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const escapes: ReadonlyMap<number, number> = new Map(
@@ -73,17 +74,29 @@ export function unescapeJson(bytes: Uint8Array, begin: number, end: number): Uin
 /** The code point of the `\uXXXX` escape, or pair of them, at `index`. */
 function unicodeEscape(bytes: Uint8Array, index: number): number | BadEscape {
   const first = hexEscape(bytes, index);
-  if (first === undefined) return { index };
+  if (first < 0) return { index };
   if (first < 0xd800 || first > 0xdfff) return first;
-  const second = first < 0xdc00 ? hexEscape(bytes, index + 6) : undefined;
-  if (second === undefined || second < 0xdc00 || second > 0xdfff)
-    return { index, surrogate: `\\u${first.toString(16)}` };
+  const second = first < 0xdc00 ? hexEscape(bytes, index + 6) : -1;
+  if (second < 0xdc00 || second > 0xdfff) return { index, surrogate: `\\u${first.toString(16)}` };
   return 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
 }
 
-function hexEscape(bytes: Uint8Array, index: number): number | undefined {
-  const text = String.fromCharCode(...bytes.subarray(index, index + 6));
-  return /^\\u[0-9a-fA-F]{4}$/.test(text) ? Number.parseInt(text.slice(2), 16) : undefined;
+/** The value of a `\uXXXX` escape, or -1 if there is none. */
+function hexEscape(bytes: Uint8Array, index: number): number {
+  if (bytes[index] !== BACKSLASH || bytes[index + 1] !== LETTER_U) return -1;
+  let value = 0;
+  for (let place = index + 2; place < index + 6; place++) {
+    const digit = hexDigit(bytes[place]);
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 function writeUtf8(target: Uint8Array, length: number, code: number): number {

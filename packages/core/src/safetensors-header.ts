@@ -153,9 +153,12 @@ class HeaderParser {
   /** The tensor being read. */
   private dtype: Dtype | undefined;
   private shapePosition = -1;
-  private readonly shape: number[] = [];
-  private readonly offsets: number[] = [];
-  private readonly otherFields: string[] = [];
+  private rank = 0;
+  private readonly axes: number[] = new Array(MAX_RANK).fill(0);
+  private offsets = 0;
+  private begin = 0;
+  private end = 0;
+  private otherFields: string[] = [];
 
   constructor(json: Uint8Array, file: string, fileSize: number) {
     this.file = file;
@@ -194,16 +197,16 @@ class HeaderParser {
   }
 
   private records(): ReadonlyMap<string, TensorInfo> {
-    const { tensors, scanner, shape, dataBegin, file } = this;
+    const { tensors, scanner, dataBegin, file } = this;
     let index = 0;
     for (const name of tensors.keys()) {
       scanner.position = this.shapes[index];
-      shape.length = 0;
+      this.rank = 0;
       scanner.array(this.readAxis);
       tensors.set(name, {
         name,
         dtype: dtypeNames[this.dtypes[index]],
-        shape: shape.slice(),
+        shape: this.axes.slice(0, this.rank),
         begin: dataBegin + this.begins[index],
         end: dataBegin + this.ends[index],
         file,
@@ -235,20 +238,20 @@ class HeaderParser {
     this.noun = "tensor";
     this.name = name;
     const index = this.tensors.size;
-    if (this.tensors.has(name)) scanner.fail("duplicate-tensor", "each tensor once", "it again");
+    this.tensors.set(name, undefined);
+    if (this.tensors.size === index) scanner.fail("duplicate-tensor", "each tensor once", "it again");
     if (index === MAX_TENSORS) scanner.fail("too-many-tensors", `at most ${MAX_TENSORS} tensors`, "more");
     this.dtype = undefined;
     this.shapePosition = -1;
-    this.shape.length = 0;
-    this.offsets.length = 0;
-    this.otherFields.length = 0;
+    this.rank = 0;
+    this.offsets = 0;
+    if (this.otherFields.length > 0) this.otherFields = [];
     scanner.object(this.readField);
     if (this.dtype === undefined) this.missing("dtype");
     if (this.shapePosition < 0) this.missing("shape");
-    if (this.offsets.length === 0) this.missing("data_offsets");
-    const [begin, end] = this.offsets;
+    if (this.offsets === 0) this.missing("data_offsets");
+    const { begin, end } = this;
     this.checkSize(this.dtype, begin, end);
-    this.tensors.set(name, undefined);
     this.begins[index] = begin;
     this.ends[index] = end;
     this.dtypes[index] = dtypeNames.indexOf(this.dtype);
@@ -280,18 +283,21 @@ class HeaderParser {
 
   private readonly readAxis = (index: number): void => {
     if (index === MAX_RANK) this.scanner.fail("rank-too-large", `a shape of at most ${MAX_RANK} axes`, "more");
-    this.shape.push(this.scanner.integer());
+    this.axes[index] = this.scanner.integer();
+    this.rank = index + 1;
   };
 
   private readOffsets(): void {
-    if (this.offsets.length > 0) this.duplicate("data_offsets");
+    if (this.offsets > 0) this.duplicate("data_offsets");
     this.scanner.array(this.readOffset);
-    if (this.offsets.length !== 2) this.scanner.fail("bad-offsets", "two data_offsets", `${this.offsets.length}`);
+    if (this.offsets !== 2) this.scanner.fail("bad-offsets", "two data_offsets", `${this.offsets}`);
   }
 
   private readonly readOffset = (index: number): void => {
     if (index === 2) this.scanner.fail("bad-offsets", "two data_offsets", "more");
-    this.offsets.push(this.scanner.integer());
+    if (index === 0) this.begin = this.scanner.integer();
+    else this.end = this.scanner.integer();
+    this.offsets = index + 1;
   };
 
   /** The reference passes over fields it does not know, so they are checked and passed over. */
@@ -313,14 +319,15 @@ class HeaderParser {
   }
 
   private checkSize(dtype: Dtype, begin: number, end: number): void {
-    const { scanner, shape } = this;
+    const { scanner } = this;
     if (begin > end) scanner.fail("bad-offsets", "data_offsets in order", `[${begin}, ${end}]`);
     if (end > this.dataSize) {
       const expected = `data within the ${this.dataSize} bytes that follow the header`;
       scanner.fail("past-end", expected, `data up to byte ${end} (file cut short?)`);
     }
-    const size = tensorBytes(dtype, shape);
+    const size = tensorBytes(dtype, this.axes, this.rank);
     if (size === end - begin) return;
+    const shape = this.axes.slice(0, this.rank);
     const shown = `${dtype} of shape [${shape.join(", ")}]`;
     if (size === undefined) scanner.fail("shape-overflow", "a size below 2^53 bytes", shown);
     if (Number.isNaN(size)) scanner.fail("partial-byte", "whole bytes", shown);
@@ -334,9 +341,9 @@ class HeaderParser {
     const follows = (index: number) => index === 0 || ends[index - 1] <= begins[index];
     if (!order.every(follows)) order.sort((a, b) => begins[a] - begins[b] || ends[a] - ends[b]);
     let end = 0;
-    for (const [place, index] of order.entries()) {
-      if (begins[index] !== end) this.failLayout(index, order[place - 1]);
-      end = ends[index];
+    for (let place = 0; place < order.length; place++) {
+      if (begins[order[place]] !== end) this.failLayout(order[place], order[place - 1]);
+      end = ends[order[place]];
     }
     return end;
   }
