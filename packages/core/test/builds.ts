@@ -1,5 +1,5 @@
-import { expect } from "vitest";
 import { setFlagsFromString } from "node:v8";
+import { expect } from "vitest";
 import { type KernelBuild, supportsBuild } from "../src/index.ts";
 
 // Node 20 knows relaxed SIMD behind a flag, Node 24 without; both builds run in every test.

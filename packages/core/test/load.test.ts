@@ -61,7 +61,11 @@ function checkpointBytes({ tensors }: Case) {
 const open = (source: Source) => Checkpoint.open(new Map([["model.safetensors", source]]));
 
 /** Loads a case with `reserve` and gives the runtime and what was reserved. */
-async function load<W>(source: Source, reserve: (weights: Weights) => W, options: { build?: "simd" | "relaxed"; float32?: boolean } = {}) {
+async function load<W>(
+  source: Source,
+  reserve: (weights: Weights) => W,
+  options: { build?: "simd" | "relaxed"; float32?: boolean } = {},
+) {
   const runtime = await Runtime.create({ build: options.build ?? "simd", debug: true });
   const checkpoint = await open(source);
   const weights = new Weights(checkpoint.tensors, { dtype: options.float32 ? "float32" : "auto" });
@@ -87,7 +91,8 @@ function product(x: Float32Array, w: Float32Array, M: number, N: number, K: numb
 }
 
 /** Whole arrays at once: millions of single comparisons are slow. */
-const sameBits = (a: Float32Array, b: Float32Array) => Buffer.compare(Buffer.from(a.buffer), Buffer.from(b.buffer)) === 0;
+const sameBits = (a: Float32Array, b: Float32Array) =>
+  Buffer.compare(Buffer.from(a.buffer), Buffer.from(b.buffer)) === 0;
 
 const dtypes = ["F32", "F16", "BF16"] as const;
 
@@ -117,9 +122,7 @@ describe.each(builds)("loading, %s build", (build) => {
       for (let row = 0; row < 5; row++) {
         for (let n = 0; n < 19; n++) {
           const expected =
-            n < 13
-              ? q[row * 13 + n] + kept.get("a.q.bias")![n]
-              : k[row * 6 + n - 13] + kept.get("a.k.bias")![n - 13];
+            n < 13 ? q[row * 13 + n] + kept.get("a.q.bias")![n] : k[row * 6 + n - 13] + kept.get("a.k.bias")![n - 13];
           expect(Math.abs(y[row * 19 + n] - expected)).toBeLessThan(1e-5);
         }
       }
@@ -204,7 +207,10 @@ describe("what does not fit is known before a byte is read", () => {
     weights.linear({ a: 3 }, 3);
     weights.vector("norm.weight", 4);
     weights.vector("b.weight", 4);
-    const error = failing("missing", "model.safetensors: expected tensors that are missing: norm.weight. expected a.weight of shape [3, 3], got [2, 3]");
+    const error = failing(
+      "missing",
+      "model.safetensors: expected tensors that are missing: norm.weight. expected a.weight of shape [3, 3], got [2, 3]",
+    );
     expect(() => weights.finish()).toThrow(error);
   });
 
@@ -229,7 +235,9 @@ describe("what does not fit is known before a byte is read", () => {
   });
 
   test("a dtype that no kernel reads is named", async () => {
-    const data = writeSafetensors(new Map([["a.weight", { dtype: "I64" as const, shape: [1], data: new Uint8Array(8) }]]));
+    const data = writeSafetensors(
+      new Map([["a.weight", { dtype: "I64" as const, shape: [1], data: new Uint8Array(8) }]]),
+    );
     const weights = new Weights((await open(bytesSource("m", data))).tensors);
     expect(() => weights.vector("a.weight", 1)).toThrow(
       failing("unsupported-dtype", "model.safetensors: expected a.weight of dtype F32, F16 or BF16, got I64"),

@@ -119,9 +119,7 @@ describe("cache pages", () => {
   test("say when a cache is full, and when it was disposed", () => {
     const cache = new KvCache(new PagePool(map(), 1, layout), 10);
     cache.length = 8;
-    expect(() => cache.prepare(3)).toThrow(
-      failing("cache-full", "cache: expected at most 10 positions, got 11"),
-    );
+    expect(() => cache.prepare(3)).toThrow(failing("cache-full", "cache: expected at most 10 positions, got 11"));
     cache.dispose();
     expect(() => cache.prepare(1)).toThrow(
       failing("cache-disposed", "cache: expected a live cache, got a disposed one"),

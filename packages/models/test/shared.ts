@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
+import { expect } from "vitest";
 import { type KernelBuild, parseSafetensors, Runtime, supportsBuild } from "@kiloformer/core";
 
 // Node 20 knows relaxed SIMD behind a flag, Node 24 without; both builds run in every test.
@@ -37,3 +38,6 @@ export function worstDifference(actual: Float32Array, expected: ArrayLike<number
   }
   return worst;
 }
+
+/** What a typed error must show: its stable code and its whole message. */
+export const failing = (code: string, message: string) => expect.objectContaining({ code, message });

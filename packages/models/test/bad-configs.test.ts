@@ -1,0 +1,381 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, KiloformerError, Pipeline, type PipelineOptions } from "../src/index.ts";
+import { failing } from "./shared.ts";
+import { tinyConfig, tinyFiles, tinyVocabulary } from "./tiny.ts";
+
+/** Opens a small model with changes to its config, and gives the error. */
+async function failure(config: Record<string, unknown>, options: PipelineOptions = {}): Promise<unknown> {
+  return Pipeline.fromFiles(tinyFiles({ config }), { onWarning: () => {}, ...options }).then(
+    () => "no error",
+    (error) => error,
+  );
+}
+
+/** Keys to take away: JSON.stringify drops undefined. */
+const without = (key: string) => ({ [key]: undefined });
+
+test("a small random model opens without a warning, also where warnings are errors", async () => {
+  const pipeline = await Pipeline.fromFiles(tinyFiles(), { strict: true });
+  expect(pipeline.modelType).toBe("llama");
+  await pipeline.dispose();
+});
+
+describe("C1 rejects a config.json that is no JSON object", () => {
+  const cases: [string, string, string][] = [
+    ["empty", "", "no bytes"],
+    ["truncated", '{"model_type": "llama"', "the end of the JSON text"],
+    ["HTML", "<!doctype html><html></html>", "HTML"],
+    ["a top-level array", "[]", "array"],
+    ["null", "null", "null"],
+    ["a NaN literal", '{"rms_norm_eps": NaN}', "NaN"],
+    ["an Infinity literal", '{"rms_norm_eps": Infinity}', "Infinity"],
+  ];
+  test.each(cases)("%s", async (_, text, says) => {
+    const error = await Pipeline.fromFiles({ ...tinyFiles(), "config.json": text }).catch((e) => e);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.message).toMatch(/^config\.json: (rms_norm_eps: )?expected /);
+    expect(error.message).toContain(says);
+  });
+
+  test("no config.json at all", async () => {
+    const { "config.json": _, ...rest } = tinyFiles();
+    await expect(Pipeline.fromFiles(rest)).rejects.toEqual(
+      failing("missing-file", "config.json: expected this file, got none"),
+    );
+  });
+});
+
+describe("C2 rejects sizes that are missing or no counts, and names the key", () => {
+  const keys = ["hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "intermediate_size"];
+  const values: [string, unknown][] = [
+    ["0", 0],
+    ["-1", -1],
+    ["1.5", 1.5],
+    ['"768"', "768"],
+    ["true", true],
+    ["2147483648", 2 ** 31],
+  ];
+  test.each(keys)("%s", async (key) => {
+    expect(await failure(without(key))).toEqual(
+      failing("missing-key", `config.json: expected ${key} to be an integer from 1 to 2147483647, got no such key`),
+    );
+    expect(await failure({ [key]: null })).toEqual(
+      failing("bad-value", `config.json: expected ${key} to be an integer from 1 to 2147483647, got null`),
+    );
+    for (const [shown, value] of values) {
+      expect(await failure({ [key]: value })).toEqual(
+        failing("bad-value", `config.json: expected ${key} to be an integer from 1 to 2147483647, got ${shown}`),
+      );
+    }
+  });
+
+  test("1e400 is not read as a number at all", async () => {
+    const text = JSON.stringify(tinyConfig).replace('"hidden_size":24', '"hidden_size":1e400');
+    const error = await Pipeline.fromFiles({ ...tinyFiles(), "config.json": text }).catch((e) => e);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.message).toMatch(/hidden_size|1e400/);
+  });
+});
+
+describe("C3 rejects head counts that do not fit", () => {
+  const cases: [string, Record<string, unknown>, string][] = [
+    [
+      "heads that do not divide hidden_size",
+      { num_attention_heads: 5, num_key_value_heads: 5 },
+      "config.json: expected num_attention_heads to be a divisor of hidden_size, 24, got 5",
+    ],
+    [
+      "no key/value heads",
+      { num_key_value_heads: 0 },
+      "config.json: expected num_key_value_heads to be an integer from 1 to 4, got 0",
+    ],
+    [
+      "more key/value heads than heads",
+      { num_key_value_heads: 8 },
+      "config.json: expected num_key_value_heads to be an integer from 1 to 4, got 8",
+    ],
+    [
+      "key/value heads that do not divide the heads",
+      { num_key_value_heads: 3 },
+      "config.json: expected num_key_value_heads to be a divisor of num_attention_heads, 4, got 3",
+    ],
+    [
+      "an odd head_dim",
+      { head_dim: 5 },
+      "config.json: expected head_dim to be even, as rotary embedding turns pairs, got 5",
+    ],
+  ];
+  test.each(cases)("%s", async (_, config, message) => {
+    expect(await failure(config)).toEqual(failing("bad-value", message));
+  });
+
+  test("but a head_dim of its own frees hidden_size from being a multiple", async () => {
+    const config = { hidden_size: 24, num_attention_heads: 5, num_key_value_heads: 1, head_dim: 6 };
+    expect(await failure(config)).toEqual(expect.objectContaining({ code: "misshaped" }));
+  });
+});
+
+describe("C4 rejects what it does not know, with the list of what it does", () => {
+  test.each(["banana", "constructor", "__proto__", 7, null])("model_type %j", async (model_type) => {
+    const error = await failure({ model_type });
+    expect(error).toEqual(expect.objectContaining({ code: "unsupported-model" }));
+    expect((error as Error).message).toBe(
+      `config.json: expected model_type to be one of llama, got ${JSON.stringify(model_type)}`,
+    );
+  });
+
+  test("no model_type", async () => {
+    expect(await failure(without("model_type"))).toEqual(
+      failing("missing-key", "config.json: expected model_type to be one of llama, got no such key"),
+    );
+  });
+
+  test.each(["banana", "constructor", 3])("hidden_act %j", async (hidden_act) => {
+    expect(await failure({ hidden_act })).toEqual(
+      failing(
+        "unsupported-value",
+        `config.json: expected hidden_act to be one of silu, swish, gelu, gelu_new, gelu_pytorch_tanh, got ${JSON.stringify(hidden_act)}`,
+      ),
+    );
+  });
+
+  test.each(["yarn", "longrope", "constructor"])("rope_scaling type %j", async (type) => {
+    for (const key of ["type", "rope_type"]) {
+      expect(await failure({ rope_scaling: { [key]: type, factor: 2 } })).toEqual(
+        failing(
+          "unsupported-value",
+          `config.json: rope_scaling: expected ${key} to be one of default, linear, dynamic, llama3, got "${type}"`,
+        ),
+      );
+    }
+  });
+
+  test("a rope_scaling without its factor", async () => {
+    expect(await failure({ rope_scaling: { type: "linear" } })).toEqual(
+      failing("missing-key", "config.json: rope_scaling: expected factor to be a number above 0, got no such key"),
+    );
+  });
+
+  test("quantized checkpoints", async () => {
+    expect(await failure({ quantization_config: { bits: 4 } })).toEqual(
+      failing(
+        "unsupported-value",
+        'config.json: expected no quantization_config, got {"bits":4}: quantized checkpoints are not supported yet',
+      ),
+    );
+  });
+});
+
+describe("C5 rejects sizes that no file has, at once", () => {
+  test("2^31 layers", async () => {
+    expect(await failure({ num_hidden_layers: 2 ** 31 })).toEqual(expect.objectContaining({ code: "bad-value" }));
+  });
+
+  test("a million layers", async () => {
+    const begin = performance.now();
+    expect(await failure({ num_hidden_layers: 1e6 })).toEqual(
+      failing(
+        "missing",
+        "model.safetensors: expected 1000000 layers model.layers.N, got 2; missing: model.layers.2, model.layers.3, model.layers.4, model.layers.5, model.layers.6",
+      ),
+    );
+    expect(performance.now() - begin).toBeLessThan(2000);
+  });
+
+  test("a context of 1e12 positions", async () => {
+    expect(await failure({ max_position_embeddings: 1e12 })).toEqual(
+      failing(
+        "bad-value",
+        "config.json: expected max_position_embeddings to be an integer from 1 to 2147483647, got 1000000000000",
+      ),
+    );
+  });
+
+  test("a context whose cache no memory holds is refused when it is asked for, before any is taken", async () => {
+    const pipeline = await Pipeline.fromFiles(tinyFiles({ config: { max_position_embeddings: 2e9 } }));
+    const held = pipeline.heldBytes;
+    const error = await pipeline.generate("abc", { max_new_tokens: 1e9 }).catch((e) => e);
+    expect(error.code).toBe("over-limit");
+    expect(error.message).toMatch(/^key\/value cache for 1000000004 positions: expected at most \d+ more bytes, got \d+$/);
+    expect(pipeline.heldBytes).toBe(held);
+    expect(await pipeline.generate("abc", { max_new_tokens: 3 })).toEqual(expect.any(String));
+    await pipeline.dispose();
+  });
+});
+
+describe("C6 rejects tensors that do not fit the config", () => {
+  test("a layer that the file has not", async () => {
+    expect(await failure({ num_hidden_layers: 3 })).toEqual(
+      failing("missing", "model.safetensors: expected 3 layers model.layers.N, got 2; missing: model.layers.2"),
+    );
+  });
+
+  test("shapes that differ, the first five of them", async () => {
+    expect(await failure({ intermediate_size: 41 })).toEqual(
+      failing(
+        "misshaped",
+        "model.safetensors: expected model.layers.0.mlp.gate_proj.weight of shape [41, 24], got [40, 24]; " +
+          "model.layers.0.mlp.up_proj.weight of shape [41, 24], got [40, 24]; " +
+          "model.layers.0.mlp.down_proj.weight of shape [24, 41], got [24, 40]; " +
+          "model.layers.1.mlp.gate_proj.weight of shape [41, 24], got [40, 24]; " +
+          "model.layers.1.mlp.up_proj.weight of shape [41, 24], got [40, 24]; and 1 more",
+      ),
+    );
+  });
+
+  const extra = (name: string) =>
+    tinyFiles({ tensors: (tensors) => tensors.set(name, { dtype: "F32", shape: [1], data: new Uint8Array(4) }) });
+
+  test("harmless extra tensors pass in silence", async () => {
+    const files = extra("model.layers.0.self_attn.rotary_emb.inv_freq");
+    const pipeline = await Pipeline.fromFiles(files, { strict: true });
+    await pipeline.dispose();
+  });
+
+  test("unknown extra tensors are a warning, and an error where warnings are", async () => {
+    const warnings: string[] = [];
+    const pipeline = await Pipeline.fromFiles(extra("banana"), { onWarning: (text) => warnings.push(text) });
+    expect(warnings).toEqual(["weights: expected only tensors that llama has, got banana"]);
+    await pipeline.dispose();
+    await expect(Pipeline.fromFiles(extra("banana"), { strict: true })).rejects.toEqual(
+      failing("unknown", "weights: expected only tensors that llama has, got banana"),
+    );
+  });
+
+  test("unknown config keys are a warning, and an error where warnings are", async () => {
+    const warnings: string[] = [];
+    const config = { banana: 1, rope_scaling: { type: "linear", factor: 2, attn_factor: 3 } };
+    const pipeline = await Pipeline.fromFiles(tinyFiles({ config }), { onWarning: (text) => warnings.push(text) });
+    const message = "config.json: expected only keys that this runtime knows, got banana, rope_scaling.attn_factor";
+    expect(warnings).toEqual([message]);
+    await pipeline.dispose();
+    expect(await failure(config, { strict: true })).toEqual(failing("unknown-key", message));
+  });
+});
+
+describe("C7 vocab_size and the embedding's rows", () => {
+  test("more rows than the vocabulary: their logits are left out", async () => {
+    const files = tinyFiles({ config: { vocab_size: 19 }, tensors: padRows });
+    const pipeline = await Pipeline.fromFiles(files, { strict: true });
+    const plain = await Pipeline.fromFiles(tinyFiles());
+    expect(await pipeline.logits([4, 5, 6])).toEqual(await plain.logits([4, 5, 6]));
+    await pipeline.dispose();
+    await plain.dispose();
+  });
+
+  test("fewer rows are rejected", async () => {
+    expect(await failure({ vocab_size: 20 })).toEqual(
+      failing(
+        "misshaped",
+        "model.safetensors: expected model.embed_tokens.weight of shape [20, 24], got [19, 24]; lm_head.weight of shape [20, 24], got [19, 24]",
+      ),
+    );
+  });
+
+  function padRows(tensors: Parameters<NonNullable<NonNullable<Parameters<typeof tinyFiles>[0]>["tensors"]>>[0]) {
+    for (const name of ["model.embed_tokens.weight", "lm_head.weight"]) {
+      const { data } = tensors.get(name)!;
+      const padded = new Uint8Array(24 * 24 * 4).fill(0x41);
+      padded.set(data);
+      tensors.set(name, { dtype: "F32", shape: [24, 24], data: padded });
+    }
+  }
+});
+
+test("C8 a tokenizer with ids beyond the embedding is rejected at load", async () => {
+  const files = tinyFiles({ vocabulary: { ...tinyVocabulary, z: 19 } });
+  await expect(Pipeline.fromFiles(files)).rejects.toEqual(
+    failing("vocabulary-too-large", "tokenizer: expected ids below the model's vocab_size of 19, got 19"),
+  );
+});
+
+describe("C9 the output layer", () => {
+  test("missing and untied is rejected", async () => {
+    const files = tinyFiles({ tensors: (tensors) => tensors.delete("lm_head.weight") });
+    await expect(Pipeline.fromFiles(files)).rejects.toEqual(
+      failing("missing", "model.safetensors: expected tensors that are missing: lm_head.weight"),
+    );
+  });
+
+  test("in the file goes before tie_word_embeddings", async () => {
+    const tied = await Pipeline.fromFiles(tinyFiles({ config: { tie_word_embeddings: true } }), { strict: true });
+    const untied = await Pipeline.fromFiles(tinyFiles());
+    expect(await tied.logits([4, 5])).toEqual(await untied.logits([4, 5]));
+    await tied.dispose();
+    await untied.dispose();
+  });
+
+  test("tied without one of its own is the embedding", async () => {
+    const copy = tinyFiles({
+      tensors: (tensors) => tensors.set("lm_head.weight", tensors.get("model.embed_tokens.weight")!),
+    });
+    const shared = tinyFiles({
+      config: { tie_word_embeddings: true },
+      tensors: (tensors) => tensors.delete("lm_head.weight"),
+    });
+    const [a, b] = await Promise.all([Pipeline.fromFiles(copy), Pipeline.fromFiles(shared, { strict: true })]);
+    expect(await b.logits([4, 5, 18])).toEqual(await a.logits([4, 5, 18]));
+    await a.dispose();
+    await b.dispose();
+  });
+});
+
+describe("C10 end-of-text ids", () => {
+  test.each([[[3, 4]], [null], [-1], [3]])("%j is accepted", async (eos_token_id) => {
+    const pipeline = await Pipeline.fromFiles(tinyFiles({ config: { eos_token_id, pad_token_id: -1 } }));
+    await pipeline.dispose();
+  });
+
+  test.each([[19], [[3, 99]], ["</s>"], [1.5], [-2]])("%j is rejected", async (eos_token_id) => {
+    expect(await failure({ eos_token_id })).toEqual(
+      failing(
+        "bad-value",
+        `config.json: expected eos_token_id to be ids from 0 to 18, got ${JSON.stringify(eos_token_id)}`,
+      ),
+    );
+  });
+});
+
+describe("C11 rejects factors that make no sense", () => {
+  const cases: [string, unknown][] = [
+    ["rope_theta", 0],
+    ["rope_theta", -1],
+    ["rms_norm_eps", 0],
+    ["rms_norm_eps", -1e-5],
+    ["rms_norm_eps", "1e-5"],
+  ];
+  test.each(cases)("%s %j", async (key, value) => {
+    expect(await failure({ [key]: value })).toEqual(
+      failing("bad-value", `config.json: expected ${key} to be a number above 0, got ${JSON.stringify(value)}`),
+    );
+  });
+});
+
+test("C12 auto_map, internal keys and __proto__ are ignored, never fetched, imported or merged", async () => {
+  const text = JSON.stringify(tinyConfig).replace(
+    "{",
+    '{"auto_map": {"AutoModel": "evil.py--Model"}, "_attn_implementation_internal": "x", "__proto__": {"polluted": true}, ',
+  );
+  const warnings: string[] = [];
+  const options = { onWarning: (message: string) => warnings.push(message) };
+  const pipeline = await Pipeline.fromFiles({ ...tinyFiles(), "config.json": text }, options);
+  expect((Object.prototype as { polluted?: boolean }).polluted).toBeUndefined();
+  expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  expect(warnings.join()).not.toContain("auto_map");
+  await pipeline.dispose();
+});
+
+test("C13 nesting of 100,000 levels is refused", async () => {
+  const text = JSON.stringify(tinyConfig).replace("{", `{"deep": ${"[".repeat(1e5)}${"]".repeat(1e5)}, `);
+  const error = await Pipeline.fromFiles({ ...tinyFiles(), "config.json": text }).catch((e) => e);
+  expect(error).toBeInstanceOf(KiloformerError);
+  expect(error.message).toMatch(/64/);
+});
+
+test("modelType reads a config's model_type, from text, bytes or an object", () => {
+  const text = JSON.stringify(tinyConfig);
+  expect(Pipeline.modelType(text)).toBe("llama");
+  expect(Pipeline.modelType(new TextEncoder().encode(text))).toBe("llama");
+  expect(Pipeline.modelType(tinyConfig)).toBe("llama");
+  expect(() => Pipeline.modelType({ model_type: "banana" })).toThrow(/expected model_type to be one of llama/);
+});
