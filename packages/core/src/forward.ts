@@ -1,4 +1,4 @@
-import { DisposedError } from "./errors.ts";
+import { DisposedError, RuntimeError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Tensor } from "./tensor.ts";
 import { nextTurn } from "./turn.ts";
@@ -16,7 +16,7 @@ const TURN_WORK = 2e8;
  * Runs a forward pass to its end and gives a copy of what it returns. Passes on one runtime queue; the activation stack
  * is empty before and after, also when a pass fails.
  * @param prepare runs when it is this pass's turn, while the stack is still empty: caches grow here
- * @throws the signal's reason, between two layers at the latest; `DisposedError`
+ * @throws the signal's reason, between two layers at the latest; {DisposedError}; {RuntimeError} `trap`
  */
 export function runForward(
   runtime: Runtime,
@@ -36,10 +36,19 @@ export function runForward(
       runtime.release(mark);
       return values;
     } catch (error) {
-      if (!runtime.disposed) runtime.release(mark);
-      throw error;
+      throw settleFailure(runtime, mark, error);
     }
   });
+}
+
+/** Leaves the runtime usable after a pass failed; after a trap, whose memory is half-written, it is dropped. */
+function settleFailure(runtime: Runtime, mark: number, error: unknown): unknown {
+  if (error instanceof WebAssembly.RuntimeError) {
+    runtime.dispose();
+    return new RuntimeError("trap", `kernels: expected to finish, got a trap: ${error.message}`, {}, { cause: error });
+  }
+  if (!runtime.disposed) runtime.release(mark);
+  return error;
 }
 
 interface Running {
@@ -68,9 +77,12 @@ async function runOn(runtime: Runtime, state: Running, mark: number, signal?: Ab
       signal?.throwIfAborted();
       state.paidWork = runtime.work;
       const done = advance(runtime, state, signal);
-      if (done) return runtime.readNow(done);
+      if (!done) continue;
+      const values = runtime.readNow(done);
+      runtime.release(mark);
+      return values;
     }
-  } finally {
-    if (!runtime.disposed) runtime.release(mark);
+  } catch (error) {
+    throw settleFailure(runtime, mark, error);
   }
 }

@@ -137,7 +137,7 @@ export class JsonScanner {
     const { bytes } = this;
     let value = 0;
     let end = this.position;
-    while (isDigit(bytes[end])) value = value * 10 + bytes[end++] - DIGIT_0;
+    while (isDigit(bytes[end])) value = value * 10 + (bytes[end++] - DIGIT_0);
     const digits = end - this.position;
     if (digits === 0 || (digits > 1 && first === DIGIT_0) || !isDelimiter(bytes[end])) {
       if (first < 0) this.unexpected("an integer");
@@ -278,7 +278,7 @@ export class JsonScanner {
     const { bytes, position } = this;
     let value = 0;
     let index = begin;
-    while (index < position && isDigit(bytes[index])) value = value * 10 + bytes[index++] - DIGIT_0;
+    while (index < position && isDigit(bytes[index])) value = value * 10 + (bytes[index++] - DIGIT_0);
     if (index === position && value <= Number.MAX_SAFE_INTEGER) return value;
     return Number(decodeUtf8(bytes.subarray(begin, position)));
   }

@@ -355,6 +355,10 @@ class HeaderParser {
     const begin = this.begins[index];
     const end = before === undefined ? 0 : this.ends[before];
     const place = before === undefined ? "the data begins" : `tensor ${quote(names[before])} ends`;
-    return this.scanner.fail(begin < end ? "overlap" : "hole", `data from byte ${end}, where ${place}`, `byte ${begin}`);
+    return this.scanner.fail(
+      begin < end ? "overlap" : "hole",
+      `data from byte ${end}, where ${place}`,
+      `byte ${begin}`,
+    );
   }
 }

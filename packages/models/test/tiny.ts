@@ -29,14 +29,20 @@ type Arrays = Map<string, { dtype: "F32" | "F16" | "BF16"; shape: number[]; data
 /** Random weights of the shapes that a config asks for, the same for the same seed. */
 export function tinyTensors(config: TinyConfig, seed = 1): Arrays {
   let state = seed;
-  const random = () => {
+  // A table whose length is prime, so that no two rows are alike: large models are made quickly.
+  const table = Float32Array.from({ length: 65_537 }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32 - 0.5;
-  };
+  });
+  let next = 0;
   const tensors: Arrays = new Map();
   const put = (name: string, shape: number[], scale = 2 / Math.sqrt(shape.at(-1)!), shift = 0) => {
     const size = shape.reduce((product, axis) => product * axis, 1);
-    const values = Float32Array.from({ length: size }, () => random() * scale + shift);
+    const values = new Float32Array(size);
+    for (let i = 0; i < size; i++) {
+      values[i] = table[next] * scale + shift;
+      next = next === 65_536 ? 0 : next + 1;
+    }
     tensors.set(name, { dtype: "F32", shape, data: new Uint8Array(values.buffer) });
   };
   const { hidden_size: D, intermediate_size: F, num_attention_heads: H, num_key_value_heads: K } = config;
@@ -61,10 +67,16 @@ export function tinyTensors(config: TinyConfig, seed = 1): Arrays {
 
 /** The files of a small random model; any part of it can be replaced. */
 export function tinyFiles(
-  changes: { config?: Record<string, unknown>; tensors?: (tensors: Arrays) => void; vocabulary?: object } = {},
+  changes: {
+    config?: Record<string, unknown>;
+    /** Sizes that the tensors follow; those of `config` alone leave the tensors as they were. */
+    shape?: Partial<typeof tinyConfig>;
+    tensors?: (tensors: Arrays) => void;
+    vocabulary?: object;
+  } = {},
 ): Record<string, Uint8Array | string> {
   const config = { ...tinyConfig, ...changes.config };
-  const tensors = tinyTensors(tinyConfig);
+  const tensors = tinyTensors({ ...tinyConfig, ...changes.shape });
   changes.tensors?.(tensors);
   return {
     "config.json": JSON.stringify(config),
