@@ -7,8 +7,8 @@ import { BrokenPipeError, note, oneLine, type Terminal } from "./terminal.ts";
 export class UsageError extends Error {
   readonly hint: string | undefined;
 
-  constructor(message: string, hint?: string) {
-    super(message);
+  constructor(message: string, hint?: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = "UsageError";
     this.hint = hint;
   }

@@ -9,9 +9,9 @@ export function formatCount(count: number): string {
   return count < 1e6 ? full : `${full} (${scaled(count, ["", "K", "M", "B", "T"], "")})`;
 }
 
-/** `1 tensor`, `2,000 tensors`. */
+/** `1 tensor`, `2,000 tensors`, `15,191,712 (15.2M) parameters`. */
 export function plural(count: number, noun: string): string {
-  return `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** Rows with their columns aligned: the left ones to the left; numbers, whose column index is in `right`, to the right. */

@@ -3,14 +3,18 @@ import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "./errors.ts";
 
-/** Where the CLI would stand in a checkout of its repository. */
-const checkout = new URL("../../../", import.meta.url);
+/** The repository, if this file lies in a checkout of it. */
+const here = new URL("../../../", import.meta.url);
 
 /**
  * The folder of the grapheme-to-phoneme model: the option, else `KILOFORMER_MODEL`, else the model beside the checkout.
  * @throws {UsageError} that says what to do when there is none
  */
-export function findG2PModel(given: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
+export function findG2PModel(
+  given: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+  checkout: URL = here,
+): string {
   if (given !== undefined) return given;
   const { KILOFORMER_MODEL: named } = env;
   if (named) {
@@ -18,7 +22,7 @@ export function findG2PModel(given: string | undefined, env: Readonly<Record<str
     throw new UsageError(`KILOFORMER_MODEL: expected a model's folder, got ${named}, where nothing is`);
   }
   const beside = fileURLToPath(new URL("../shared/models/hama-g2p/", checkout));
-  const inCheckout = isCheckout();
+  const inCheckout = isCheckout(checkout);
   if (inCheckout && existsSync(beside)) return beside;
   const tried = inCheckout
     ? `, and ${relative(fileURLToPath(checkout), beside)} beside this checkout is not there`
@@ -29,7 +33,7 @@ export function findG2PModel(given: string | undefined, env: Readonly<Record<str
   );
 }
 
-function isCheckout(): boolean {
+function isCheckout(checkout: URL): boolean {
   try {
     return JSON.parse(readFileSync(new URL("package.json", checkout), "utf8")).name === "kiloformer-monorepo";
   } catch {

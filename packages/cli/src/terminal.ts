@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 
 /** What a command reads and writes: the process's own, or a test's. */
 export interface Terminal {
@@ -15,8 +16,12 @@ export class BrokenPipeError extends Error {}
 
 const goneCodes: readonly unknown[] = ["EPIPE", "EOF", "ECONNRESET", "ERR_STREAM_DESTROYED"];
 
-/** Writes to standard output and waits until it is taken: a slow reader slows the work down. */
-export function print({ stdout }: Terminal, text: string): Promise<void> {
+/**
+ * Writes to standard output and waits until it is taken: a slow reader slows the work down. The turn of the event loop
+ * before it lets Ctrl-C in, which a small model's tokens would keep out.
+ */
+export async function print({ stdout }: Terminal, text: string): Promise<void> {
+  await setImmediate();
   return new Promise((resolve, reject) => {
     stdout.write(text, (cause) => {
       if (!cause) return resolve();

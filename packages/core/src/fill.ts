@@ -104,7 +104,12 @@ class Filler {
   async fill(task: FillTask, source: Source, onBytes: (bytes: number) => void): Promise<void> {
     const { info, weight } = task;
     if (task.layout === "panels") this.clearLastPanel(task);
-    const width = (info.end - info.begin) / Math.max(1, info.shape.reduce((product, axis) => product * axis, 1));
+    const width =
+      (info.end - info.begin) /
+      Math.max(
+        1,
+        info.shape.reduce((product, axis) => product * axis, 1),
+      );
     const columns = info.shape.length > 1 ? info.shape[1] : 1;
     let finite = true;
     for (const piece of pieces(info.shape[0], columns, Math.floor(this.windowBytes / width))) {
@@ -125,10 +130,10 @@ class Filler {
   private async read(source: Source, offset: number, length: number): Promise<void> {
     const { signal } = this.options;
     if (source.readInto) {
-      await source.readInto(offset, new Uint8Array(this.runtime.memory.memory.buffer, this.window, length), signal);
+      await source.readInto(offset, this.runtime.memory.bytes.subarray(this.window, this.window + length), signal);
     } else {
       const bytes = await source.read(offset, length, signal);
-      new Uint8Array(this.runtime.memory.memory.buffer).set(bytes, this.window);
+      this.runtime.memory.bytes.set(bytes, this.window);
     }
   }
 
@@ -148,9 +153,8 @@ class Filler {
 
   private copy({ weight, row }: FillTask, piece: Piece, columns: number, staged: number): void {
     const width = widthOf[weight.dtype];
-    const bytes = new Uint8Array(this.runtime.memory.memory.buffer);
     const target = weight.place + ((row + piece.row) * columns + piece.column) * width;
-    bytes.copyWithin(target, staged, staged + piece.rows * piece.columns * width);
+    this.runtime.memory.bytes.copyWithin(target, staged, staged + piece.rows * piece.columns * width);
   }
 
   /** The columns that pad the last panel are zero, whatever the memory held before. */
@@ -161,12 +165,12 @@ class Filler {
     const begin = end - panelBytes(PANEL, K, weight.dtype);
     // Once for each weight, before its first part: the other parts of a fused weight lie in this panel too.
     if (this.cleared.has(weight.place)) return;
-    new Uint8Array(this.runtime.memory.memory.buffer).fill(0, begin, end);
+    this.runtime.memory.bytes.fill(0, begin, end);
     this.cleared.add(weight.place);
   }
 
   private isFinite(elements: number, dtype: string): boolean {
-    const { buffer } = this.runtime.memory.memory;
+    const { buffer } = this.runtime.memory.bytes;
     if (dtype === "F32") return new Float32Array(buffer, this.window, elements).every(Number.isFinite);
     const exponent = dtype === "F16" ? 0x7c00 : 0x7f80;
     return new Uint16Array(buffer, this.window, elements).every((bits) => (bits & exponent) !== exponent);

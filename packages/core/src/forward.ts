@@ -11,6 +11,8 @@ export type Forward<R> = Generator<unknown, R, void>;
  * time: a Worker's clock stands still while it computes.
  */
 const TURN_WORK = 2e8;
+/** What a pass costs beside its multiply-adds: small models are mostly that, and must give turns too. */
+const PASS_WORK = 1e6;
 
 /**
  * Runs a forward pass to its end and gives a copy of what it returns. Passes on one runtime queue; the activation stack
@@ -27,11 +29,11 @@ export function runForward(
     options.signal?.throwIfAborted();
     options.prepare?.();
     const mark = runtime.memory.mark();
-    const state: Running = { forward: undefined, paidWork: runtime.work };
+    runtime.work += PASS_WORK;
     try {
-      state.forward = forward();
-      const done = advance(runtime, state, options.signal);
-      if (!done) return runOn(runtime, state, mark, options.signal);
+      const pass = forward();
+      const done = advance(runtime, pass, options.signal);
+      if (!done) return runOn(runtime, pass, mark, options.signal);
       const values = runtime.readNow(done);
       runtime.release(mark);
       return values;
@@ -51,23 +53,23 @@ function settleFailure(runtime: Runtime, mark: number, error: unknown): unknown 
   return error;
 }
 
-interface Running {
-  forward: Forward<Tensor> | undefined;
-  paidWork: number;
-}
-
 /** Runs layers until the result is there, or the event loop is due a turn. */
-function advance(runtime: Runtime, state: Running, signal: AbortSignal | undefined): Tensor | undefined {
+function advance(runtime: Runtime, pass: Forward<Tensor>, signal: AbortSignal | undefined): Tensor | undefined {
   for (;;) {
-    const step = state.forward!.next();
+    const step = pass.next();
     if (step.done) return step.value;
     if (signal?.aborted) throw signal.reason;
-    if (runtime.work - state.paidWork >= TURN_WORK) return undefined;
+    if (runtime.work - runtime.workAtTurn >= TURN_WORK) return undefined;
   }
 }
 
 /** The rest of a pass that takes several turns. */
-async function runOn(runtime: Runtime, state: Running, mark: number, signal?: AbortSignal): Promise<Float32Array> {
+async function runOn(
+  runtime: Runtime,
+  pass: Forward<Tensor>,
+  mark: number,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
   try {
     for (;;) {
       await nextTurn();
@@ -75,8 +77,8 @@ async function runOn(runtime: Runtime, state: Running, mark: number, signal?: Ab
         throw new DisposedError("disposed", "forward: expected a live runtime, got one that was disposed meanwhile");
       }
       signal?.throwIfAborted();
-      state.paidWork = runtime.work;
-      const done = advance(runtime, state, signal);
+      runtime.workAtTurn = runtime.work;
+      const done = advance(runtime, pass, signal);
       if (!done) continue;
       const values = runtime.readNow(done);
       runtime.release(mark);

@@ -48,8 +48,8 @@ export interface Kernels {
 const probes: Record<KernelBuild, readonly number[]> = {
   simd: [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
   relaxed: [
-    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253,
-    128, 2, 11,
+    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15,
+    253, 128, 2, 11,
   ],
 };
 
@@ -107,7 +107,12 @@ async function compile(file: WasmFile, build: KernelBuild): Promise<WebAssembly.
     const hint = /unsafe-eval|Content Security Policy|disallowed by embedder/i.test(reason)
       ? "; a page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', and Workers need a static import of the .wasm file"
       : "";
-    throw new RuntimeError("kernels-refused", `kernels-${build}.wasm: expected to compile, got: ${reason}${hint}`, { build }, { cause });
+    throw new RuntimeError(
+      "kernels-refused",
+      `kernels-${build}.wasm: expected to compile, got: ${reason}${hint}`,
+      { build },
+      { cause },
+    );
   }
 }
 

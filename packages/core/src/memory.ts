@@ -30,6 +30,10 @@ export class MemoryMap {
   readonly memory: WebAssembly.Memory;
   /** The highest end of the stack so far, for reports. */
   peakBytes = 0;
+  /** Views of the whole memory, made anew whenever it grows: a view from before would have length 0. */
+  bytes!: Uint8Array;
+  floats!: Float32Array;
+  ints!: Int32Array;
   private readonly blocks: Block[] = [];
   private readonly limitBytes: number;
   private readonly grow: Grow;
@@ -39,11 +43,12 @@ export class MemoryMap {
     this.memory = memory;
     this.limitBytes = Math.min(options.limitBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
     this.grow = options.grow ?? ((target, pages) => target.grow(pages));
+    this.view();
   }
 
   /** Bytes that WebAssembly holds now. */
   get heldBytes(): number {
-    return this.memory.buffer.byteLength;
+    return this.bytes.length;
   }
 
   /** Bytes that are still free for blocks and the stack, at most. */
@@ -103,7 +108,7 @@ export class MemoryMap {
   push(bytes: number): number {
     const address = this.stackTop;
     const top = alignUp(address + bytes, ALIGNMENT);
-    if (top > this.memory.buffer.byteLength) this.ensure(top, "activations");
+    if (top > this.bytes.length) this.ensure(top, "activations");
     this.stackTop = top;
     if (top > this.peakBytes) this.peakBytes = top;
     return address;
@@ -132,7 +137,7 @@ export class MemoryMap {
         limitBytes: this.limitBytes,
       });
     }
-    const missing = end - this.memory.buffer.byteLength;
+    const missing = end - this.bytes.length;
     if (missing <= 0) return;
     try {
       this.grow(this.memory, Math.ceil(missing / WASM_PAGE));
@@ -140,9 +145,17 @@ export class MemoryMap {
       throw new MemoryError(
         "grow-failed",
         `${what}: expected ${missing} more bytes of WebAssembly memory, got none: the engine refused`,
-        { what, needBytes: end, heldBytes: this.memory.buffer.byteLength },
+        { what, needBytes: end, heldBytes: this.bytes.length },
         { cause },
       );
     }
+    this.view();
+  }
+
+  private view(): void {
+    const { buffer } = this.memory;
+    this.bytes = new Uint8Array(buffer);
+    this.floats = new Float32Array(buffer);
+    this.ints = new Int32Array(buffer);
   }
 }

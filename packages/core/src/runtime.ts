@@ -34,6 +34,8 @@ export class Runtime implements Backend {
   /** Forwards take turns on it: the activation stack belongs to one at a time. */
   readonly queue = new Queue();
   work = 0;
+  /** `work` when the event loop last had a turn. */
+  workAtTurn = 0;
   private state: { readonly memory: MemoryMap; readonly kernels: Kernels } | undefined;
   private readonly tracked: Tensor[] | undefined;
 
@@ -89,13 +91,13 @@ export class Runtime implements Backend {
   }
 
   upload<S extends Shape>(values: Int32Array | Float32Array, shape: S): Tensor<S> {
-    const place = this.memory.push(values.length * 4);
-    const { buffer } = this.memory.memory;
+    const { memory } = this;
+    const place = memory.push(values.length * 4);
     if (values instanceof Float32Array) {
-      new Float32Array(buffer, place, values.length).set(values);
+      memory.floats.set(values, place / 4);
       return this.track(new Tensor(this, "f32", shape, place));
     }
-    new Int32Array(buffer, place, values.length).set(values);
+    memory.ints.set(values, place / 4);
     return this.track(new Tensor(this, "i32", shape, place));
   }
 
@@ -107,14 +109,16 @@ export class Runtime implements Backend {
   /** `read` without a promise: this backend has no queue of its own. */
   readNow(tensor: Tensor): Float32Array {
     if (tensor.released) throw new RuntimeError("released", "read: expected a live tensor, got one that was released");
-    return new Float32Array(this.memory.memory.buffer, tensor.place, sizeOf(tensor.shape)).slice();
+    const begin = tensor.place / 4;
+    return this.memory.floats.slice(begin, begin + sizeOf(tensor.shape));
   }
 
   settle<S extends Shape>(x: Tensor<S>, result: Tensor<S>): Tensor<S> {
+    const { memory } = this;
     const bytes = sizeOf(result.shape) * 4;
-    new Uint8Array(this.memory.memory.buffer).copyWithin(x.place, result.place, result.place + bytes);
+    memory.bytes.copyWithin(x.place, result.place, result.place + bytes);
     this.release(x.place);
-    this.memory.push(bytes);
+    memory.push(bytes);
     return this.track(new Tensor(this, result.dtype, result.shape, x.place));
   }
 
@@ -225,7 +229,7 @@ export class Runtime implements Backend {
     const addresses: number[] = [];
     for (let position = 0; position < count; position += PAGE) addresses.push(this.memory.push(bytes));
     const table = this.memory.push(addresses.length * 4);
-    new Uint32Array(this.memory.memory.buffer, table, addresses.length).set(addresses);
+    this.memory.ints.set(addresses, table / 4);
     return table;
   }
 }

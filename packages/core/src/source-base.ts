@@ -86,9 +86,9 @@ export function bytesSource(name: string, bytes: ArrayBufferView | ArrayBufferLi
   const size = all.length;
   const view = (offset: number, length: number, signal?: AbortSignal) => {
     checkRead(source, offset, length, signal);
-    const part = all.subarray(offset, offset + length);
     // A buffer that was transferred away meanwhile has no bytes left.
-    return part.length === length ? part : failShortRead(name, offset, length, part.length);
+    if (all.length !== size) failShortRead(name, offset, length, all.length);
+    return all.subarray(offset, offset + length);
   };
   const source: Source = {
     name,

@@ -155,11 +155,15 @@ export function tokenIds(raw: RawConfig, key: string, vocabSize: number, file = 
   const ids = Array.isArray(value) ? value : [value];
   for (const id of ids) {
     if (Number.isSafeInteger(id) && id >= 0 && id < vocabSize) continue;
-    throw new ConfigError("bad-value", `${file}: expected ${key} to be ids from 0 to ${vocabSize - 1}, got ${show(value)}`, {
-      file,
-      key,
-      value,
-    });
+    throw new ConfigError(
+      "bad-value",
+      `${file}: expected ${key} to be ids from 0 to ${vocabSize - 1}, got ${show(value)}`,
+      {
+        file,
+        key,
+        value,
+      },
+    );
   }
   return ids;
 }

@@ -3,15 +3,15 @@ import {
   attention,
   bindCaches,
   ConfigError,
-  embedding,
   type EmbeddingWeight,
+  embedding,
   type Forward,
-  gated,
   type GatedActivation,
+  gated,
   gatherRows,
   type HeadLayout,
-  linear,
   type LinearWeight,
+  linear,
   rmsNorm,
   rotate,
   type SequenceSpan,
@@ -21,7 +21,7 @@ import {
 } from "@kiloformer/core";
 import type { Architecture, Batch, DecoderModel } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { readRope, type Rope } from "./rope.ts";
+import { type Rope, readRope } from "./rope.ts";
 
 type TD = Tensor<readonly [T: number, D: number]>;
 
@@ -59,7 +59,13 @@ interface LlamaWeights {
   readonly head: LinearWeight;
 }
 
-const activations = { silu: "silu", swish: "silu", gelu: "gelu", gelu_new: "gelu_tanh", gelu_pytorch_tanh: "gelu_tanh" } as const;
+const activations = {
+  silu: "silu",
+  swish: "silu",
+  gelu: "gelu",
+  gelu_new: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+} as const;
 
 function readConfig(config: ConfigReader): LlamaConfig {
   const hiddenSize = config.integer("hidden_size");

@@ -57,7 +57,9 @@ function ropeKind(reader: ConfigReader): (base: RopeBase, reader: ConfigReader, 
 /** 1 / theta^(2i / E) in float32, as PyTorch computes it. */
 function inverseFrequencies(headWidth: number, theta: number): Float32Array {
   const base = fround(theta);
-  return Float32Array.from({ length: headWidth / 2 }, (_, i) => fround(1 / fround(base ** fround((2 * i) / headWidth))));
+  return Float32Array.from({ length: headWidth / 2 }, (_, i) =>
+    fround(1 / fround(base ** fround((2 * i) / headWidth))),
+  );
 }
 
 const ropeKinds = {
@@ -140,7 +142,14 @@ class RopeTable implements Rope {
     Object.assign(this, { rows, cos, sin });
   }
 
-  private compute(frequencies: Float32Array, begin: number, end: number, cos: Float32Array, sin: Float32Array, offset: number) {
+  private compute(
+    frequencies: Float32Array,
+    begin: number,
+    end: number,
+    cos: Float32Array,
+    sin: Float32Array,
+    offset: number,
+  ) {
     let next = offset;
     for (let position = begin; position < end; position++) {
       for (const frequency of frequencies) {

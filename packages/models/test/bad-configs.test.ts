@@ -196,7 +196,9 @@ describe("C5 rejects sizes that no file has, at once", () => {
     const held = pipeline.heldBytes;
     const error = await pipeline.generate("abc", { max_new_tokens: 1e9 }).catch((e) => e);
     expect(error.code).toBe("over-limit");
-    expect(error.message).toMatch(/^key\/value cache for 1000000004 positions: expected at most \d+ more bytes, got \d+$/);
+    expect(error.message).toMatch(
+      /^key\/value cache for 1000000004 positions: expected at most \d+ more bytes, got \d+$/,
+    );
     expect(pipeline.heldBytes).toBe(held);
     expect(await pipeline.generate("abc", { max_new_tokens: 3 })).toEqual(expect.any(String));
     await pipeline.dispose();

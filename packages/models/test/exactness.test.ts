@@ -1,12 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { Pipeline } from "../src/index.ts";
 import type { Decoder } from "../src/generation/decoder.ts";
+import { Pipeline } from "../src/index.ts";
 import { builds, debugRuntime, shared } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 
 const models: [string, () => Promise<Parameters<typeof Pipeline.fromFiles>[0] | string>][] = [
   ["a random model", async () => tinyFiles({ config: { max_position_embeddings: 400 } })],
-  ["a random model with dynamic rope scaling", async () => tinyFiles({ config: { max_position_embeddings: 100, rope_scaling: { type: "dynamic", factor: 4 } } })],
+  [
+    "a random model with dynamic rope scaling",
+    async () => tinyFiles({ config: { max_position_embeddings: 100, rope_scaling: { type: "dynamic", factor: 4 } } }),
+  ],
 ];
 if (shared) {
   models.push(["tinystories-260k", async () => `${shared}models/tinystories-260k`]);
@@ -15,7 +18,8 @@ if (shared) {
 
 /** Ids that every vocabulary here has. */
 const ids = (length: number, seed = 0) => Array.from({ length }, (_, index) => 4 + ((index * 7 + seed) % 15));
-const same = (a: Float32Array, b: Float32Array) => Buffer.compare(Buffer.from(a.slice().buffer), Buffer.from(b.slice().buffer)) === 0;
+const same = (a: Float32Array, b: Float32Array) =>
+  Buffer.compare(Buffer.from(a.slice().buffer), Buffer.from(b.slice().buffer)) === 0;
 
 describe.each(models)("%s", (name, files) => {
   describe.each(builds)("%s build", (build) => {
@@ -23,7 +27,10 @@ describe.each(models)("%s", (name, files) => {
       const runtime = await debugRuntime(build);
       const model = await files();
       const options = { runtime, onWarning: () => {} };
-      const pipeline = typeof model === "string" ? await Pipeline.fromDirectory(model, options) : await Pipeline.fromFiles(model, options);
+      const pipeline =
+        typeof model === "string"
+          ? await Pipeline.fromDirectory(model, options)
+          : await Pipeline.fromFiles(model, options);
       const { decoder } = (pipeline as unknown as { loaded: { decoder: Decoder } }).loaded;
       return { runtime, pipeline, decoder };
     };

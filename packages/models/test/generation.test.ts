@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { type GenerationOptions, NonFiniteError, OptionError, Pipeline, type Prompt } from "../src/index.ts";
-import { createSampler } from "../src/generation/sampler.ts";
 import { resolveGenerationOptions } from "../src/generation/options.ts";
+import { createSampler } from "../src/generation/sampler.ts";
+import { type GenerationOptions, NonFiniteError, OptionError, Pipeline, type Prompt } from "../src/index.ts";
 import { failing } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 
@@ -113,16 +113,21 @@ describe("G5 logits that are not finite", () => {
       },
     });
 
-  test.each([Number.NaN, Number.POSITIVE_INFINITY])("from weights of %s are an error, greedy, sampled or penalised", async (value) => {
-    const bad = await Pipeline.fromFiles(broken(value));
-    for (const options of [{}, { temperature: 1 }, { repetition_penalty: 2 }]) {
-      const error = await bad.generate(prompt, options).catch((e) => e);
-      expect(error).toBeInstanceOf(NonFiniteError);
-      expect(error.code).toBe("non-finite-logits");
-      expect(error.message).toMatch(/^logits: expected finite numbers, got (NaN|-?Infinity) for id \d+: the weights or the inputs are broken$/);
-    }
-    await bad.dispose();
-  });
+  test.each([Number.NaN, Number.POSITIVE_INFINITY])(
+    "from weights of %s are an error, greedy, sampled or penalised",
+    async (value) => {
+      const bad = await Pipeline.fromFiles(broken(value));
+      for (const options of [{}, { temperature: 1 }, { repetition_penalty: 2 }]) {
+        const error = await bad.generate(prompt, options).catch((e) => e);
+        expect(error).toBeInstanceOf(NonFiniteError);
+        expect(error.code).toBe("non-finite-logits");
+        expect(error.message).toMatch(
+          /^logits: expected finite numbers, got (NaN|-?Infinity) for id \d+: the weights or the inputs are broken$/,
+        );
+      }
+      await bad.dispose();
+    },
+  );
 
   test("that are all -Infinity are an error", () => {
     const sampler = createSampler(resolveGenerationOptions({}, { options: {}, unsupported: [] }, 4));
@@ -131,12 +136,15 @@ describe("G5 logits that are not finite", () => {
 });
 
 describe("G6 options that are unknown or not supported", () => {
-  test.each(["stop_strings", "num_beams", "logit_bias", "n", "max_tokens", "constructor"])("%s is an error", async (key) => {
-    const error = await failure({ [key]: 1 });
-    expect(error).toBeInstanceOf(OptionError);
-    expect(error.code).toBe("unknown-option");
-    expect(error.message).toMatch(new RegExp(`^generate: expected one of max_new_tokens, .*, got ${key}$`));
-  });
+  test.each(["stop_strings", "num_beams", "logit_bias", "n", "max_tokens", "constructor"])(
+    "%s is an error",
+    async (key) => {
+      const error = await failure({ [key]: 1 });
+      expect(error).toBeInstanceOf(OptionError);
+      expect(error.code).toBe("unknown-option");
+      expect(error.message).toMatch(new RegExp(`^generate: expected one of max_new_tokens, .*, got ${key}$`));
+    },
+  );
 
   test("sampling options together with do_sample: false are an error", async () => {
     expect(await failure({ do_sample: false, top_p: 0.9 })).toEqual(
@@ -227,7 +235,9 @@ describe("defaults", () => {
 describe("sampling", () => {
   const logits = () => Float32Array.of(1, 4, 2, 3.5, -1, Number.NEGATIVE_INFINITY);
   const counts = (options: GenerationOptions, rounds = 4000) => {
-    const sampler = createSampler(resolveGenerationOptions({ do_sample: true, seed: 3, ...options }, { options: {}, unsupported: [] }, 6));
+    const sampler = createSampler(
+      resolveGenerationOptions({ do_sample: true, seed: 3, ...options }, { options: {}, unsupported: [] }, 6),
+    );
     const drawn = new Array<number>(6).fill(0);
     for (let round = 0; round < rounds; round++) drawn[sampler(logits(), [])]++;
     return drawn;
@@ -257,9 +267,16 @@ describe("sampling", () => {
 
   test("a top_k keeps the k-th largest among many", () => {
     let state = 5;
-    const many = Float32Array.from({ length: 5000 }, () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 30);
+    const many = Float32Array.from(
+      { length: 5000 },
+      () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 30,
+    );
     const best = new Set([...many.keys()].sort((a, b) => many[b] - many[a]).slice(0, 40));
-    const settings = resolveGenerationOptions({ top_k: 40, temperature: 100, seed: 1 }, { options: {}, unsupported: [] }, 5000);
+    const settings = resolveGenerationOptions(
+      { top_k: 40, temperature: 100, seed: 1 },
+      { options: {}, unsupported: [] },
+      5000,
+    );
     const sampler = createSampler(settings);
     const drawn = new Set(Array.from({ length: 2000 }, () => sampler(many.slice(), [])));
     expect([...drawn].every((id) => best.has(id))).toBe(true);
@@ -275,15 +292,21 @@ describe("sampling", () => {
   });
 
   test("repetition_penalty divides positive and multiplies negative logits of what came before", () => {
-    const sampler = createSampler(resolveGenerationOptions({ repetition_penalty: 2 }, { options: {}, unsupported: [] }, 3));
+    const sampler = createSampler(
+      resolveGenerationOptions({ repetition_penalty: 2 }, { options: {}, unsupported: [] }, 3),
+    );
     expect(sampler(Float32Array.of(4, 3, -1), [0])).toBe(1);
     expect(sampler(Float32Array.of(-2, -3, -3.5), [0])).toBe(1);
   });
 
   test("no_repeat_ngram_size bans what would repeat", () => {
-    const sampler = createSampler(resolveGenerationOptions({ no_repeat_ngram_size: 2 }, { options: {}, unsupported: [] }, 3));
+    const sampler = createSampler(
+      resolveGenerationOptions({ no_repeat_ngram_size: 2 }, { options: {}, unsupported: [] }, 3),
+    );
     expect(sampler(Float32Array.of(3, 2, 1), [1, 0, 2, 1])).toBe(1);
-    const once = createSampler(resolveGenerationOptions({ no_repeat_ngram_size: 1 }, { options: {}, unsupported: [] }, 3));
+    const once = createSampler(
+      resolveGenerationOptions({ no_repeat_ngram_size: 1 }, { options: {}, unsupported: [] }, 3),
+    );
     expect(once(Float32Array.of(3, 2, 1), [0, 1])).toBe(2);
   });
 });
@@ -323,10 +346,7 @@ test("text without a tokenizer is an error, ids are not", async () => {
     failing("no-tokenizer", "stream: expected a tokenizer file beside the model, got none"),
   );
   await expect(bare.phonemize("abc")).rejects.toEqual(
-    failing(
-      "not-g2p",
-      "phonemize: expected a model whose vocabulary maps letters to IPA, got one without a tokenizer",
-    ),
+    failing("not-g2p", "phonemize: expected a model whose vocabulary maps letters to IPA, got one without a tokenizer"),
   );
   expect((await bare.generate([4, 5], { return_dict_in_generate: true, max_new_tokens: 2 })).ids).toHaveLength(2);
   await bare.dispose();

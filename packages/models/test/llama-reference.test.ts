@@ -7,7 +7,9 @@ import { builds, debugRuntime, readArrays, readJson, shared, worstDifference } f
 
 const ours = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
 const folders = [
-  ...["llama-rope-linear", "llama-rope-dynamic", "llama-biases", "llama-gelu-far", "llama-bare-tied"].map((name) => ours + name),
+  ...["llama-rope-linear", "llama-rope-dynamic", "llama-biases", "llama-gelu-far", "llama-bare-tied"].map(
+    (name) => ours + name,
+  ),
   ...["llama", "llama-f16", "llama-tied-bf16", "llama3-rope", "llama3-rope-older-config"]
     .map((name) => `${shared}references/${name}`)
     .filter(existsSync),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { DisposedError, type Grow, MemoryError, Pipeline, Runtime, RuntimeError } from "../src/index.ts";
 import type { Decoder } from "../src/generation/decoder.ts";
+import { DisposedError, type Grow, MemoryError, Pipeline, Runtime, RuntimeError } from "../src/index.ts";
 import { failing } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 
@@ -60,7 +60,9 @@ describe("R1 memory that runs out", () => {
     const before = await pipeline.generate("abc", { max_new_tokens: 5 });
     const mark = runtime.memory.mark();
     fail = true;
-    await expect(pipeline.generate(longPrompt.concat(...Array(50).fill(longPrompt)))).rejects.toBeInstanceOf(MemoryError);
+    await expect(pipeline.generate(longPrompt.concat(...Array(50).fill(longPrompt)))).rejects.toBeInstanceOf(
+      MemoryError,
+    );
     expect(runtime.memory.mark()).toBeGreaterThanOrEqual(mark);
     expect(await pipeline.generate("abc", { max_new_tokens: 5 })).toBe(before);
     fail = false;
@@ -79,7 +81,9 @@ describe("R1 memory that runs out", () => {
     const mark = runtime.memory.mark();
     const aborted = AbortSignal.abort(new Error("stop"));
     await expect(Pipeline.fromFiles(tinyFiles(), { runtime, signal: aborted })).rejects.toThrow("stop");
-    const bad = tinyFiles({ tensors: (tensors) => new Float32Array(tensors.get("model.norm.weight")!.data.buffer).fill(Number.NaN) });
+    const bad = tinyFiles({
+      tensors: (tensors) => new Float32Array(tensors.get("model.norm.weight")!.data.buffer).fill(Number.NaN),
+    });
     await expect(Pipeline.fromFiles(bad, { runtime, checkFinite: true })).rejects.toEqual(
       failing("not-finite", "weights: expected finite numbers, got NaN or infinity in model.norm.weight"),
     );
@@ -162,7 +166,9 @@ describe("R3 calls at the same time", () => {
     for (const prompt of prompts) solo.push((await pipeline.generate(prompt, options)).ids);
     const together = await Promise.all(
       prompts.map((prompt, index) =>
-        index === 7 ? pipeline.generate([99], options).catch((e) => e.code) : pipeline.generate(prompt, options).then(({ ids }) => ids),
+        index === 7
+          ? pipeline.generate([99], options).catch((e) => e.code)
+          : pipeline.generate(prompt, options).then(({ ids }) => ids),
       ),
     );
     solo.forEach((ids, index) => {
@@ -301,7 +307,8 @@ describe("memory stays flat", () => {
   test("over 300 texts of different lengths", async () => {
     const pipeline = await Pipeline.fromFiles(tinyFiles());
     const round = async () => {
-      for (let length = 1; length < 100; length++) await pipeline.generate(longPrompt.slice(0, length), { max_new_tokens: 3 });
+      for (let length = 1; length < 100; length++)
+        await pipeline.generate(longPrompt.slice(0, length), { max_new_tokens: 3 });
     };
     await round();
     const held = pipeline.heldBytes;
@@ -310,4 +317,14 @@ describe("memory stays flat", () => {
     expect(pipeline.heldBytes).toBe(held);
     await pipeline.dispose();
   });
+});
+
+test("small models give the event loop its turns too: a timer stops a stream", async () => {
+  const pipeline = await Pipeline.fromFiles(tinyFiles({ config: { max_position_embeddings: 100_000 } }));
+  const signal = AbortSignal.timeout(30);
+  const begin = performance.now();
+  const whole = pipeline.generate("abc", { signal, max_new_tokens: 90_000, eos_token_id: null });
+  await expect(whole).rejects.toMatchObject({ name: "TimeoutError" });
+  expect(performance.now() - begin).toBeLessThan(1000);
+  await pipeline.dispose();
 });

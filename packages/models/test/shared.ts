@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
-import { expect } from "vitest";
 import { type KernelBuild, parseSafetensors, Runtime, supportsBuild } from "@kiloformer/core";
+import { expect } from "vitest";
 
 // Node 20 knows relaxed SIMD behind a flag, Node 24 without; both builds run in every test.
 setFlagsFromString("--experimental-wasm-relaxed-simd");
@@ -28,7 +28,10 @@ export function readArrays(path: string): (name: string) => Float32Array {
 export const debugRuntime = (build: KernelBuild) => Runtime.create({ build, debug: true });
 
 /** The worst difference, relative to the largest absolute value expected. */
-export function worstDifference(actual: Float32Array, expected: ArrayLike<number>): { index: number; relative: number } {
+export function worstDifference(
+  actual: Float32Array,
+  expected: ArrayLike<number>,
+): { index: number; relative: number } {
   let scale = 0;
   let worst = { index: -1, relative: 0 };
   for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]));

@@ -21,7 +21,10 @@ export type TinyConfig = Omit<typeof tinyConfig, "model_type"> & Record<string, 
 
 /** The vocabulary of a small G2P. */
 export const tinyVocabulary = Object.fromEntries(
-  ["<pad>", "<unk>", "<sos>", "<eos>", ..."abcdefgh", "ɑ", "b̥", "t͡ʃ", "ɛ", "ㄱ", "ㅏ", "ㄴ"].map((token, id) => [token, id]),
+  ["<pad>", "<unk>", "<sos>", "<eos>", ..."abcdefgh", "ɑ", "b̥", "t͡ʃ", "ɛ", "ㄱ", "ㅏ", "ㄴ"].map((token, id) => [
+    token,
+    id,
+  ]),
 );
 
 type Arrays = Map<string, { dtype: "F32" | "F16" | "BF16"; shape: number[]; data: Uint8Array }>;

@@ -9,7 +9,6 @@ export function readJson(file: Uint8Array | string, where: string): unknown {
     const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     return JSON.parse(typeof file === "string" ? file : utf8.decode(file));
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TokenizerError("file", `${where}: expected JSON, got ${reason}`, { where }, { cause });
+    throw new TokenizerError("file", `${where}: expected JSON, got ${cause}`, { where }, { cause });
   }
 }

@@ -65,7 +65,9 @@ function openModel(file: string, files: ReadonlyMap<string, TokenizerFile>): Sen
 
 function readConfig(file: TokenizerFile | undefined): SentencePieceOptions & { tokenizer_class?: string } {
   const value = file === undefined ? {} : readJson(file, configName);
-  if (typeof value !== "object" || value === null) throw mismatch("file", configName, "an object", value);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw mismatch("file", configName, "an object", value);
+  }
   const read = (name: string, type: "string" | "boolean"): unknown => {
     const found = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
     if (found === undefined || found === null) return undefined; // Python writes None as null

@@ -1,32 +1,56 @@
 import { mergeByRank } from "./models/bpe.ts";
 import { controlPiece, unusedPiece } from "./sentencepiece-file.ts";
-import type { PieceSpan, Segmenter, SentencePieceVocabulary } from "./sentencepiece-vocabulary.ts";
+import type { Piece, Segmenter, SentencePieceVocabulary } from "./sentencepiece-vocabulary.ts";
+
+const cacheSize = 10_000;
 
 /**
  * Merges neighbours whose text together is a piece, the highest score first. User-defined pieces stay whole; unused ones
  * are taken apart again.
+ *
+ * A text falls into chunks wherever two neighbouring characters stand side by side in no piece: no merge crosses such a
+ * place, so each chunk is segmented alone, and a short one only once.
  * @see sentencepiece src/bpe_model.cc, Model::SampleEncode
  */
-export function bpeSegmenter({
-  types,
-  scores,
-  matchable,
-  ids,
-  userDefinedAt,
-  unkId,
-}: SentencePieceVocabulary): Segmenter {
+export function bpeSegmenter(vocabulary: SentencePieceVocabulary): Segmenter {
+  const segment = chunkSegmenter(vocabulary);
+  // Where an unused piece comes apart depends on the whole text in sentencepiece.
+  if (vocabulary.types.includes(unusedPiece)) return segment;
+  const neighbours = new Set<number>();
+  for (const piece of vocabulary.matchable.keys()) {
+    for (let at = 1; at < piece.length; at++) neighbours.add(pair(piece, at));
+  }
+  const cache = new Map<string, Piece[]>();
+  const cached = (chunk: string): Piece[] => {
+    const spans = cache.get(chunk) ?? segment(chunk);
+    if (cache.size >= cacheSize) cache.clear();
+    if (chunk.length < 32) cache.set(chunk, spans);
+    return spans;
+  };
+  return (text) => {
+    const spans: Piece[] = [];
+    for (let begin = 0, at = 0; at < text.length; ) {
+      at += symbolLength(vocabulary, text, at);
+      if (at < text.length && neighbours.has(pair(text, at))) continue;
+      for (const span of cached(text.slice(begin, at))) spans.push(span);
+      begin = at;
+    }
+    return spans;
+  };
+}
+
+function chunkSegmenter(vocabulary: SentencePieceVocabulary): Segmenter {
+  const { types, scores, matchable, ids, unkId, userDefinedAt } = vocabulary;
   const order = new Map([...new Set(scores)].sort((a, b) => b - a).map((score, rank) => [score, rank]));
   const ranks = Int32Array.from(scores, (score) => order.get(score) as number);
   return (text) => {
     const begins: number[] = [];
     const ends: number[] = [];
-    const isFrozen: boolean[] = [];
     for (let at = 0; at < text.length; at = ends[ends.length - 1]) {
-      const length = userDefinedAt(text, at);
-      isFrozen.push(length > 0);
       begins.push(at);
-      ends.push(at + (length || ((text.codePointAt(at) as number) > 0xffff ? 2 : 1)));
+      ends.push(at + symbolLength(vocabulary, text, at));
     }
+    const isFrozen = begins.map((begin) => userDefinedAt(text, begin) > 0);
     // Where an unused piece was put together.
     const seams = new Map<string, number>();
     const rank = (left: number, right: number): number => {
@@ -40,20 +64,28 @@ export function bpeSegmenter({
     const merge = (left: number, right: number): void => {
       ends[left] = ends[right];
     };
-    const spans: PieceSpan[] = [];
-    const emit = (begin: number, end: number): void => {
-      const piece = text.slice(begin, end);
+    const spans: Piece[] = [];
+    const emit = (piece: string): void => {
       const id = ids.get(piece) ?? unkId;
       const seam = types[id] === unusedPiece ? seams.get(piece) : undefined;
       if (seam === undefined) {
         // sentencepiece fails where a text spells a control piece; here it is unknown, and cannot be injected.
-        spans.push({ begin, end, id: types[id] === controlPiece ? unkId : id });
+        spans.push({ text: piece, id: types[id] === controlPiece ? unkId : id });
       } else {
-        emit(begin, begin + seam);
-        emit(begin + seam, end);
+        emit(piece.slice(0, seam));
+        emit(piece.slice(seam));
       }
     };
-    for (const symbol of mergeByRank(begins.length, { rank, merge })) emit(begins[symbol], ends[symbol]);
+    for (const symbol of mergeByRank(begins.length, { rank, merge })) emit(text.slice(begins[symbol], ends[symbol]));
     return spans;
   };
+}
+
+/** The length of the user-defined piece or the character at a place. */
+function symbolLength({ userDefinedAt }: SentencePieceVocabulary, text: string, at: number): number {
+  return userDefinedAt(text, at) || ((text.codePointAt(at) as number) > 0xffff ? 2 : 1);
+}
+
+function pair(text: string, at: number): number {
+  return text.charCodeAt(at - 1) * 65536 + text.charCodeAt(at);
 }

@@ -65,8 +65,8 @@ export function readSentencePieceFile(bytes: Uint8Array, where: string): Sentenc
   const pieces: string[] = [];
   const scores: number[] = [];
   const types: number[] = [];
-  let trainer = trainerDefaults;
-  let normalizer = normalizerDefaults;
+  let trainer: typeof trainerDefaults | undefined;
+  let normalizer: typeof normalizerDefaults | undefined;
   for (const { number, value } of readMessage(checkBinary(bytes, where), where)) {
     if (number > 3 && number !== 5) continue;
     if (typeof value !== "object") throw mismatch("file", `${where}: field ${number}`, "bytes", value);
@@ -75,12 +75,14 @@ export function readSentencePieceFile(bytes: Uint8Array, where: string): Sentenc
       pieces.push(piece.piece);
       scores.push(piece.score);
       types.push(piece.type);
-    } else if (number === 2) trainer = readFields(value, trainerFields, trainer, where);
-    else if (number === 3) normalizer = readFields(value, normalizerFields, normalizer, where);
+    } else if (number === 2) trainer = readFields(value, trainerFields, trainer ?? trainerDefaults, where);
+    else if (number === 3) normalizer = readFields(value, normalizerFields, normalizer ?? normalizerDefaults, where);
     else if (readFields(value, normalizerFields, normalizerDefaults, where).charsmap.length > 0) {
       throw mismatch("unsupported", where, "no denormalizer_spec", "one with a charsmap");
     }
   }
+  // The specs follow the pieces, so a file without them was cut.
+  if (!trainer || !normalizer) throw mismatch("file", where, "a trainer_spec and a normalizer_spec", "the file's end");
   return { pieces, scores, types, trainer, normalizer };
 }
 

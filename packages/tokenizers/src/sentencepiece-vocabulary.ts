@@ -25,12 +25,11 @@ export interface SentencePieceVocabulary {
 }
 
 /** Cuts a normalized text into pieces; a character that is no piece has the unknown id. */
-export type Segmenter = (text: string) => PieceSpan[];
+export type Segmenter = (text: string) => Piece[];
 
-/** A piece of a text: where it begins and ends in UTF-16 code units, and its id. */
-export interface PieceSpan {
-  readonly begin: number;
-  readonly end: number;
+/** A piece of a text; the pieces in order are the text. */
+export interface Piece {
+  readonly text: string;
   readonly id: number;
 }
 

@@ -19,9 +19,10 @@ import {
   readFlags,
   type Tokenizer,
 } from "./tokenizer.ts";
-import { takeCharacters, utf8Bytes } from "./utf8.ts";
+import { takeCharacters } from "./utf8.ts";
 
 const mark = "\u2581";
+const utf8 = new TextEncoder();
 
 /** How a SentencePiece tokenizer is opened. */
 export interface SentencePieceOptions extends SentencePieceParts {
@@ -147,12 +148,10 @@ export class SentencePieceTokenizer implements Tokenizer {
   #pushIds(ids: number[], normalized: string): void {
     const { unkId, byteIds } = this.#vocabulary;
     let afterUnknown = false;
-    for (const { begin, end, id } of this.#segment(normalized)) {
+    for (const { text, id } of this.#segment(normalized)) {
       const isUnknown = id === unkId;
       if (isUnknown && byteIds.length > 0) {
-        for (const character of normalized.slice(begin, end)) {
-          for (const byte of utf8Bytes(character.codePointAt(0) as number)) ids.push(byteIds[byte]);
-        }
+        for (const byte of utf8.encode(text)) ids.push(byteIds[byte]);
       } else if (!isUnknown || !afterUnknown) ids.push(id); // unknown neighbours are one
       afterUnknown = isUnknown;
     }

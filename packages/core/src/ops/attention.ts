@@ -31,12 +31,7 @@ export function rotate(qkv: Qkv, cos: TD, sin: TD, layout: HeadLayout): Qkv {
  * The order of each sum depends only on key positions: chunked and whole, cached and uncached agree bit for bit.
  * @see Vaswani et al., "Attention Is All You Need", 2017; Ainslie et al., "GQA", 2023
  */
-export function attention(
-  qkv: Qkv,
-  spans: readonly SequenceSpan[],
-  layout: HeadLayout,
-  options: AttentionOptions,
-): TD {
+export function attention(qkv: Qkv, spans: readonly SequenceSpan[], layout: HeadLayout, options: AttentionOptions): TD {
   expectQkv("attention", qkv, layout);
   const y = qkv.backend.allocate([qkv.shape[0], layout.heads * layout.headWidth] as const);
   for (const span of spans) {

@@ -6,6 +6,7 @@ export interface GeneratedFile {
   readonly mutations: readonly string[];
 }
 
+const encoder = new TextEncoder();
 const widths: Readonly<Record<string, number>> = {
   F64: 8,
   F32: 4,
@@ -43,7 +44,21 @@ interface Mutation {
   value: number;
 }
 
-const oddNames = ["__proto__", "constructor", "", "a\0b", "../../x", "ü", "한", "😀", '"', "\\", "\n", "\ufeff", "\u2028"];
+const oddNames = [
+  "__proto__",
+  "constructor",
+  "",
+  "a\0b",
+  "../../x",
+  "ü",
+  "한",
+  "😀",
+  '"',
+  "\\",
+  "\n",
+  "\ufeff",
+  "\u2028",
+];
 const name = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom("a", "b", "c", "h.0.attn.weight", "h.1.attn.weight", "wte") },
   { weight: 1, arbitrary: fc.constantFrom(...oddNames) },
@@ -66,12 +81,14 @@ const draft = fc.record({
 });
 
 /** Files near the format: about a third are well-formed. */
-export const safetensorsFile: fc.Arbitrary<GeneratedFile> = draft.map(({ tensors, metadata, order, style, mutations }) => {
-  const file = new Draft(tensors, metadata, style);
-  file.rotate(order);
-  const names = mutations.map((mutation) => file.mutate(mutation));
-  return { bytes: file.bytes(), mutations: names };
-});
+export const safetensorsFile: fc.Arbitrary<GeneratedFile> = draft.map(
+  ({ tensors, metadata, order, style, mutations }) => {
+    const file = new Draft(tensors, metadata, style);
+    file.rotate(order);
+    const names = mutations.map((mutation) => file.mutate(mutation));
+    return { bytes: file.bytes(), mutations: names };
+  },
+);
 
 const values = [
   ...["2.0", "2e0", "-0", "02", "9007199254740991", "9007199254740993", "18446744073709551614", "1e400", '"2"', "null"],
@@ -87,10 +104,32 @@ const extras = [
 const entries = [
   ...['"__metadata__":null', '"__metadata__":{}', '"__metadata__":{"a":1}', '"__metadata__":{"a":"b","a":"c"}'],
   ...['"__metadata__":{"a":{"b":"c"}}', '"__metadata__":[]', '"a":["U8",[],[0,1]]', '"z":{}', '"z":null', '"z":[]'],
-  ...['"z":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}', '"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'],
+  ...[
+    '"z":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}',
+    '"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}',
+  ],
   ...['"\\ud83d\\ude00":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}', '"__metadata__":{"a":null}'],
 ];
-const junk = ["\0", "\ufeff", "NaN", "\\", '"', ",", "{", "}", "[", "]", ":", " ", "\t", "\u00a0", "\v", "\\ud800", "\\u0061", "0"];
+const junk = [
+  "\0",
+  "\ufeff",
+  "NaN",
+  "\\",
+  '"',
+  ",",
+  "{",
+  "}",
+  "[",
+  "]",
+  ":",
+  " ",
+  "\t",
+  "\u00a0",
+  "\v",
+  "\\ud800",
+  "\\u0061",
+  "0",
+];
 
 /** A header in pieces of JSON text, so that a mutation can change one piece and leave the rest well-formed. */
 class Draft {
@@ -139,13 +178,21 @@ class Draft {
       return `${key}:${space}{${fields.map(([field, value]) => (field ? `"${field}":${value}` : value)).join(`,${space}`)}}`;
     });
     const text = `${space}{${[...this.others, ...tensors].join(`,${space}`)}}`;
-    const header = [...new TextEncoder().encode(text)];
-    if ((this.style & 8) === 8) while (header.length % 8 !== 0) header.push(0x20);
-    for (const edit of this.edits) edit(header);
+    const header = this.edited(encoder.encode(text));
     const file = new Uint8Array(8 + header.length + Math.max(0, this.dataBytes));
     new DataView(file.buffer).setBigUint64(0, BigInt.asUintN(64, this.length(BigInt(header.length))), true);
     file.set(header, 8);
     return file;
+  }
+
+  private edited(text: Uint8Array): ArrayLike<number> {
+    const padding = (this.style & 8) === 8 ? (8 - (text.length % 8)) % 8 : 0;
+    if (padding + this.edits.length === 0) return text;
+    const bytes: number[] = [];
+    for (let index = 0; index < text.length; index++) bytes.push(text[index]);
+    for (let pad = 0; pad < padding; pad++) bytes.push(0x20);
+    for (const edit of this.edits) edit(bytes);
+    return bytes;
   }
 
   private text(name: string): string {
@@ -177,7 +224,15 @@ class Draft {
     "offset moved": (at, value) => this.setNumber("data_offsets", at, (old) => String(Number(old) + (value % 7) - 3)),
     "tensor moved": (at, value) => {
       const by = (value % 5) - 2;
-      this.setField("data_offsets", at, (old) => `[${old.slice(1, -1).split(",").map((each) => Number(each) + by)}]`);
+      this.setField(
+        "data_offsets",
+        at,
+        (old) =>
+          `[${old
+            .slice(1, -1)
+            .split(",")
+            .map((each) => Number(each) + by)}]`,
+      );
     },
     "offsets swapped": (at) => this.setField("data_offsets", at, (old) => `[${old.slice(1, -1).split(",").reverse()}]`),
     "offset added": (at) => this.setField("data_offsets", at, (old) => `${old.slice(0, -1)},0]`),
@@ -203,12 +258,20 @@ class Draft {
     "data added": (_at, value) => {
       this.dataBytes += 1 + (value % 9);
     },
-    "length moved": (_at, value) => this.edit(() => undefined, (n) => n + BigInt((value % 5) - 2)),
-    "length value": (_at, value) => this.edit(() => undefined, () => [0n, -1n, 2n ** 32n + 60n, 100_000_001n, 7n][value % 5]),
+    "length moved": (_at, value) =>
+      this.edit(
+        () => undefined,
+        (n) => n + BigInt((value % 5) - 2),
+      ),
+    "length value": (_at, value) =>
+      this.edit(
+        () => undefined,
+        () => [0n, -1n, 2n ** 32n + 60n, 100_000_001n, 7n][value % 5],
+      ),
     "byte deleted": (at) => this.edit((text) => text.splice(at % Math.max(1, text.length), 1)),
     "byte replaced": (at, value) => this.edit((text) => text.splice(at % Math.max(1, text.length), 1, value % 256)),
     "text inserted": (at, value) => {
-      const inserted = new TextEncoder().encode(junk[value % junk.length]);
+      const inserted = encoder.encode(junk[value % junk.length]);
       this.edit((text) => text.splice(at % (text.length + 1), 0, ...inserted));
     },
     "text cut": (at) => this.edit((text) => text.splice(at % Math.max(1, text.length))),

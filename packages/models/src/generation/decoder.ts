@@ -59,7 +59,10 @@ export class Decoder {
   }
 
   /** Logits after every id, `[T, V]`, of one new sequence. */
-  async logits(ids: readonly number[], options: { signal?: AbortSignal; chunkRows?: number } = {}): Promise<Float32Array> {
+  async logits(
+    ids: readonly number[],
+    options: { signal?: AbortSignal; chunkRows?: number } = {},
+  ): Promise<Float32Array> {
     this.expectIds(ids);
     const cache = this.newCache();
     const { vocabSize } = this.model;
@@ -104,10 +107,14 @@ export class Decoder {
     if (ids.length === 0) throw new OptionError("bad-ids", "ids: expected at least one id, got none");
     const index = ids.findIndex((id) => !(Number.isSafeInteger(id) && id >= 0 && id < vocabSize));
     if (index < 0) return;
-    throw new OptionError("bad-ids", `ids: expected integers from 0 to ${vocabSize - 1}, got ${show(ids[index])} at ${index}`, {
-      index,
-      value: ids[index],
-    });
+    throw new OptionError(
+      "bad-ids",
+      `ids: expected integers from 0 to ${vocabSize - 1}, got ${show(ids[index])} at ${index}`,
+      {
+        index,
+        value: ids[index],
+      },
+    );
   }
 
   /** Feeds what does not fit into one forward, for each long sequence alone, and says where each goes on. */

@@ -84,7 +84,11 @@ function finish(sequence: Running, running: Set<Running>): void {
 }
 
 /** One new id for each sequence. */
-async function advance(decoder: Decoder, sequences: readonly Running[], signal: AbortSignal | undefined): Promise<void> {
+async function advance(
+  decoder: Decoder,
+  sequences: readonly Running[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const feeds = sequences.map(({ cache, ids }) => ({ cache, ids: cache.length === 0 ? ids : ids.slice(cache.length) }));
   const logits = await decoder.step(feeds, { signal });
   sequences.forEach((sequence, index) => {

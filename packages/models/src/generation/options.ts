@@ -132,7 +132,11 @@ export function readGenerationDefaults(
     if (Object.hasOwn(rules, key)) {
       const rule = rules[key as keyof typeof rules];
       if (!rule.holds(value)) {
-        throw new ConfigError("bad-value", `${file}: expected ${key} to be ${rule.expected}, got ${show(value)}`, { file, key, value });
+        throw new ConfigError("bad-value", `${file}: expected ${key} to be ${rule.expected}, got ${show(value)}`, {
+          file,
+          key,
+          value,
+        });
       }
       options[key] = value;
     } else if (generationConfig && !isInert(key, value)) unsupported.push(`${key} = ${show(value)}`);
@@ -222,5 +226,8 @@ function checkOptions(options: GenerationOptions, vocabSize: number): void {
 }
 
 function badOption(key: string, expected: string, value: unknown): OptionError {
-  return new OptionError("bad-option", `generate: expected ${key} to be ${expected}, got ${show(value)}`, { option: key, value });
+  return new OptionError("bad-option", `generate: expected ${key} to be ${expected}, got ${show(value)}`, {
+    option: key,
+    value,
+  });
 }

@@ -118,7 +118,8 @@ function noRepeatNgrams(size: number): LogitsProcessor {
   return (logits, ids) => {
     const tail = ids.slice(ids.length - size + 1);
     for (let begin = 0; begin + size <= ids.length; begin++) {
-      if (tail.every((id, index) => ids[begin + index] === id)) logits[ids[begin + size - 1]] = Number.NEGATIVE_INFINITY;
+      if (tail.every((id, index) => ids[begin + index] === id))
+        logits[ids[begin + size - 1]] = Number.NEGATIVE_INFINITY;
     }
   };
 }

@@ -46,7 +46,10 @@ export function nameTokenizerFiles(tokenizer: FileLike, merges: FileLike | undef
   const head = headOf(tokenizer);
   if (head === undefined) return { "tokenizer.model": tokenizer };
   const first = head.trimStart()[0];
-  if (first === "{") return /"model"\s*:\s*\{/.test(head) || /"added_tokens"/.test(head) ? { "tokenizer.json": tokenizer } : { "vocab.json": tokenizer };
+  if (first === "{")
+    return /"model"\s*:\s*\{/.test(head) || /"added_tokens"/.test(head)
+      ? { "tokenizer.json": tokenizer }
+      : { "vocab.json": tokenizer };
   return head.startsWith("\n") ? { "tokenizer.model": tokenizer } : { "vocab.txt": tokenizer };
 }
 

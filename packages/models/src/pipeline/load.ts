@@ -196,4 +196,3 @@ function maxHeaderBytes(): number {
   if (agent === "Cloudflare-Workers") return 8e6;
   return agent.startsWith("Node.js") ? 100e6 : 25e6;
 }
-

@@ -41,23 +41,25 @@ export interface PipelineOptions {
 const isFunction = (value: unknown) => typeof value === "function";
 const isBoolean = (value: unknown) => typeof value === "boolean";
 const isObject = (value: unknown) => typeof value === "object" && value !== null;
-const rules: Readonly<Record<keyof PipelineOptions, readonly [expected: string, holds: (value: unknown) => boolean]>> = {
-  dtype: ['"auto" or "float32"', (value) => value === "auto" || value === "float32"],
-  threads: ["1, as threads are not supported yet", (value) => value === 1],
-  wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
-  signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
-  onProgress: ["a function", isFunction],
-  onWarning: ["a function", isFunction],
-  strict: ["true or false", isBoolean],
-  deterministic: ["true or false", isBoolean],
-  runtime: ["a Runtime", isObject],
-  limitBytes: ["a whole number of bytes", (value) => Number.isSafeInteger(value) && (value as number) > 0],
-  checkFinite: ["true or false", isBoolean],
-};
+const rules: Readonly<Record<keyof PipelineOptions, readonly [expected: string, holds: (value: unknown) => boolean]>> =
+  {
+    dtype: ['"auto" or "float32"', (value) => value === "auto" || value === "float32"],
+    threads: ["1, as threads are not supported yet", (value) => value === 1],
+    wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
+    signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
+    onProgress: ["a function", isFunction],
+    onWarning: ["a function", isFunction],
+    strict: ["true or false", isBoolean],
+    deterministic: ["true or false", isBoolean],
+    runtime: ["a Runtime", isObject],
+    limitBytes: ["a whole number of bytes", (value) => Number.isSafeInteger(value) && (value as number) > 0],
+    checkFinite: ["true or false", isBoolean],
+  };
 
 /** @throws {OptionError} `unknown-option`, `bad-option`, `conflicting-options` */
 export function checkPipelineOptions(options: PipelineOptions): void {
-  if (!isObject(options)) throw new OptionError("bad-option", `pipeline: expected options as an object, got ${show(options)}`);
+  if (!isObject(options))
+    throw new OptionError("bad-option", `pipeline: expected options as an object, got ${show(options)}`);
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(rules, key)) {
@@ -66,7 +68,10 @@ export function checkPipelineOptions(options: PipelineOptions): void {
     }
     const [expected, holds] = rules[key as keyof PipelineOptions];
     if (holds(value)) continue;
-    throw new OptionError("bad-option", `pipeline: expected ${key} to be ${expected}, got ${show(value)}`, { option: key, value });
+    throw new OptionError("bad-option", `pipeline: expected ${key} to be ${expected}, got ${show(value)}`, {
+      option: key,
+      value,
+    });
   }
   if (!options.runtime) return;
   for (const key of ["wasm", "deterministic", "limitBytes"] as const) {

@@ -6,7 +6,7 @@ import { type RawConfig, show } from "../config.ts";
 import { type FinishReason, generateBatch, generateIds, type Sequence } from "../generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, resolveGenerationOptions } from "../generation/options.ts";
 import { type FileLike, type ModelFiles, nameTokenizerFiles, toSources } from "./files.ts";
-import { architectureFor, type Loaded, loadModel, planModel, type Plan, warner } from "./load.ts";
+import { architectureFor, type Loaded, loadModel, type Plan, planModel, warner } from "./load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./options.ts";
 
 /** Text, or ids that are already encoded. */
@@ -115,16 +115,19 @@ export class Pipeline {
    * @throws {OptionError} `prompt-too-long`, `bad-option`, `unknown-option`, ...; {NonFiniteError}; the signal's reason
    */
   generate(prompt: Prompt, options?: GenerationOptions & { return_dict_in_generate?: false }): Promise<string>;
-  generate(
-    prompt: Prompt,
-    options: GenerationOptions & { return_dict_in_generate: true },
-  ): Promise<GenerationResult>;
+  generate(prompt: Prompt, options: GenerationOptions & { return_dict_in_generate: true }): Promise<GenerationResult>;
   async generate(
     prompt: Prompt,
-    { return_dict_in_generate: whole = false, ...options }: GenerationOptions & { return_dict_in_generate?: boolean } = {},
+    {
+      return_dict_in_generate: whole = false,
+      ...options
+    }: GenerationOptions & { return_dict_in_generate?: boolean } = {},
   ): Promise<string | GenerationResult> {
     if (typeof whole !== "boolean") {
-      throw new OptionError("bad-option", `generate: expected return_dict_in_generate to be true or false, got ${show(whole)}`);
+      throw new OptionError(
+        "bad-option",
+        `generate: expected return_dict_in_generate to be true or false, got ${show(whole)}`,
+      );
     }
     const settings = this.settings(options);
     const [sequence] = await generateBatch(this.loaded.decoder, [this.encode(prompt)], settings);
@@ -162,11 +165,17 @@ export class Pipeline {
     for (const { kind, text } of segmented.flat()) if (kind === "word") words.set(text, text);
     const prompts = [...words.keys()].map((word) => ({ word, ids: tokenizer.encode(word) }));
     const fitting = prompts.filter(({ word, ids }) => this.fits(word, ids));
-    const sequences = await generateBatch(this.loaded.decoder, fitting.map(({ ids }) => ids), settings);
+    const sequences = await generateBatch(
+      this.loaded.decoder,
+      fitting.map(({ ids }) => ids),
+      settings,
+    );
     sequences.forEach((sequence, index) => {
       words.set(fitting[index].word, tokenizer.decode(sequence.ids.slice(sequence.promptLength)));
     });
-    return segmented.map((segments) => segments.map(({ kind, text }) => (kind === "word" ? words.get(text) : text)).join(""));
+    return segmented.map((segments) =>
+      segments.map(({ kind, text }) => (kind === "word" ? words.get(text) : text)).join(""),
+    );
   }
 
   /**
@@ -178,7 +187,10 @@ export class Pipeline {
     const list = this.idList(ids);
     if (list.length > model.contextLength) {
       const message = `logits: expected at most ${model.contextLength} ids, the model's context, got ${list.length}`;
-      throw new OptionError("prompt-too-long", message, { contextLength: model.contextLength, promptLength: list.length });
+      throw new OptionError("prompt-too-long", message, {
+        contextLength: model.contextLength,
+        promptLength: list.length,
+      });
     }
     return decoder.logits(list, { signal: this.signal(options.signal) });
   }
@@ -223,9 +235,15 @@ export class Pipeline {
     if (tokenizer) {
       const ids = tokenizer.encode(prompt);
       if (ids.length > 0) return ids;
-      throw new OptionError("empty-prompt", "generate: expected at least one token, got an empty prompt and no begin token");
+      throw new OptionError(
+        "empty-prompt",
+        "generate: expected at least one token, got an empty prompt and no begin token",
+      );
     }
-    throw new OptionError("no-tokenizer", "generate: expected a tokenizer file beside the model, or ids as the prompt, got text");
+    throw new OptionError(
+      "no-tokenizer",
+      "generate: expected a tokenizer file beside the model, or ids as the prompt, got text",
+    );
   }
 
   private idList(ids: readonly number[] | Int32Array): readonly number[] {
@@ -260,13 +278,16 @@ export class Pipeline {
     const { contextLength } = this.loaded.model;
     if (ids.length < contextLength) return true;
     const start = word.slice(0, 20);
-    warner(this.options)(`phonemize: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`);
+    warner(this.options)(
+      `phonemize: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`,
+    );
     return false;
   }
 }
 
 function checkTexts(texts: readonly string[]): void {
-  if (!Array.isArray(texts)) throw new OptionError("bad-text", `phonemize: expected an array of texts, got ${show(texts)}`);
+  if (!Array.isArray(texts))
+    throw new OptionError("bad-text", `phonemize: expected an array of texts, got ${show(texts)}`);
   if (texts.length > MOST_TEXTS) {
     throw new OptionError("too-many-texts", `phonemize: expected at most ${MOST_TEXTS} texts, got ${texts.length}`);
   }

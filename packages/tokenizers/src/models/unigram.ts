@@ -1,5 +1,5 @@
 import { normalPiece, unusedPiece, userDefinedPiece } from "../sentencepiece-file.ts";
-import type { PieceSpan, Segmenter, SentencePieceVocabulary } from "../sentencepiece-vocabulary.ts";
+import type { Piece, Segmenter, SentencePieceVocabulary } from "../sentencepiece-vocabulary.ts";
 import { Trie } from "../trie.ts";
 
 const largestFloat32 = 3.4028234663852886e38;
@@ -34,7 +34,7 @@ interface Lattice {
  * @param text well-formed UTF-16
  * @see sentencepiece src/unigram_model.cc, Model::EncodeOptimized
  */
-function bestSegmentation(text: string, { trie, scores, unkId, unkScore }: Lattice): PieceSpan[] {
+function bestSegmentation(text: string, { trie, scores, unkId, unkScore }: Lattice): Piece[] {
   const best = new Float32Array(text.length + 1);
   const begins = new Int32Array(text.length + 1).fill(-1);
   const ids = new Int32Array(text.length + 1);
@@ -60,7 +60,8 @@ function bestSegmentation(text: string, { trie, scores, unkId, unkScore }: Latti
     if (!spellsOne) offer(begin, next, unkId, unkScore);
     begin = next;
   }
-  const pieces: PieceSpan[] = [];
-  for (let end = text.length; end > 0; end = begins[end]) pieces.push({ begin: begins[end], end, id: ids[end] });
+  const pieces: Piece[] = [];
+  for (let end = text.length; end > 0; end = begins[end])
+    pieces.push({ text: text.slice(begins[end], end), id: ids[end] });
   return pieces.reverse();
 }

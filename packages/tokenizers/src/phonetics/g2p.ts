@@ -23,6 +23,8 @@ export interface Segment {
   readonly end: number;
 }
 
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** A script that words are written in. */
 export type Script = "latin" | "hangul" | "other";
 
@@ -79,12 +81,11 @@ export class G2PTokenizer implements Tokenizer {
    */
   encode(word: string, options?: EncodeOptions): number[] {
     const { add_special_tokens } = readFlags(options, { add_special_tokens: true }, "encode");
-    const ids: number[] = [];
-    for (const character of letters(checkText(word, "encode"))) {
-      const spelled = this.#spell(character) ?? (this.unkId === undefined ? undefined : [this.unkId]);
-      if (spelled === undefined) throw mismatch("unknown", "encode", "a character of the vocabulary", character);
-      ids.push(...spelled);
-    }
+    const ids = this.#spellings(checkText(word, "encode")).flatMap((spelling) => {
+      const known = spelling ?? this.unkId;
+      if (known === undefined) throw mismatch("unknown", "encode", "characters of the vocabulary", word);
+      return known;
+    });
     if (add_special_tokens) ids.push(this.bosId);
     return ids;
   }
@@ -119,43 +120,42 @@ export class G2PTokenizer implements Tokenizer {
    * a word only where the vocabulary has one. The parts in order are the text.
    */
   segment(text: string): Segment[] {
-    const segments: Segment[] = [];
+    const segments: Mutable<Segment>[] = [];
     const checked = checkText(text, "segment");
-    for (const { script, begin, end } of this.#runs(checked)) {
-      const part = checked.slice(begin, end);
-      const last = segments[segments.length - 1];
-      if (script !== "other" && this.#canSpell(part)) segments.push({ kind: "word", script, text: part, begin, end });
-      else if (last?.kind === "other") segments[segments.length - 1] = { ...last, text: last.text + part, end };
-      else segments.push({ kind: "other", script: "other", text: part, begin, end });
-    }
-    return segments;
-  }
-
-  #canSpell(word: string): boolean {
-    return [...letters(word)].every((character) => this.#spell(character) !== undefined);
-  }
-
-  /** Runs of one script; combining marks and inner apostrophes stay with the letters before them. */
-  *#runs(text: string): Generator<{ script: Script; begin: number; end: number }> {
     let begin = 0;
     let script: Script = "other";
-    for (let at = 0; at < text.length; ) {
-      const character = characterAt(text, at);
-      const next = at + character.length;
-      const here: Script = this.#joins(character, script, text, next) ? script : scriptOf(character);
-      if (here !== script && at > begin) {
-        yield { script, begin, end: at };
-        begin = at;
+    const close = (end: number): void => {
+      const part = checked.slice(begin, end);
+      const isWord = script !== "other" && !this.#spellings(part).includes(undefined);
+      const last = segments[segments.length - 1];
+      if (!isWord && last?.kind === "other") {
+        last.text += part;
+        last.end = end;
+      } else if (part !== "") {
+        segments.push({ kind: isWord ? "word" : "other", script: isWord ? script : "other", text: part, begin, end });
       }
+      begin = end;
+    };
+    for (let at = 0; at < checked.length; ) {
+      const character = characterAt(checked, at);
+      const next = at + character.length;
+      // Combining marks stay with the letter before them, an apostrophe between two letters.
+      const joins: boolean =
+        /\p{M}/u.test(character) ||
+        (/['’]/.test(character) && this.#ids.has("'") && scriptOf(characterAt(checked, next)) === script);
+      const here: Script = joins ? script : scriptOf(character);
+      if (here !== script) close(at);
       script = here;
       at = next;
     }
-    if (begin < text.length) yield { script, begin, end: text.length };
+    close(checked.length);
+    return segments;
   }
 
-  #joins(character: string, script: Script, text: string, next: number): boolean {
-    if (/\p{M}/u.test(character)) return true;
-    return /['’]/.test(character) && this.#ids.has("'") && scriptOf(characterAt(text, next)) === script;
+  /** The ids of each letter or jamo; undefined where one has no token. */
+  #spellings(word: string): (number[] | undefined)[] {
+    // Composed first, so that an accented letter is one character and a syllable is whole.
+    return Array.from(splitHangul(word.normalize("NFC")), (character) => this.#spell(character));
   }
 
   /** The ids of a character: its own, or those of its letters without accents; undefined where one has no token. */
@@ -168,11 +168,6 @@ export class G2PTokenizer implements Tokenizer {
     }
     return undefined;
   }
-}
-
-/** Syllables as jamo, other letters composed, so that an accented letter is one character. */
-function letters(word: string): string {
-  return splitHangul(word.normalize("NFC"));
 }
 
 function characterAt(text: string, at: number): string {

@@ -1,8 +1,8 @@
 // A syllable is 0xAC00 + (initial * 21 + medial) * 28 + final, final 0 where there is none.
 const firstSyllable = 0xac00;
-const consonants = "ㄱㄲㄳㄴㄵㄶㄷㄸㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅃㅄㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ";
+const consonants = /* @__PURE__ */ letters(0x3131, 30); // ㄱ to ㅎ
+const medials = /* @__PURE__ */ letters(0x314f, 21); // ㅏ to ㅣ
 const initials = /* @__PURE__ */ consonants.replace(/[ㄳㄵㄶㄺ-ㅀㅄ]/g, "");
-const medials = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ";
 const finals = /* @__PURE__ */ ` ${consonants}`.replace(/[ㄸㅃㅉ]/g, "");
 const syllables = /[가-힣]/g;
 
@@ -64,4 +64,8 @@ function indices(syllable: string): [initial: number, medial: number, final: num
 
 function compose(initial: number, medial: number, final: number): string {
   return String.fromCharCode(firstSyllable + (initial * 21 + medial) * 28 + final);
+}
+
+function letters(from: number, count: number): string {
+  return String.fromCharCode(...Array.from({ length: count }, (_, index) => from + index));
 }

@@ -1,0 +1,182 @@
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import type { Command } from "commander";
+import {
+  Checkpoint,
+  headerLimits,
+  KiloformerError,
+  type MemoryPlan,
+  PAGE,
+  Pipeline,
+  parseJsonObject,
+  type RawConfig,
+  readAll,
+  readHeader,
+  type Source,
+  type TensorInfo,
+} from "kiloformer";
+import { fileSource, readDirectory } from "kiloformer/node";
+import { UsageError } from "../errors.ts";
+import { alignColumns, formatBytes, formatCount, plural } from "../format.ts";
+import { warnings } from "../pipeline.ts";
+import { dtypeTotals, elements, listTensors } from "../tensors.ts";
+import { escapeControls, print, type Terminal } from "../terminal.ts";
+
+/** The largest published are some tens of kilobytes. */
+const CONFIG_BYTES = 16 * 2 ** 20;
+
+/** What the headers and the config say; nothing else is read. */
+interface Inspection {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  /** Of a folder only. */
+  readonly config?: RawConfig;
+  readonly plan?: MemoryPlan;
+  /** Why the runtime does not open this folder. */
+  readonly problem?: string;
+}
+
+const examples = `
+Only headers and config.json are read, so that this is quick for a model of any size.
+
+Examples:
+  kiloformer inspect ./stories
+  kiloformer inspect model-00001-of-00003.safetensors
+  kiloformer inspect --json ./stories | jq .memory`;
+
+/** Adds `kiloformer inspect`. */
+export function addInspect(program: Command, terminal: Terminal): void {
+  program
+    .command("inspect")
+    .description("config, tensors, parameters, bytes, and what a model takes in memory")
+    .argument("<PATH>", "a model's folder, or one .safetensors file")
+    .option("--json", "one JSON object, with every tensor")
+    .addHelpText("after", examples)
+    .action(async (path: string, { json }: { json?: boolean }) => {
+      const inspection = await inspect(path, terminal);
+      await print(terminal, json ? `${JSON.stringify(toJson(inspection))}\n` : toText(inspection));
+    });
+}
+
+async function inspect(path: string, terminal: Terminal): Promise<Inspection> {
+  const info = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    const got = cause.code === "ENOENT" ? "nothing there" : `an error: ${cause.message}`;
+    throw new UsageError(`${path}: expected a model's folder or a .safetensors file, got ${got}`, undefined, { cause });
+  });
+  if (!info.isDirectory()) return inspectFile(path, terminal);
+  const { files, close } = await readDirectory(path);
+  try {
+    return await inspectFolder(path, files, terminal);
+  } finally {
+    await close();
+  }
+}
+
+async function inspectFile(path: string, { signal }: Terminal): Promise<Inspection> {
+  const source = await fileSource(path);
+  try {
+    const file = basename(path);
+    const { tensors, metadata } = await readHeader(source, { file, signal, maxHeaderBytes: headerLimits.node });
+    return { path, tensors, metadata, files: [{ name: file, bytes: source.size }] };
+  } finally {
+    await source.close?.();
+  }
+}
+
+async function inspectFolder(
+  path: string,
+  sources: ReadonlyMap<string, Source>,
+  terminal: Terminal,
+): Promise<Inspection> {
+  const { signal } = terminal;
+  const onWarning = warnings(terminal);
+  const checkpoint = await Checkpoint.open(sources, { signal, onWarning, maxHeaderBytes: headerLimits.node });
+  const { tensors, metadata } = checkpoint;
+  const files = checkpoint.files.map((name) => ({ name, bytes: checkpoint.source(name).size }));
+  const configFile = sources.get("config.json");
+  const config =
+    configFile && parseJsonObject(await readAll(configFile, { maxBytes: CONFIG_BYTES, signal }), "config.json");
+  const found = { path, tensors, metadata, files, config };
+  try {
+    return { ...found, plan: await Pipeline.plan(sources, { signal, onWarning }) };
+  } catch (error) {
+    // That a model does not open here is a finding: what its files hold is still worth knowing.
+    if (!(error instanceof KiloformerError)) throw error;
+    return { ...found, problem: error.message };
+  }
+}
+
+function toJson({ path, tensors, metadata, files, config, plan, problem }: Inspection): object {
+  const list = [...tensors.values()];
+  return {
+    path,
+    model_type: config?.model_type ?? null,
+    opens: plan !== undefined,
+    problem: problem ?? null,
+    config: config ?? null,
+    files,
+    bytes: total(files.map(({ bytes }) => bytes)),
+    metadata: Object.fromEntries(metadata),
+    parameters: total(list.map(elements)),
+    dtypes: Object.fromEntries(dtypeTotals(list)),
+    memory: plan
+      ? {
+          weight_bytes: plan.weightBytes,
+          cache_page_positions: PAGE,
+          cache_page_bytes: plan.cachePageBytes,
+          context_length: plan.contextLength,
+          cache_bytes: plan.cacheBytes,
+        }
+      : null,
+    tensors: list.map(({ name, dtype, shape, begin, end, file }) => ({ name, dtype, shape, bytes: end - begin, file })),
+  };
+}
+
+function toText(inspection: Inspection): string {
+  const { path, tensors, files, config, plan, problem } = inspection;
+  const list = [...tensors.values()];
+  const facts: [string, string][] = [["path", path]];
+  if (config) facts.push(["model_type", describeType(config)]);
+  if (config) facts.push(["config", mainSizes(config)]);
+  if (problem) facts.push(["opens", `no: ${problem}`]);
+  const sizes = files.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
+  facts.push(["parameters", formatCount(total(list.map(elements)))]);
+  for (const [dtype, { tensors: count, parameters, bytes }] of dtypeTotals(list)) {
+    facts.push([dtype, `${plural(count, "tensor")}, ${plural(parameters, "parameter")}, ${formatBytes(bytes)}`]);
+  }
+  facts.push(["on disk", shorten(sizes, formatBytes(total(files.map(({ bytes }) => bytes))))]);
+  if (plan) facts.push(["in memory", describeMemory(plan)]);
+  const lines = alignColumns(facts.map(([label, text]) => [label, escapeControls(text)]));
+  return `${[...lines, "", ...listTensors(tensors)].join("\n")}\n`;
+}
+
+function describeType({ model_type: type }: RawConfig): string {
+  return typeof type === "string" ? type : "none";
+}
+
+function describeMemory({ weightBytes, cachePageBytes, cacheBytes, contextLength }: MemoryPlan): string {
+  const page = `${formatBytes(cachePageBytes)} for each ${PAGE} positions`;
+  const whole = `${formatBytes(cacheBytes)} for the whole context of ${contextLength.toLocaleString("en-US")}`;
+  return `${formatBytes(weightBytes)} weights; key/value cache ${page}, ${whole}`;
+}
+
+/** The sizes that say what a model is, under the names that the families use. */
+const sizeKeys = `hidden_size n_embd d_model dim intermediate_size n_inner d_ff num_hidden_layers n_layer num_layers
+  num_decoder_layers num_attention_heads n_head num_heads num_key_value_heads head_dim d_kv vocab_size
+  max_position_embeddings n_positions sliding_window num_local_experts num_labels`.split(/\s+/);
+
+function mainSizes(config: RawConfig): string {
+  const known = sizeKeys.filter((key) => typeof config[key] === "number").map((key) => `${key} ${config[key]}`);
+  return known.length > 0 ? known.join(", ") : "no sizes that are known here";
+}
+
+function shorten(parts: readonly string[], sum: string): string {
+  if (parts.length === 1) return parts[0];
+  return `${sum} in ${parts.length} files: ${parts.slice(0, 3).join(", ")}${parts.length > 3 ? ", ..." : ""}`;
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}

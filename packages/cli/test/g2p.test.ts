@@ -1,0 +1,154 @@
+import { join, relative } from "node:path";
+import { PassThrough } from "node:stream";
+import { pathToFileURL } from "node:url";
+import { describe, expect, test } from "vitest";
+import { findG2PModel } from "../src/model-path.ts";
+import { shared } from "./shared.ts";
+import { folderOf, kiloformer, modelFolder } from "./terminal.ts";
+
+const words = ["abc", "bad", "cafe", "12", "", "abc, bad!"];
+
+/** What the model gives for each text alone. */
+async function alone(model: string, texts: readonly string[]): Promise<string[]> {
+  const outcomes = await Promise.all(texts.map((text) => kiloformer(["g2p", "--model", model, "--", text])));
+  return outcomes.map(({ stdout }) => stdout.replace(/\n$/, ""));
+}
+
+describe("g2p", () => {
+  test("prints one line for each argument, in order", async () => {
+    const model = modelFolder();
+    const outcome = await kiloformer(["g2p", "--model", model, ...words]);
+    expect(outcome).toEqual({ code: 0, stdout: `${(await alone(model, words)).join("\n")}\n`, stderr: "" });
+    expect(outcome.stdout).not.toContain("abc");
+  });
+
+  test("takes --model, else KILOFORMER_MODEL", async () => {
+    const model = modelFolder();
+    const named = await kiloformer(["g2p", "abc"], { env: { KILOFORMER_MODEL: model } });
+    expect(named).toEqual(await kiloformer(["g2p", "--model", model, "abc"]));
+  });
+
+  test("says that KILOFORMER_MODEL is wrong", async () => {
+    const model = join(modelFolder(), "absent");
+    const { code, stderr } = await kiloformer(["g2p", "abc"], { env: { KILOFORMER_MODEL: model } });
+    expect(code).toBe(1);
+    expect(stderr).toBe(`kiloformer: KILOFORMER_MODEL: expected a model's folder, got ${model}, where nothing is\n`);
+  });
+
+  test("--json writes one object a line", async () => {
+    const model = modelFolder();
+    const { stdout } = await kiloformer(["g2p", "--json", "--model", model, ...words, "1\n2"]);
+    const texts = [...words, "1\n2"];
+    const expected = await alone(model, texts);
+    const objects = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(objects).toEqual(texts.map((text, index) => ({ text, ipa: expected[index] })));
+  });
+
+  test("is one line where the model is no G2P", async () => {
+    const model = modelFolder({ vocabulary: { a: 0, b: 1 } });
+    const { code, stdout, stderr } = await kiloformer(["g2p", "--model", model, "abc"]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+  });
+});
+
+describe("without --model and KILOFORMER_MODEL", () => {
+  const find = (files: Record<string, string>) => {
+    const folder = folderOf(files);
+    return () =>
+      relative(folder, findG2PModel(undefined, { KILOFORMER_MODEL: "" }, pathToFileURL(`${folder}/repository/`)));
+  };
+  const checkout = { "repository/package.json": '{"name": "kiloformer-monorepo"}' };
+  const model = { "shared/models/hama-g2p/config.json": "{}" };
+  const none = "g2p: expected a grapheme-to-phoneme model, got none: no --model, no KILOFORMER_MODEL";
+
+  test("the model beside the repository's checkout is taken", () => {
+    expect(find({ ...checkout, ...model })()).toBe(join("shared", "models", "hama-g2p"));
+  });
+
+  test("a checkout without one says where it was looked for, and what to do", () => {
+    const places = `, and ${join("..", "shared", "models", "hama-g2p")} beside this checkout is not there`;
+    const hint =
+      "give --model DIR, or set KILOFORMER_MODEL, to a folder with config.json, model.safetensors and vocab.json";
+    expect(find(checkout)).toThrow(expect.objectContaining({ message: none + places, hint }));
+  });
+
+  test("elsewhere nothing is looked for", () => {
+    expect(find(model)).toThrow(expect.objectContaining({ message: none }));
+    expect(find({ ...model, "repository/package.json": '{"name": "other"}' })).toThrow(
+      expect.objectContaining({ message: none }),
+    );
+  });
+});
+
+describe("g2p of standard input", () => {
+  const read = (stdin: Parameters<typeof kiloformer>[1] & object, ...argv: string[]) =>
+    kiloformer(["g2p", "--model", modelFolder(), ...argv], stdin);
+
+  test.each([
+    ["lines", "1\n2\n3\n"],
+    ["a last line without a break", "1\n2\n3"],
+    ["lines that end as on Windows", "1\r\n2\r\n3\r\n"],
+    ["a byte-order mark", new TextEncoder().encode("\ufeff1\n2\n3\n")],
+  ])("%s", async (_, input) => {
+    const expected = { code: 0, stdout: "1\n2\n3\n", stderr: "" };
+    expect(await read({ stdin: typeof input === "string" ? input : [input] })).toEqual(expected);
+    expect(await read({ stdin: typeof input === "string" ? input : [input] }, "-")).toEqual(expected);
+  });
+
+  test("keeps empty lines, and gives nothing for nothing", async () => {
+    expect((await read({ stdin: "\n1\n\n" })).stdout).toBe("\n1\n\n");
+    expect((await read({ stdin: "" })).stdout).toBe("");
+  });
+
+  test("puts characters and lines together that arrive in pieces", async () => {
+    const bytes = new TextEncoder().encode("“1”\n“22”\n");
+    const stdin = Array.from(bytes, (byte) => Uint8Array.of(byte));
+    expect((await read({ stdin })).stdout).toBe("“1”\n“22”\n");
+  });
+
+  test("answers each line before the next one comes", async () => {
+    const output: string[] = [];
+    let answered = () => {};
+    async function* typing() {
+      for (const line of ["1\n", "2\n", "3\n"]) {
+        const answer = new Promise<void>((resolve) => {
+          answered = resolve;
+        });
+        yield line;
+        await answer;
+      }
+    }
+    const onOutput = (text: string) => {
+      output.push(text);
+      answered();
+    };
+    await read({ stdin: typing(), onOutput });
+    expect(output).toEqual(["1\n", "2\n", "3\n"]);
+  });
+
+  test("keeps order over many batches", async () => {
+    const lines = Array.from({ length: 2500 }, (_, index) => `${index}`);
+    const { stdout } = await read({ stdin: `${lines.join("\n")}\n` });
+    expect(stdout).toBe(`${lines.join("\n")}\n`);
+  });
+
+  test("Ctrl-C ends it with 130 while it waits, and says nothing", async () => {
+    const interrupt = new AbortController();
+    const stdin = new PassThrough();
+    stdin.write("1\n");
+    const onOutput = () => interrupt.abort();
+    const outcome = await read({ stdin, onOutput, signal: interrupt.signal });
+    expect(outcome).toEqual({ code: 130, stdout: "1\n", stderr: "" });
+  });
+});
+
+describe.skipIf(!shared)("g2p with hama-g2p (needs ../shared)", () => {
+  test("finds the model beside the checkout and says hello in two languages", async () => {
+    const outcome = await kiloformer(["g2p", "Hello 안녕하세요"]);
+    expect(outcome).toEqual({ code: 0, stdout: "hɛloʊ annʌŋhasejo\n", stderr: "" });
+  });
+});

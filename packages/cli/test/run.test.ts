@@ -1,0 +1,146 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import manifest from "../package.json" with { type: "json" };
+import { folderOf, kiloformer, modelFolder } from "./terminal.ts";
+
+const failed = (line: string) => ({ code: 1, stdout: "", stderr: `kiloformer: ${line}\n` });
+const folderHint = "(a model's folder holds config.json, model.safetensors and the tokenizer's files)";
+
+describe("help and version", () => {
+  test("--version prints the package's version", async () => {
+    expect(await kiloformer(["--version"])).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: "" });
+  });
+
+  test.each([[[]], [["--help"]], [["help"]]])("%j prints every command and an example of each", async (argv) => {
+    const { code, stdout, stderr } = await kiloformer(argv);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    for (const command of ["g2p", "generate", "inspect"]) expect(stdout).toContain(`  kiloformer ${command} `);
+  });
+
+  test.each(["g2p", "generate", "inspect"])("%s --help has its options, --verbose and examples", async (command) => {
+    const { code, stdout } = await kiloformer([command, "--help"]);
+    expect(code).toBe(0);
+    for (const part of ["--json", "--verbose", "Examples:", `kiloformer ${command} `]) expect(stdout).toContain(part);
+    expect((await kiloformer(["help", command])).stdout).toBe(stdout);
+  });
+});
+
+describe("a bad command line is one line with a hint", () => {
+  const cases: [argv: string[], line: string][] = [
+    [["gp2"], "unknown command 'gp2' (did you mean g2p?)"],
+    [["frobnicate"], "unknown command 'frobnicate' (see kiloformer --help)"],
+    [["--frobnicate"], "unknown option '--frobnicate' (see kiloformer --help)"],
+    [["g2p", "--modle", "x"], "unknown option '--modle' (did you mean --model?)"],
+    [["g2p", "-hello"], "unknown option '-hello' (see kiloformer g2p --help)"],
+    [["g2p", "--model"], "option '--model <DIR>' argument missing (see kiloformer g2p --help)"],
+    [["generate", "--prompt", "a"], "required option '--model <DIR>' not specified (see kiloformer generate --help)"],
+    [["generate", "--model", "x"], "required option '--prompt <TEXT>' not specified (see kiloformer generate --help)"],
+    [["inspect"], "missing required argument 'PATH' (see kiloformer inspect --help)"],
+    [
+      ["inspect", "a", "b"],
+      "too many arguments for 'inspect'. Expected 1 argument but got 2 (see kiloformer inspect --help)",
+    ],
+  ];
+  test.each(cases)("%j", async (argv, line) => {
+    expect(await kiloformer(argv)).toEqual(failed(line));
+  });
+});
+
+describe("a bad number is refused before the model is opened", () => {
+  const whole = "a whole number from 0";
+  const cases: [flag: string, expected: string, values: string[]][] = [
+    ["--max-new-tokens", whole, ["-1", "1.5", "", " ", "ten", "NaN", "Infinity", "1e400", "0x10", "9007199254740993"]],
+    ["--top-k", whole, ["-1", "1.5"]],
+    ["--seed", whole, ["-1", "x"]],
+    ["--no-repeat-ngram-size", whole, ["-1", "2.5"]],
+    ["--temperature", "a number from 0", ["-1", "NaN", "Infinity", "1,5"]],
+    ["--top-p", "a number above 0 and at most 1", ["0", "1.5", "-0.1"]],
+    ["--min-p", "a number from 0 to 1", ["2", "-1"]],
+    ["--repetition-penalty", "a number above 0", ["0", "-1"]],
+  ];
+  const each = cases.flatMap(([flag, expected, values]) => values.map((value) => [flag, value, expected] as const));
+  test.each(each)("%s %j", async (flag, value, expected) => {
+    const outcome = await kiloformer(["generate", "--model", "/nowhere", "--prompt", "a", flag, value]);
+    expect(outcome).toEqual(failed(`${flag}: expected ${expected}, got ${JSON.stringify(value)}`));
+  });
+});
+
+describe("a model that does not open is one line with a hint", () => {
+  const generate = (model: string) => kiloformer(["generate", "--model", model, "--prompt", "a"]);
+
+  test("a folder that is not there", async () => {
+    const folder = join(folderOf({}), "absent");
+    expect(await generate(folder)).toEqual(
+      failed(`${folder}: expected a model's folder, got nothing there ${folderHint}`),
+    );
+  });
+
+  test("a file in place of a folder", async () => {
+    const file = join(folderOf({ "a.txt": "a" }), "a.txt");
+    expect(await generate(file)).toEqual(failed(`${file}: expected a model's folder, got a file ${folderHint}`));
+  });
+
+  test("an empty folder", async () => {
+    expect(await generate(folderOf({}))).toEqual(failed(`config.json: expected this file, got none ${folderHint}`));
+  });
+
+  test("a family that is not supported", async () => {
+    const { code, stdout, stderr } = await generate(modelFolder({ config: { model_type: "frobnicator" } }));
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /^kiloformer: config\.json: expected model_type to be one of .*llama.*, got "frobnicator" \(kiloformer inspect lists what is there\)\n$/,
+    );
+  });
+
+  test("a line break or an escape sequence in a message stays on the line and harmless", async () => {
+    const { stderr } = await generate(join(folderOf({}), "a\n\u001b[31mb"));
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(stderr).toContain("a \\u{1b}[31mb: expected a model's folder");
+  });
+});
+
+test("--verbose adds the stack, before or after the command", async () => {
+  const folder = folderOf({});
+  for (const argv of [
+    ["--verbose", "generate", "--model", folder, "--prompt", "a"],
+    ["generate", "--model", folder, "--prompt", "a", "--verbose"],
+  ]) {
+    const { code, stderr } = await kiloformer(argv);
+    const [line, ...stack] = stderr.trimEnd().split("\n");
+    expect(code).toBe(1);
+    expect(line).toBe(`kiloformer: config.json: expected this file, got none ${folderHint}`);
+    expect(stack.join("\n")).toMatch(/^ConfigError: config\.json.*\n\s+at .*missing-file/s);
+  }
+});
+
+test("--verbose shows the cause of an error", async () => {
+  const folder = folderOf({});
+  mkdirSync(join(folder, "sub"));
+  const { stderr } = await kiloformer(["g2p", "--verbose", "--model", join(folder, "absent"), "a"]);
+  expect(stderr).toContain("[cause]");
+  expect(stderr).toContain("ENOENT");
+});
+
+describe("standard output", () => {
+  test.each(["EPIPE", "ERR_STREAM_DESTROYED"])(
+    "%s: nobody reads any more, which is no failure",
+    async (outputError) => {
+      const outcome = await kiloformer(["g2p", "--model", modelFolder(), "abc"], { outputError });
+      expect(outcome).toEqual({ code: 0, stdout: "", stderr: "" });
+    },
+  );
+
+  test("ENOSPC: is a failure", async () => {
+    const outcome = await kiloformer(["g2p", "--model", modelFolder(), "abc"], { outputError: "ENOSPC" });
+    const line = "standard output: expected to write, got an error: ENOSPC: no more (--verbose shows where)";
+    expect(outcome).toEqual(failed(line));
+  });
+});
+
+test("what a model's files hold and the runtime does not know is a warning on standard error, once", async () => {
+  const model = modelFolder({ config: { frobnicate: 1 } });
+  const { code, stdout, stderr } = await kiloformer(["g2p", "--model", model, "12"]);
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "12\n" });
+  expect(stderr).toBe("kiloformer: warning: config.json: expected only keys that this runtime knows, got frobnicate\n");
+});

@@ -1,0 +1,274 @@
+import { describe, expect, test } from "vitest";
+import {
+  activate,
+  add,
+  attention,
+  bindCaches,
+  embedding,
+  encoderAttention,
+  gated,
+  gatherRows,
+  KvCache,
+  layerNorm,
+  linear,
+  multiply,
+  PagePool,
+  Runtime,
+  rmsNorm,
+  rotate,
+  runForward,
+  softmax,
+  type Tensor,
+  type VectorWeight,
+} from "../src/index.ts";
+import * as reference from "../src/reference/index.ts";
+import { builds, failing, randomArray } from "./builds.ts";
+
+/** A vector weight with values, as loading would leave it. */
+function vector(runtime: Runtime, values: Float32Array): VectorWeight {
+  return { shape: [values.length], dtype: "f32", parts: [], place: runtime.upload(values, [values.length]).place };
+}
+
+function expectClose(actual: Float32Array, expected: Float32Array | Float64Array, tolerance: number): void {
+  expect(actual.length).toBe(expected.length);
+  let worst = -1;
+  for (let i = 0; i < expected.length; i++) {
+    const difference = Math.abs(actual[i] - expected[i]);
+    if (!(difference <= tolerance) && (worst < 0 || difference > Math.abs(actual[worst] - expected[worst]))) worst = i;
+  }
+  expect(worst, `index ${worst}: ${actual[worst]} is not within ${tolerance} of ${expected[worst]}`).toBe(-1);
+}
+
+const layout = { heads: 4, kvHeads: 2, headWidth: 6 };
+const width = (4 + 2 * 2) * 6;
+
+/** Splits rows `[H * E | K * E | K * E]` into the three parts. */
+function split(qkv: Float32Array, rows: number) {
+  const take = (begin: number, size: number) =>
+    Float32Array.from({ length: rows * size }, (_, i) => qkv[Math.floor(i / size) * width + begin + (i % size)]);
+  return { q: take(0, 24), k: take(24, 12), v: take(36, 12) };
+}
+
+describe.each(builds)("operations, %s build", (build) => {
+  const make = () => Runtime.create({ build, debug: true });
+  const [T, D] = [7, 13];
+  const x = randomArray(T * D, 1);
+  const other = randomArray(T * D, 2);
+
+  test("add and multiply go element by element", async () => {
+    const runtime = await make();
+    const [a, b] = [runtime.upload(x, [T, D]), runtime.upload(other, [T, D])];
+    const [sum, product] = [new Float32Array(T * D), new Float32Array(T * D)];
+    reference.add(x, other, sum, T * D);
+    reference.mul(x, other, product, T * D);
+    expect(await runtime.read(add(a, b))).toEqual(sum);
+    expect(await runtime.read(multiply(a, b))).toEqual(product);
+  });
+
+  test("every activation is its formula", async () => {
+    const runtime = await make();
+    const formulas = {
+      silu: (v: number) => v / (1 + Math.exp(-v)),
+      gelu: (v: number) => 0.5 * v * reference.erfc(-v / Math.SQRT2),
+      gelu_tanh: (v: number) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
+      relu: (v: number) => Math.max(0, v),
+      tanh: Math.tanh,
+      sigmoid: (v: number) => 1 / (1 + Math.exp(-v)),
+    } as const;
+    const wide = x.map((value) => value * 5);
+    for (const [kind, formula] of Object.entries(formulas)) {
+      const y = activate(runtime.upload(wide, [T, D]), kind as keyof typeof formulas);
+      expectClose(await runtime.read(y), wide.map(formula), 2e-6);
+    }
+  });
+
+  test("gated activations multiply the second half of a row by the activation of the first", async () => {
+    const runtime = await make();
+    const gateUp = randomArray(T * 2 * D, 3);
+    for (const [kind, formula] of [
+      ["silu", (v: number) => v / (1 + Math.exp(-v))],
+      ["gelu", (v: number) => 0.5 * v * reference.erfc(-v / Math.SQRT2)],
+    ] as const) {
+      const expected = new Float32Array(T * D);
+      reference.gated(formula, gateUp, expected, T, D);
+      expectClose(await runtime.read(gated(runtime.upload(gateUp, [T, 2 * D] as const), kind)), expected, 1e-6);
+    }
+  });
+
+  test("softmax gives each row the sum 1", async () => {
+    const runtime = await make();
+    const expected = new Float32Array(T * D);
+    reference.softmax(x, expected, T, D);
+    expectClose(await runtime.read(softmax(runtime.upload(x, [T, D]))), expected, 1e-6);
+  });
+
+  test("rmsNorm and layerNorm are their formulas", async () => {
+    const runtime = await make();
+    const [weight, bias] = [randomArray(D, 5), randomArray(D, 6)];
+    const input = runtime.upload(x, [T, D] as const);
+    const expected = new Float32Array(T * D);
+    reference.rmsNorm(x, weight, expected, T, D, 1e-5);
+    expectClose(await runtime.read(rmsNorm(input, vector(runtime, weight), 1e-5)), expected, 2e-6);
+    reference.layerNorm(x, weight, bias, expected, T, D, 1e-5);
+    const shifted = layerNorm(input, vector(runtime, weight), vector(runtime, bias), 1e-5);
+    expectClose(await runtime.read(shifted), expected, 2e-6);
+    reference.layerNorm(x, weight, undefined, expected, T, D, 1e-5);
+    expectClose(await runtime.read(layerNorm(input, vector(runtime, weight), undefined, 1e-5)), expected, 2e-6);
+  });
+
+  test("gatherRows takes rows in any order", async () => {
+    const runtime = await make();
+    const rows = runtime.upload(Int32Array.of(6, 0, 6), [3] as const);
+    const y = await runtime.read(gatherRows(runtime.upload(x, [T, D] as const), rows));
+    expect([...y]).toEqual([...x.slice(6 * D), ...x.slice(0, D), ...x.slice(6 * D)]);
+  });
+
+  test("rotate turns queries and keys and leaves values", async () => {
+    const runtime = await make();
+    const qkv = randomArray(T * width, 7);
+    const [cos, sin] = [randomArray(T * 3, 8), randomArray(T * 3, 9)];
+    const y = rotate(
+      runtime.upload(qkv, [T, width] as const),
+      runtime.upload(cos, [T, 3] as const),
+      runtime.upload(sin, [T, 3] as const),
+      layout,
+    );
+    const expected = qkv.slice();
+    reference.rope(expected, cos, sin, T, 6, 6, 6, width);
+    expectClose(await runtime.read(y), expected, 1e-6);
+  });
+
+  test("attention over a cache is the reference, for prefill and the steps after it", async () => {
+    const runtime = await make();
+    const total = 150;
+    const qkv = randomArray(total * width, 10);
+    const { q, k, v } = split(qkv, total);
+    const expected = new Float32Array(total * 24);
+    reference.attention(q, k, v, expected, total, total, true, 4, 2, 6, 0.4);
+    const cache = new KvCache(new PagePool(runtime.memory, 1, layout), 1000);
+    const got: number[] = [];
+    for (const count of [70, 1, 1, 63, 15]) {
+      cache.prepare(count);
+      const mark = runtime.memory.mark();
+      const [spans] = bindCaches(runtime, [{ cache, count }]);
+      const part = qkv.slice(cache.length * width, (cache.length + count) * width);
+      const y = attention(runtime.upload(part, [count, width] as const), spans, layout, { scale: 0.4, causal: true });
+      got.push(...(await runtime.read(y)));
+      runtime.release(mark);
+      cache.length += count;
+    }
+    expectClose(Float32Array.from(got), expected, 2e-6);
+  });
+
+  test("encoderAttention lets each sequence see all of itself and nothing else", async () => {
+    const runtime = await make();
+    const lengths = [5, 1, 70];
+    const qkv = randomArray(76 * width, 11);
+    const y = encoderAttention(runtime.upload(qkv, [76, width] as const), lengths, layout, 0.3);
+    const expected: number[] = [];
+    let row = 0;
+    for (const length of lengths) {
+      const { q, k, v } = split(qkv.slice(row * width, (row + length) * width), length);
+      const part = new Float32Array(length * 24);
+      reference.attention(q, k, v, part, length, length, false, 4, 2, 6, 0.3);
+      expected.push(...part);
+      row += length;
+    }
+    expectClose(await runtime.read(y), Float32Array.from(expected), 2e-6);
+  });
+});
+
+describe("operations refuse operands that do not fit", () => {
+  const matrix = (runtime: Runtime, rows: number, columns: number) =>
+    runtime.upload(new Float32Array(rows * columns), [rows, columns] as const);
+
+  test("and say which, with both shapes", async () => {
+    const runtime = await Runtime.create();
+    const [a, b] = [matrix(runtime, 2, 3), matrix(runtime, 3, 2)];
+    const norm = vector(runtime, new Float32Array(4));
+    const weight = { shape: [5, 4], dtype: "f32", bias: undefined, parts: [], place: 65_536 } as const;
+    const qkv = { heads: 1, kvHeads: 1, headWidth: 2 };
+    const cases: [() => unknown, string][] = [
+      [() => add(a, b as unknown as typeof a), "add: expected b of shape [2, 3], got [3, 2]"],
+      [() => multiply(a, b as unknown as typeof a), "multiply: expected b of shape [2, 3], got [3, 2]"],
+      [() => linear(a, weight), "linear: expected x of shape [2, 4], got [2, 3]"],
+      [() => rmsNorm(a, norm, 1e-5), "rmsNorm: expected x of shape [2, 4], got [2, 3]"],
+      [() => layerNorm(a, norm, undefined, 1e-5), "layerNorm: expected x of shape [2, 4], got [2, 3]"],
+      [() => gated(a, "silu"), "gated: expected gateUp with an even last axis, got [2, 3]"],
+      [() => attention(a, [], qkv, { scale: 1, causal: true }), "attention: expected qkv of shape [2, 6], got [2, 3]"],
+      [() => encoderAttention(a, [2], qkv, 1), "encoderAttention: expected qkv of shape [2, 6], got [2, 3]"],
+      [() => rotate(matrix(runtime, 2, 6), a, a, qkv), "rotate: expected at most 1 angles for each row, got 3"],
+      [() => rotate(matrix(runtime, 2, 6), b, b, qkv), "rotate: expected cos of shape [2, 2], got [3, 2]"],
+    ];
+    for (const [call, message] of cases) expect(call).toThrow(failing("misshaped", message));
+  });
+
+  test("and ids that are no ids", async () => {
+    const runtime = await Runtime.create();
+    const table = { shape: [4, 2], dtype: "f32", layout: "rows", parts: [], place: 65_536 } as const;
+    const numbers = runtime.upload(new Float32Array(3), [3] as const);
+    expect(() => embedding(numbers, table)).toThrow(
+      failing("misplaced-dtype", "embedding: expected ids of dtype i32, got f32"),
+    );
+  });
+
+  test("and tensors that were released, in a debug runtime", async () => {
+    const runtime = await Runtime.create({ debug: true });
+    const mark = runtime.memory.mark();
+    const gone = matrix(runtime, 2, 3);
+    runtime.release(mark);
+    expect(() => add(gone, gone)).toThrow(failing("released", "add: expected a live a, got one that was released"));
+    expect(() => runtime.readNow(gone)).toThrow(
+      failing("released", "read: expected a live tensor, got one that was released"),
+    );
+    const x = matrix(runtime, 2, 3);
+    const y = runtime.settle(x, add(x, x));
+    expect(x.released).toBe(true);
+    expect(y.place).toBe(x.place);
+  });
+});
+
+describe("forward passes", () => {
+  test("leave the stack empty whether they end, fail or are aborted", async () => {
+    const runtime = await Runtime.create({ debug: true });
+    const mark = runtime.memory.mark();
+    function* pass(fail: boolean): Generator<undefined, Tensor, void> {
+      const x = runtime.upload(Float32Array.of(1, 2), [2]);
+      yield;
+      if (fail) throw new Error("halfway");
+      runtime.work += 1e9;
+      yield;
+      return add(x, x);
+    }
+    expect(await runForward(runtime, () => pass(false))).toEqual(Float32Array.of(2, 4));
+    expect(runtime.memory.mark()).toBe(mark);
+    await expect(runForward(runtime, () => pass(true))).rejects.toThrow("halfway");
+    expect(runtime.memory.mark()).toBe(mark);
+    const controller = new AbortController();
+    const running = runForward(runtime, () => pass(false), { signal: controller.signal });
+    setImmediate(() => controller.abort(new Error("enough")));
+    await expect(running).rejects.toThrow("enough");
+    expect(runtime.memory.mark()).toBe(mark);
+    expect(await runForward(runtime, () => pass(false))).toEqual(Float32Array.of(2, 4));
+  });
+
+  test("give the event loop a turn when they are long", async () => {
+    const runtime = await Runtime.create();
+    let turns = 0;
+    const count = () => {
+      turns++;
+      handle = setImmediate(count);
+    };
+    let handle = setImmediate(count);
+    function* pass(): Generator<undefined, Tensor, void> {
+      for (let layer = 0; layer < 10; layer++) {
+        runtime.work += 1e9;
+        yield;
+      }
+      return runtime.upload(Float32Array.of(1), [1]);
+    }
+    await runForward(runtime, pass);
+    clearImmediate(handle);
+    expect(turns).toBeGreaterThanOrEqual(9);
+  });
+});

@@ -1,0 +1,115 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test, vi } from "vitest";
+import {
+  chooseBuild,
+  compileKernels,
+  DisposedError,
+  KiloformerError,
+  MemoryError,
+  Runtime,
+  RuntimeError,
+} from "../src/index.ts";
+import { builds, failing } from "./builds.ts";
+
+const kernels = (build: string) =>
+  readFileSync(fileURLToPath(new URL(`../dist/kernels-${build}.wasm`, import.meta.url)));
+
+describe("kernels are taken", () => {
+  test("from bytes, a module, a response with any MIME type, or one file for each build", async () => {
+    const bytes = kernels("simd");
+    const response = (type: string) => new Response(bytes, { headers: { "content-type": type } });
+    const options = [
+      bytes,
+      new WebAssembly.Module(bytes),
+      response("application/wasm"),
+      response("text/html"),
+      { simd: bytes, relaxed: kernels("relaxed") },
+    ];
+    for (const wasm of options) {
+      const runtime = await Runtime.create({ build: "simd", wasm });
+      expect(runtime.kernels.gemm_f32).toBeTypeOf("function");
+      runtime.dispose();
+    }
+  });
+
+  test("from a URL that is fetched", async () => {
+    const fetched = vi.spyOn(globalThis, "fetch").mockResolvedValue(new Response(kernels("simd")));
+    const runtime = await Runtime.create({ build: "simd", wasm: "https://example.org/kernels-simd.wasm" });
+    expect(fetched).toHaveBeenCalledWith("https://example.org/kernels-simd.wasm");
+    fetched.mockRestore();
+    runtime.dispose();
+  });
+
+  test("and a failure says which file, and what to do", async () => {
+    const missing = new Response("gone", { status: 404 });
+    await expect(compileKernels("simd", missing)).rejects.toEqual(
+      failing("kernels-not-found", "wasm: expected the kernels, got HTTP 404"),
+    );
+    await expect(compileKernels("simd", Uint8Array.of(1, 2, 3))).rejects.toMatchObject({ code: "kernels-refused" });
+    await expect(compileKernels("relaxed", { simd: kernels("simd") })).rejects.toEqual(
+      failing("no-kernels", "wasm: expected a file for the relaxed build, got none"),
+    );
+  });
+
+  test("and a page's Content-Security-Policy that forbids them is named", async () => {
+    const refused = new WebAssembly.CompileError(
+      "Refused to compile: 'unsafe-eval' is not an allowed source of script",
+    );
+    const compile = vi.spyOn(WebAssembly, "compile").mockRejectedValue(refused);
+    await expect(compileKernels("simd", kernels("simd"))).rejects.toMatchObject({
+      code: "kernels-refused",
+      message: expect.stringContaining("needs script-src 'wasm-unsafe-eval'"),
+    });
+    compile.mockRestore();
+  });
+});
+
+describe("the build", () => {
+  test("is the fastest that the engine runs, or the baseline if results must be equal everywhere", () => {
+    expect(chooseBuild(false)).toBe(builds.at(-1));
+    expect(chooseBuild(true)).toBe("simd");
+  });
+
+  test("R7 engines without SIMD or without WebAssembly are named", () => {
+    const validate = vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
+    expect(() => chooseBuild(false)).toThrow(
+      failing("no-simd", "runtime: expected an engine with WebAssembly SIMD, got one without"),
+    );
+    validate.mockRestore();
+    vi.stubGlobal("WebAssembly", undefined);
+    expect(() => chooseBuild(false)).toThrow(
+      failing("no-wasm", "runtime: expected an engine with WebAssembly, got one without"),
+    );
+    vi.unstubAllGlobals();
+  });
+});
+
+test("an engine that gives no memory at all is a MemoryError", async () => {
+  const memory = vi.spyOn(WebAssembly, "Memory").mockImplementation(() => {
+    throw new RangeError("could not allocate memory");
+  });
+  await expect(Runtime.create()).rejects.toEqual(
+    failing("no-memory", "runtime: expected WebAssembly memory, got none: the engine refused"),
+  );
+  memory.mockRestore();
+});
+
+test("a disposed runtime refuses everything, and disposing it twice does nothing", async () => {
+  const runtime = await Runtime.create();
+  runtime.dispose();
+  runtime.dispose();
+  expect(runtime.disposed).toBe(true);
+  expect(() => runtime.allocate([1])).toThrow(DisposedError);
+});
+
+test("every error is a KiloformerError, also one of another package that shares the symbol", () => {
+  const foreign = Object.defineProperty(new Error("foreign"), Symbol.for("kiloformer.error"), { value: true });
+  expect(foreign).toBeInstanceOf(KiloformerError);
+  expect(foreign).not.toBeInstanceOf(MemoryError);
+  expect(new MemoryError("code", "message")).toBeInstanceOf(KiloformerError);
+  expect(new MemoryError("code", "message").name).toBe("MemoryError");
+  expect(new Error("plain")).not.toBeInstanceOf(KiloformerError);
+  expect(null).not.toBeInstanceOf(KiloformerError);
+  expect(new RuntimeError("code", "message")).not.toBeInstanceOf(MemoryError);
+});

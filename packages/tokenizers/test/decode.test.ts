@@ -1,0 +1,124 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type DecodeStream, SentencePieceTokenizer } from "../src/index.ts";
+import { basics, bytePieces, type ModelFile, modelFile, normal } from "./model-file.ts";
+
+const words = normal("▁Hello", "▁a", "▁▁", "▁", "a", "b", "▁", "é").slice(0, 6);
+const llama: ModelFile = {
+  pieces: [...basics, ...bytePieces, ...words, ["é", -9, 1], ["▁<x>", 0, 4]],
+  byte_fallback: true,
+  remove_extra_whitespaces: false,
+};
+const open = (changes: Partial<ModelFile> = {}) => new SentencePieceTokenizer(modelFile({ ...llama, ...changes }));
+const tokenizer = open();
+const id = (token: string) => tokenizer.tokenToId(token) as number;
+const byteIds = (text: string) => [...new TextEncoder().encode(text)].map((byte) => byte + 3);
+
+function streamed(stream: DecodeStream, ids: readonly number[]): string[] {
+  return [...ids.map((token) => stream.push(token)), stream.end()];
+}
+
+describe("decode", () => {
+  test("drops the dummy prefix of the first word only, and control pieces", () => {
+    expect(tokenizer.decode([1, id("▁Hello"), id("▁a"), 2])).toBe("Hello a");
+    expect(tokenizer.decode([id("▁"), id("▁a")])).toBe(" a");
+    expect(tokenizer.decode([id("▁▁"), id("▁a")])).toBe("  a");
+  });
+
+  test("drops every mark before the first word where extra spaces are removed", () => {
+    const removes = open({ remove_extra_whitespaces: true });
+    expect(removes.decode([id("▁"), id("▁"), id("▁a"), id("▁")])).toBe("a ");
+  });
+
+  test("drops no mark where the model adds none", () => {
+    expect(open({ add_dummy_prefix: false }).decode([id("▁a")])).toBe(" a");
+  });
+
+  test("keeps the first space of ids that continue a text", () => {
+    expect(tokenizer.decode([id("▁a"), id("▁a")], { continuing: true })).toBe(" a a");
+  });
+
+  test("prints control pieces when asked, and a space after them", () => {
+    expect(tokenizer.decode([1, id("▁a"), 2], { skip_special_tokens: false })).toBe("<s> a</s>");
+  });
+
+  test("prints the surface of the unknown piece", () => {
+    expect(tokenizer.decode([id("▁a"), 0])).toBe("a \u2047 ");
+    expect(open({ unk_surface: "?" }).decode([id("▁a"), 0])).toBe("a?");
+  });
+
+  test("makes characters of bytes, and one U+FFFD of each byte that belongs to none", () => {
+    expect(tokenizer.decode(byteIds("é한😀\0"))).toBe("é한😀\0");
+    expect(tokenizer.decode([0xe2, 0x82, 0x41].map((byte) => byte + 3))).toBe("\ufffd\ufffdA");
+    expect(tokenizer.decode([...byteIds("한").slice(0, 2), 1, ...byteIds("한").slice(2)])).toBe("\ufffd\ufffd\ufffd");
+    const invalid = [
+      [0xc0, 0x80], // NUL in two bytes
+      [0xe0, 0x80, 0xaf], // an overlong slash
+      [0xed, 0xa0, 0x80], // a surrogate
+      [0xf4, 0x90, 0x80, 0x80], // beyond U+10FFFF
+      [0xff, 0xfe],
+    ];
+    for (const run of invalid) expect(tokenizer.decode(run.map((byte) => byte + 3))).toBe("\ufffd".repeat(run.length));
+  });
+
+  test("takes no ids and typed arrays", () => {
+    expect(tokenizer.decode([])).toBe("");
+    expect(tokenizer.decode(Int32Array.of(id("▁a"), id("b")))).toBe("ab");
+    expect(tokenizer.decode(new Set([id("▁a")]))).toBe("a");
+  });
+});
+
+describe("decodeStream", () => {
+  test("says a word's space with the word, and nothing of an unfinished character", () => {
+    expect(streamed(tokenizer.decodeStream(), [1, id("▁Hello"), id("▁a")])).toEqual(["", "Hello", " a", ""]);
+    expect(streamed(tokenizer.decodeStream(), byteIds("é😀"))).toEqual(["", "é", "", "", "", "😀", ""]);
+    expect(streamed(tokenizer.decodeStream({ continuing: true }), [id("▁a")])).toEqual([" a", ""]);
+  });
+
+  test("gives up an unfinished character when something else follows, or at the end", () => {
+    expect(streamed(tokenizer.decodeStream(), [...byteIds("😀").slice(0, 3), id("b")])).toEqual([
+      "",
+      "",
+      "",
+      "\ufffd\ufffd\ufffdb",
+      "",
+    ]);
+    expect(streamed(tokenizer.decodeStream(), byteIds("é").slice(0, 1))).toEqual(["", "\ufffd"]);
+    expect(streamed(tokenizer.decodeStream(), byteIds("\ufffd"))).toEqual(["", "", "\ufffd", ""]);
+  });
+
+  // Bytes are likely, so that runs of them are long and often broken.
+  const anyId = fc.oneof(
+    { weight: 2, arbitrary: fc.nat(tokenizer.maxId) },
+    { weight: 2, arbitrary: fc.integer({ min: 3 + 0x80, max: 3 + 0xff }) },
+    { weight: 1, arbitrary: fc.constantFrom(0, 1, 2, id("▁"), id("▁▁"), id("▁a")) },
+  );
+  const options = fc.record({ skip_special_tokens: fc.boolean(), continuing: fc.boolean() });
+
+  test("says in parts what decode says at once, for any ids", () => {
+    const models = [tokenizer, open({ remove_extra_whitespaces: true }), open({ add_dummy_prefix: false })];
+    fc.assert(
+      fc.property(fc.array(anyId), options, fc.constantFrom(...models), (ids, flags, model) => {
+        const parts = streamed(model.decodeStream(flags), ids);
+        expect(parts.join("")).toBe(model.decode(ids, flags));
+        for (const part of parts) expect(part).not.toMatch(/\p{Surrogate}/u);
+      }),
+      { seed: 11, numRuns: 3000 },
+    );
+  });
+
+  test("says in parts the text that was encoded, family emoji, flags and bidi controls included", () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.constantFrom("👨‍👩‍👧‍👦", "🇰🇷🇫🇷", "\u202eabc\u202c", `e${"\u0301".repeat(1000)}`, "  two  spaces "),
+    );
+    fc.assert(
+      fc.property(text, (source) => {
+        const ids = tokenizer.encode(source);
+        expect(tokenizer.decode(ids)).toBe(source.replaceAll("▁", " ").replace(/\p{Surrogate}/gu, "\ufffd"));
+        expect(streamed(tokenizer.decodeStream(), ids).join("")).toBe(tokenizer.decode(ids));
+      }),
+      { seed: 13, numRuns: 1000 },
+    );
+  });
+});

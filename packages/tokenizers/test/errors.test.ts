@@ -1,0 +1,278 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { show } from "../src/errors.ts";
+import { G2PTokenizer, SentencePieceTokenizer, sentencePieceParts, TokenizerError } from "../src/index.ts";
+import {
+  basics,
+  bytePieces,
+  bytes,
+  concatenate,
+  float,
+  type ModelFile,
+  modelFile,
+  normal,
+  number,
+} from "./model-file.ts";
+
+/** Runs what must fail, and returns its error's code and message. */
+function failure(run: () => unknown): [code: string, message: string] {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof TokenizerError) return [error.code, error.message];
+    throw error;
+  }
+  throw new Error("expected an error, got none");
+}
+
+const pieces = [...basics, ...normal("▁a", "a")];
+const openBytes = (file: Uint8Array, parts = sentencePieceParts) =>
+  failure(() => new SentencePieceTokenizer(file, { ...parts, file: "x.model" }));
+const open = (model: Partial<ModelFile>, parts = sentencePieceParts) =>
+  openBytes(modelFile({ pieces, ...model }), parts);
+const piece = (...fields: Uint8Array[]) => concatenate([modelFile({ pieces }), bytes(1, concatenate(fields))]);
+
+test("an error has a name, a code, the values of its message, and the brand of Kiloformer's errors", () => {
+  const error = (() => {
+    try {
+      return new SentencePieceTokenizer(new Uint8Array());
+    } catch (caught) {
+      return caught as TokenizerError;
+    }
+  })();
+  expect(error).toBeInstanceOf(TokenizerError);
+  expect(error).toBeInstanceOf(Error);
+  expect(error).toMatchObject({ name: "TokenizerError", code: "file" });
+  expect((error as TokenizerError).fields).toEqual({
+    where: "tokenizer.model",
+    expected: "a SentencePiece model",
+    actual: "an empty file",
+  });
+  expect(Symbol.for("kiloformer.error") in error).toBe(true);
+});
+
+test("a message shows a value briefly and with its kind", () => {
+  expect([show("7"), show(7n), show(null), show([1]), show(NaN), show(Symbol("s")), show(Object.create(null))]).toEqual(
+    ['"7"', "7n", "null", "[object Array]", "NaN", "Symbol(s)", "[object Object]"],
+  );
+  expect(show("x".repeat(100))).toBe(`"${"x".repeat(40)}…"`);
+});
+
+describe("a .model file is refused when", () => {
+  test.each<[string, () => [string, string], [string, string]]>([
+    [
+      "it is empty",
+      () => openBytes(new Uint8Array()),
+      ["file", 'x.model: expected a SentencePiece model, got "an empty file"'],
+    ],
+    [
+      "it is text",
+      () => openBytes(new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\n")),
+      ["file", 'x.model: expected a SentencePiece model, got "version https://git-lfs.github.com/spec/"'],
+    ],
+    [
+      "it ends early",
+      () => openBytes(modelFile({ pieces }).subarray(0, 10)),
+      ["file", "x.model: expected 14 bytes at offset 2, got 8"],
+    ],
+    [
+      "it ends between two pieces",
+      () => openBytes(modelFile({ pieces }).subarray(0, 16)),
+      ["file", 'x.model: expected a trainer_spec and a normalizer_spec, got "the file\'s end"'],
+    ],
+    [
+      "a varint does not end",
+      () => openBytes(Uint8Array.from([10, ...Array(11).fill(255)])),
+      ["file", 'x.model: expected a varint of at most 10 bytes before offset 11, got "a longer one"'],
+    ],
+    [
+      "a field has number 0",
+      () => openBytes(Uint8Array.of(2, 0)),
+      ["file", 'x.model: expected a protobuf field at offset 0, got "number 0"'],
+    ],
+    [
+      "a wire type is a group's",
+      () => openBytes(Uint8Array.of(11, 0)),
+      ["file", "x.model: expected a protobuf wire type of 0, 1, 2 or 5 at offset 0, got 3"],
+    ],
+    ["pieces are numbers", () => openBytes(number(1, 5)), ["file", "x.model: field 1: expected bytes, got 5"]],
+    [
+      "a piece's text is a number",
+      () => openBytes(piece(number(1, 5))),
+      ["file", "x.model: piece 5: field 1: expected bytes, got 5"],
+    ],
+    [
+      "a piece's type is bytes",
+      () => openBytes(piece(bytes(3, "x"))),
+      ["file", "x.model: piece 5: field 3: expected a number, got [object Uint8Array]"],
+    ],
+    [
+      "a piece is not UTF-8",
+      () => openBytes(piece(bytes(1, Uint8Array.of(0xff)))),
+      ["file", 'x.model: piece 5: field 1: expected UTF-8, got "other bytes"'],
+    ],
+    [
+      "a piece is empty",
+      () => openBytes(piece(float(2, 1))),
+      ["file", 'x.model: piece 5: expected a text that is not empty, got ""'],
+    ],
+    [
+      "a score is NaN",
+      () => open({ pieces: [...pieces, ["b", NaN, 1]] }),
+      ["file", 'x.model: piece 5 "b": expected a score, got NaN'],
+    ],
+    [
+      "a type is unknown",
+      () => open({ pieces: [...pieces, ["b", 0, 7]] }),
+      ["file", 'x.model: piece 5 "b": expected a type from 1 to 6, got 7'],
+    ],
+    [
+      "a piece comes twice",
+      () => open({ pieces: [...pieces, ["a", 0, 1]] }),
+      ["vocabulary", 'x.model: piece 5: expected a piece that is new, got "a"'],
+    ],
+    [
+      "there is no unknown piece",
+      () => open({ pieces: normal("a") }),
+      ["vocabulary", 'x.model: expected an unknown piece, got "none"'],
+    ],
+    [
+      "there are two unknown pieces",
+      () => open({ pieces: [...pieces, ["u", 0, 2]] }),
+      ["vocabulary", 'x.model: piece 5: expected one unknown piece, got "u"'],
+    ],
+    ...["<0x-1>", "<0xZZ>", "<0xff>", "<0x100>", "byte"].map(
+      (text): [string, () => [string, string], [string, string]] => [
+        `a byte piece is ${text}`,
+        () => open({ pieces: [...pieces, [text, 0, 6]], byte_fallback: true }),
+        ["vocabulary", `x.model: piece 5: expected a byte from <0x00> to <0xFF>, got "${text}"`],
+      ],
+    ),
+    [
+      "a byte piece is missing",
+      () => open({ pieces: [...pieces, ...bytePieces.slice(1)], byte_fallback: true }),
+      ["vocabulary", "x.model: expected 256 byte pieces, got 255"],
+    ],
+    [
+      "byte pieces are not asked for",
+      () => open({ pieces: [...pieces, ...bytePieces] }),
+      ["vocabulary", "x.model: expected 0 byte pieces, got 256"],
+    ],
+    [
+      "it is a word model",
+      () => open({ model_type: 3 }),
+      ["unsupported", 'x.model: expected a model of type bpe or unigram, got "word"'],
+    ],
+    [
+      "its type is unknown",
+      () => open({ model_type: 9 }),
+      ["unsupported", "x.model: expected a model of type bpe or unigram, got 9"],
+    ],
+    [
+      "it is Unigram and that is left out",
+      () => open({ model_type: 1 }, {}),
+      ["unsupported", 'x.model: expected a model of type bpe, got "unigram"'],
+    ],
+    [
+      "it has a charsmap and that is left out",
+      () => open({ charsmap: new Uint8Array(9) }, {}),
+      ["unsupported", 'x.model: expected no precompiled_charsmap, got "one"'],
+    ],
+    [
+      "its charsmap is longer than its bytes",
+      () => open({ charsmap: Uint8Array.of(8, 0, 0, 0, 1) }),
+      ["file", "x.model: precompiled_charsmap: expected 4-byte units within 5 bytes, got 8"],
+    ],
+    [
+      "it rewrites decoded text",
+      () => open({ denormalizer: Uint8Array.of(1) }),
+      ["unsupported", 'x.model: expected no denormalizer_spec, got "one with a charsmap"'],
+    ],
+  ])("%s", (_, run, expected) => {
+    expect(run()).toEqual(expected);
+  });
+
+  const file = modelFile({ pieces, model_type: 1 });
+  const load = (changed: Uint8Array) => {
+    try {
+      new SentencePieceTokenizer(changed, sentencePieceParts).encode("a b\0é");
+    } catch (error) {
+      expect(error).toBeInstanceOf(TokenizerError);
+    }
+  };
+
+  test("it is cut anywhere or a byte is changed: it loads or fails as it should", () => {
+    for (let length = 0; length < file.length; length++) expect(openBytes(file.subarray(0, length))[0]).toBe("file");
+    const change = fc.tuple(fc.nat(file.length - 1), fc.nat(255));
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+        const changed = Uint8Array.from(file);
+        for (const [at, byte] of changes) changed[at] = byte;
+        load(changed);
+      }),
+      { seed: 3, numRuns: 3000 },
+    );
+  });
+});
+
+const tokenizers = {
+  sentencepiece: new SentencePieceTokenizer(modelFile({ pieces })),
+  g2p: new G2PTokenizer({ "<sos>": 0, "<eos>": 1, a: 4 }),
+};
+
+describe.each(Object.entries(tokenizers))("%s refuses", (_, tokenizer) => {
+  test.each([1, null, undefined, Buffer.from("a"), ["a"], [["a"]], {}])("the text %s", (text) => {
+    expect(failure(() => tokenizer.encode(text as string))).toEqual([
+      "text",
+      `encode: expected a string, got ${show(text)}`,
+    ]);
+  });
+
+  test.each(["12", null, undefined, 3, {}, { length: 1 }])("the list of ids %s", (ids) => {
+    expect(failure(() => tokenizer.decode(ids as number[]))).toEqual([
+      "ids",
+      `decode: expected a list of ids, got ${show(ids)}`,
+    ]);
+  });
+
+  test.each([-1, 1.5, NaN, 1e9, 2 ** 32, Infinity, 1n, "1", null, [1], undefined])("the id %s", (id) => {
+    const range = tokenizer === tokenizers.g2p ? "an id of the vocabulary" : "an id from 0 to 4";
+    const expected = ["ids", `decode: expected ${range}, got ${show(id)}`];
+    expect(failure(() => tokenizer.decode([id as number]))).toEqual(expected);
+    expect(failure(() => tokenizer.decodeStream().push(id as number))).toEqual(expected);
+  });
+
+  test("ids in a BigInt64Array", () => {
+    expect(failure(() => tokenizer.decode(BigInt64Array.of(1n) as unknown as number[]))[0]).toBe("ids");
+  });
+
+  test("an option it does not know, and one of another type", () => {
+    const options = { addBos: true } as object;
+    expect(failure(() => tokenizer.encode("a", options))[1]).toMatch(
+      /^encode: expected an option of add_special_tokens.*, got "addBos"$/,
+    );
+    const wrong = { skip_special_tokens: 1 } as object;
+    expect(failure(() => tokenizer.decode([1], wrong))).toEqual([
+      "options",
+      "decode: skip_special_tokens: expected true or false, got 1",
+    ]);
+    expect(failure(() => tokenizer.encode("a", { add_special_tokens: "no" } as object))[0]).toBe("options");
+    expect(failure(() => tokenizer.decodeStream({ clean_up: true } as object))[0]).toBe("options");
+  });
+});
+
+test("an option that is undefined is one that is not there", () => {
+  expect(tokenizers.sentencepiece.encode("a", { add_bos: undefined, add_special_tokens: undefined })).toEqual([1, 3]);
+});
+
+test("a begin or end id that the model lacks is refused where it is asked for", () => {
+  const file = modelFile({ pieces: [["<unk>", 0, 2], ...normal("a")] });
+  expect(failure(() => new SentencePieceTokenizer(file).encode("a", { add_eos: true }))).toEqual([
+    "options",
+    'encode: add_eos: expected a model that has this control piece, got "none"',
+  ]);
+  expect(failure(() => new SentencePieceTokenizer(file, { add_bos_token: true }))).toEqual([
+    "options",
+    'tokenizer.model: add_bos_token: expected a model that has this control piece, got "none"',
+  ]);
+});
