@@ -20,12 +20,20 @@ module.exports = {
       from: { path: "^packages/([^/]+)/src" },
       to: { path: "^packages/([^/]+)/(src|dist)/(?!index|core\\.|reference/index)", pathNot: "^packages/$1/" },
     },
-    { name: "no-cycles", severity: "error", from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } } },
+    {
+      name: "no-cycles",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
   ],
   options: {
     doNotFollow: { path: "node_modules" },
     exclude: { path: "(/dist/|/assembly/|/build/|node_modules)" },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["@kiloformer/source", "import", "node", "default"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["@kiloformer/source", "import", "node", "default"],
+    },
   },
 };

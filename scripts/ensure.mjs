@@ -77,7 +77,11 @@ step({
 });
 step({
   label: "building the packages (TypeScript)",
-  inputs: ["tsconfig.base.json", "tsconfig.json", ...packages.flatMap((name) => [`packages/${name}/src`, `packages/${name}/tsconfig.json`])],
+  inputs: [
+    "tsconfig.base.json",
+    "tsconfig.json",
+    ...packages.flatMap((name) => [`packages/${name}/src`, `packages/${name}/tsconfig.json`]),
+  ],
   outputs: packages.map((name) => `packages/${name}/dist/.tsbuildinfo`),
   stamp: "node_modules/.kiloformer-typescript",
   command: "npx",

@@ -651,6 +651,18 @@ describe("writing", () => {
     expect(parsed.fileSize).toBe(bytes.length);
   });
 
+  test("writes the bytes that safetensors 0.8.0 writes", () => {
+    const tensors = {
+      a: { dtype: "U8", shape: [], data: new Uint8Array([7]) },
+      b: { dtype: "F32", shape: [1, 2], data: new Float32Array([1, -2]) },
+    } as const;
+    const json =
+      '{"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},' +
+      '"a":{"dtype":"U8","shape":[],"data_offsets":[8,9]}}      ';
+    const expected = latin1(`\x88\0\0\0\0\0\0\0${json}\0\0\x80\x3f\0\0\0\xc0\x07`);
+    expect(writeSafetensors(tensors, { format: "pt" })).toEqual(expected);
+  });
+
   test("writes what it reads, whatever the names", () => {
     const name = fc.string({ unit: "grapheme", maxLength: 5 }).filter((text) => text !== "__metadata__");
     const data = fc.uint8Array({ maxLength: 9 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { resolveGenerationOptions } from "../src/generation/options.ts";
+import { seededRandom } from "../src/generation/random.ts";
 import { createSampler } from "../src/generation/sampler.ts";
 import { type GenerationOptions, NonFiniteError, OptionError, Pipeline, type Prompt } from "../src/index.ts";
 import { failing } from "./shared.ts";
@@ -266,11 +267,8 @@ describe("sampling", () => {
   });
 
   test("a top_k keeps the k-th largest among many", () => {
-    let state = 5;
-    const many = Float32Array.from(
-      { length: 5000 },
-      () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 30,
-    );
+    const random = seededRandom(5);
+    const many = Float32Array.from({ length: 5000 }, random);
     const best = new Set([...many.keys()].sort((a, b) => many[b] - many[a]).slice(0, 40));
     const settings = resolveGenerationOptions(
       { top_k: 40, temperature: 100, seed: 1 },

@@ -34,7 +34,7 @@ function likeliest(logits: Float32Array): number {
     if (logit > largest) {
       largest = logit;
       best = id;
-    } else if (logit !== logit) throw nonFinite(logits);
+    } else if (Number.isNaN(logit)) throw nonFinite(logits);
   }
   if (Math.abs(largest) === Number.POSITIVE_INFINITY) throw nonFinite(logits);
   return best;
