@@ -1,45 +1,85 @@
-// How weights lie in memory, one set of functions for the three types. AssemblyScript picks the branch at compile time.
+// How weights lie in memory: one set of functions for three types. The compiler picks the branch for each type.
 import { constant } from "./simd";
 
-/** IEEE half precision, in type parameters. */
+/** IEEE half precision, as a type parameter. */
 export type Float16 = u16;
-/** The upper half of an f32, in type parameters. */
+/** The upper half of an f32, as a type parameter. */
 export type BFloat16 = i16;
 
-/** Bytes that the eight weights of one input take in a panel. */
+/** Bytes of a panel that hold the eight weights of one input. */
 export function panelStep<T>(): usize {
   return sizeof<T>() * 8;
 }
 
-// For Float16: the bits that stay after the shift, 2^112, the exponent of infinity before and after.
-const HALF_CONSTANTS = memory.data<u32>([0x8fffe000, 0x77800000, 0x0f800000, 0x7f800000]);
+// 0: the bits of a half that the shift moved to their place, 4: 2^112, 8 and 12: the exponent of infinity before and after,
+// 16: the upper half of a lane, 20: size and exponent of two halves
+const BITS = memory.data<u32>([0x8fffe000, 0x77800000, 0x0f800000, 0x7f800000, 0xffff0000, 0x7fff7fff]);
 
-/** The weights of outputs 0 to 3 of one input, as f32. */
+/** The weights of outputs 0 to 3 of one input, as f32. Float16: finite ones only. */
 export function lowWeights<T>(address: usize): v128 {
   const lanes = v128.load(address);
   if (sizeof<T>() == 4) return lanes;
-  return widen<T>(i32x4.shl(lanes, 16));
+  const upper = i32x4.shl(lanes, 16);
+  return isSigned<T>() ? upper : widenFinite(upper);
 }
 
-/** The weights of outputs 4 to 7 of one input, as f32. */
+/** The weights of outputs 4 to 7 of one input, as f32. Float16: finite ones only. */
 export function highWeights<T>(address: usize): v128 {
   if (sizeof<T>() == 4) return v128.load(address, 16);
-  return widen<T>(v128.load(address));
+  const lanes = v128.load(address);
+  return isSigned<T>() ? v128.and(lanes, constant(BITS + 16)) : widenFinite(lanes);
 }
 
-/** Four floats from the upper halves of four lanes; exact for every value. */
+function exponentsAndFractions(lanes: v128): v128 {
+  return v128.and(i32x4.shr_s(lanes, 3), constant(BITS));
+}
+
+/**
+ * Four floats from the f16 in the upper halves of four lanes, unless they are infinite or NaN. Sign, exponent and fraction
+ * move to where an f32 has them, and 2^112 makes up for the narrower exponent, exactly, for subnormals too.
+ */
+function widenFinite(lanes: v128): v128 {
+  return f32x4.mul(exponentsAndFractions(lanes), constant(BITS + 4));
+}
+
+/** Four floats from the halves in the upper halves of four lanes, exact for every value. */
 export function widen<T>(lanes: v128): v128 {
-  if (isSigned<T>()) return v128.and(lanes, i32x4.splat(0xffff0000));
-  // Sign, exponent and fraction move to where an f32 has them; 2^112 corrects the exponent (subnormals too).
-  const bits = v128.and(i32x4.shr_s(lanes, 3), constant(HALF_CONSTANTS));
-  const infinity = constant(HALF_CONSTANTS + 8);
-  const special = i32x4.eq(v128.and(bits, infinity), infinity);
-  const finite = f32x4.mul(bits, constant(HALF_CONSTANTS + 4));
-  return v128.or(finite, v128.and(special, constant(HALF_CONSTANTS + 12)));
+  if (isSigned<T>()) return v128.and(lanes, constant(BITS + 16));
+  const infinity = constant(BITS + 8);
+  const special = i32x4.eq(v128.and(exponentsAndFractions(lanes), infinity), infinity);
+  return v128.or(widenFinite(lanes), v128.and(special, constant(BITS + 12)));
 }
 
 /** One value of a table or a panel, as f32. */
 export function widenOne<T>(address: usize): f32 {
   if (sizeof<T>() == 4) return load<f32>(address);
   return f32x4.extract_lane(widen<T>(i32x4.shl(v128.load16_splat(address), 16)), 0);
+}
+
+/** Whether `lowWeights` and `highWeights` are exact for `depth` inputs of a panel: only f16 infinities and NaN are not. */
+export function isPlain<T>(panel: usize, depth: i32): bool {
+  if (sizeof<T>() == 4 || isSigned<T>()) return true;
+  const sizes = constant(BITS + 20);
+  let largest = f32x4.splat(0);
+  for (const end = panel + <usize>depth * 16; panel < end; panel += 16) {
+    largest = i16x8.max_u(largest, v128.and(v128.load(panel), sizes));
+  }
+  return !v128.any_true(i16x8.ge_u(largest, i16x8.splat(0x7c00)));
+}
+
+/** Writes `depth` inputs of a panel as f32, exact for every value. */
+export function widenPanel<T>(panel: usize, to: usize, depth: i32): void {
+  const end = panel + <usize>depth * 16;
+  if (isPlain<T>(panel, depth)) {
+    for (; panel < end; panel += 16, to += 32) {
+      v128.store(to, lowWeights<T>(panel));
+      v128.store(to, highWeights<T>(panel), 16);
+    }
+    return;
+  }
+  for (; panel < end; panel += 16, to += 32) {
+    const lanes = v128.load(panel);
+    v128.store(to, widen<T>(i32x4.shl(lanes, 16)));
+    v128.store(to, widen<T>(lanes), 16);
+  }
 }

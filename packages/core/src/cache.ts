@@ -18,12 +18,12 @@ export class PagePool {
   readonly layout: HeadLayout;
   readonly layerBytes: number;
   readonly pageBytes: number;
-  private readonly memory: MemoryMap;
-  private readonly slabs: Block[] = [];
-  private readonly free: number[] = [];
+  readonly #memory: MemoryMap;
+  readonly #slabs: Block[] = [];
+  readonly #free: number[] = [];
 
   constructor(memory: MemoryMap, layers: number, layout: HeadLayout) {
-    this.memory = memory;
+    this.#memory = memory;
     this.layers = layers;
     this.layout = layout;
     this.layerBytes = pageFloats(layout) * 4;
@@ -32,7 +32,7 @@ export class PagePool {
 
   /** Pages that nobody holds. */
   get freePages(): number {
-    return this.free.length;
+    return this.#free.length;
   }
 
   /** Pages needed for so many positions. */
@@ -45,38 +45,38 @@ export class PagePool {
    * @throws {MemoryError} `over-limit`
    */
   check(positions: number, what: string): void {
-    const missing = this.pagesFor(positions) - this.free.length;
-    if (missing > 0) this.memory.check(missing * this.pageBytes, what);
+    const missing = this.pagesFor(positions) - this.#free.length;
+    if (missing > 0) this.#memory.check(missing * this.pageBytes, what);
   }
 
   take(): number {
-    if (this.free.length === 0) this.grow();
-    return this.free.pop()!;
+    if (this.#free.length === 0) this.#grow();
+    return this.#free.pop()!;
   }
 
   give(pages: readonly number[]): void {
-    this.free.push(...pages);
+    this.#free.push(...pages);
   }
 
   dispose(): void {
-    for (const slab of this.slabs.splice(0)) this.memory.free(slab);
-    this.free.length = 0;
+    for (const slab of this.#slabs.splice(0)) this.#memory.free(slab);
+    this.#free.length = 0;
   }
 
   /** Takes a slab; a single page where a slab does not fit. */
-  private grow(): void {
+  #grow(): void {
     const wanted = Math.max(1, Math.floor(SLAB_BYTES / this.pageBytes));
     let count = wanted;
     let slab: Block;
     try {
-      slab = this.memory.reserve(count * this.pageBytes, "key/value cache");
+      slab = this.#memory.reserve(count * this.pageBytes, "key/value cache");
     } catch (error) {
       if (!(error instanceof MemoryError) || wanted === 1) throw error;
       count = 1;
-      slab = this.memory.reserve(this.pageBytes, "key/value cache");
+      slab = this.#memory.reserve(this.pageBytes, "key/value cache");
     }
-    this.slabs.push(slab);
-    for (let index = count - 1; index >= 0; index--) this.free.push(slab.address + index * this.pageBytes);
+    this.#slabs.push(slab);
+    for (let index = count - 1; index >= 0; index--) this.#free.push(slab.address + index * this.pageBytes);
   }
 }
 
@@ -89,8 +89,8 @@ export class KvCache {
   length = 0;
   readonly capacity: number;
   readonly pool: PagePool;
-  private readonly pages: number[] = [];
-  private disposed = false;
+  readonly #pages: number[] = [];
+  #disposed = false;
 
   /** @param capacity the most positions that it will hold (the model's context) */
   constructor(pool: PagePool, capacity: number) {
@@ -103,7 +103,7 @@ export class KvCache {
    * @throws {RuntimeError} `cache-full` beyond the capacity, `disposed`; {MemoryError} as memory runs out
    */
   prepare(count: number): void {
-    if (this.disposed) throw new RuntimeError("cache-disposed", "cache: expected a live cache, got a disposed one");
+    if (this.#disposed) throw new RuntimeError("cache-disposed", "cache: expected a live cache, got a disposed one");
     const end = this.length + count;
     if (end > this.capacity) {
       throw new RuntimeError("cache-full", `cache: expected at most ${this.capacity} positions, got ${end}`, {
@@ -111,30 +111,30 @@ export class KvCache {
         positions: end,
       });
     }
-    while (this.pages.length * PAGE < end) this.pages.push(this.pool.take());
+    while (this.#pages.length * PAGE < end) this.#pages.push(this.pool.take());
   }
 
   /** Addresses of the pages of one layer, in order. */
   pageAddresses(layer: number, target: Uint32Array, offset: number): void {
     const shift = layer * this.pool.layerBytes;
-    for (let index = 0; index < this.pages.length; index++) target[offset + index] = this.pages[index] + shift;
+    for (let index = 0; index < this.#pages.length; index++) target[offset + index] = this.#pages[index] + shift;
   }
 
   get pageCount(): number {
-    return this.pages.length;
+    return this.#pages.length;
   }
 
   /** Forgets positions from `length` on. */
   truncate(length: number): void {
     this.length = Math.min(this.length, length);
     const keep = this.pool.pagesFor(this.length);
-    this.pool.give(this.pages.splice(keep));
+    this.pool.give(this.#pages.splice(keep));
   }
 
   dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
-    this.pool.give(this.pages.splice(0));
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.pool.give(this.#pages.splice(0));
   }
 }
 

@@ -78,32 +78,32 @@ interface Piece {
 
 class Filler {
   readonly notFinite: string[] = [];
-  private readonly runtime: Runtime;
-  private readonly options: FillOptions;
-  private readonly windowBytes: number;
-  private readonly widens: boolean;
-  private window = 0;
-  private widened = 0;
-  private sinceTurn = 0;
-  private readonly cleared = new Set<number>();
+  readonly #runtime: Runtime;
+  readonly #options: FillOptions;
+  readonly #windowBytes: number;
+  readonly #widens: boolean;
+  #window = 0;
+  #widened = 0;
+  #sinceTurn = 0;
+  readonly #cleared = new Set<number>();
 
   constructor(runtime: Runtime, windowBytes: number, widens: boolean, options: FillOptions) {
-    this.runtime = runtime;
+    this.#runtime = runtime;
     // Widening needs twice the space of what it reads: both halves together stay within the window.
-    this.windowBytes = Math.max(64, widens ? Math.floor(windowBytes / 3 / 64) * 64 : windowBytes);
-    this.widens = widens;
-    this.options = options;
+    this.#windowBytes = Math.max(64, widens ? Math.floor(windowBytes / 3 / 64) * 64 : windowBytes);
+    this.#widens = widens;
+    this.#options = options;
   }
 
   /** Takes the window from the stack. */
   open(): void {
-    this.window = this.runtime.memory.push(this.windowBytes);
-    if (this.widens) this.widened = this.runtime.memory.push(this.windowBytes * 2);
+    this.#window = this.#runtime.memory.push(this.#windowBytes);
+    if (this.#widens) this.#widened = this.#runtime.memory.push(this.#windowBytes * 2);
   }
 
   async fill(task: FillTask, source: Source, onBytes: (bytes: number) => void): Promise<void> {
     const { info, weight } = task;
-    if (task.layout === "panels") this.clearLastPanel(task);
+    if (task.layout === "panels") this.#clearLastPanel(task);
     const width =
       (info.end - info.begin) /
       Math.max(
@@ -112,74 +112,74 @@ class Filler {
       );
     const columns = info.shape.length > 1 ? info.shape[1] : 1;
     let finite = true;
-    for (const piece of pieces(info.shape[0], columns, Math.floor(this.windowBytes / width))) {
-      this.options.signal?.throwIfAborted();
+    for (const piece of pieces(info.shape[0], columns, Math.floor(this.#windowBytes / width))) {
+      this.#options.signal?.throwIfAborted();
       const elements = piece.rows * piece.columns;
       const offset = info.begin + (piece.row * columns + piece.column) * width;
-      await this.read(source, offset, elements * width);
-      if (this.options.checkFinite && finite) finite = this.isFinite(elements, info.dtype);
-      const staged = this.stage(elements, info.dtype, weight.dtype);
-      if (task.layout === "panels") this.pack(task, piece, staged);
-      else this.copy(task, piece, columns, staged);
+      await this.#read(source, offset, elements * width);
+      if (this.#options.checkFinite && finite) finite = this.#isFinite(elements, info.dtype);
+      const staged = this.#stage(elements, info.dtype, weight.dtype);
+      if (task.layout === "panels") this.#pack(task, piece, staged);
+      else this.#copy(task, piece, columns, staged);
       onBytes(offset + elements * width - info.begin);
-      await this.maybeTurn(elements * width);
+      await this.#maybeTurn(elements * width);
     }
     if (!finite) this.notFinite.push(info.name);
   }
 
-  private async read(source: Source, offset: number, length: number): Promise<void> {
-    const { signal } = this.options;
+  async #read(source: Source, offset: number, length: number): Promise<void> {
+    const { signal } = this.#options;
     if (source.readInto) {
-      await source.readInto(offset, this.runtime.memory.bytes.subarray(this.window, this.window + length), signal);
+      await source.readInto(offset, this.#runtime.memory.bytes.subarray(this.#window, this.#window + length), signal);
     } else {
       const bytes = await source.read(offset, length, signal);
-      this.runtime.memory.bytes.set(bytes, this.window);
+      this.#runtime.memory.bytes.set(bytes, this.#window);
     }
   }
 
   /** Widens what the window holds if the weight is kept wider, and gives the address to go on with. */
-  private stage(elements: number, from: string, to: string): number {
-    if (to !== "f32" || from === "F32") return this.window;
-    const widen = from === "F16" ? this.runtime.kernels.widen_f16 : this.runtime.kernels.widen_bf16;
-    widen(this.window, this.widened, elements);
-    return this.widened;
+  #stage(elements: number, from: string, to: string): number {
+    if (to !== "f32" || from === "F32") return this.#window;
+    const widen = from === "F16" ? this.#runtime.kernels.widen_f16 : this.#runtime.kernels.widen_bf16;
+    widen(this.#window, this.#widened, elements);
+    return this.#widened;
   }
 
-  private pack({ weight, row }: FillTask, piece: Piece, staged: number): void {
+  #pack({ weight, row }: FillTask, piece: Piece, staged: number): void {
     const [N, K] = weight.shape as readonly [number, number];
-    const pack = weight.dtype === "f32" ? this.runtime.kernels.pack_f32 : this.runtime.kernels.pack_u16;
+    const pack = weight.dtype === "f32" ? this.#runtime.kernels.pack_f32 : this.#runtime.kernels.pack_u16;
     pack(staged, weight.place, piece.rows, piece.columns, piece.columns, 1, row + piece.row, piece.column, N, K);
   }
 
-  private copy({ weight, row }: FillTask, piece: Piece, columns: number, staged: number): void {
+  #copy({ weight, row }: FillTask, piece: Piece, columns: number, staged: number): void {
     const width = widthOf[weight.dtype];
     const target = weight.place + ((row + piece.row) * columns + piece.column) * width;
-    this.runtime.memory.bytes.copyWithin(target, staged, staged + piece.rows * piece.columns * width);
+    this.#runtime.memory.bytes.copyWithin(target, staged, staged + piece.rows * piece.columns * width);
   }
 
   /** The columns that pad the last panel are zero, whatever the memory held before. */
-  private clearLastPanel({ weight }: FillTask): void {
+  #clearLastPanel({ weight }: FillTask): void {
     const [N, K] = weight.shape as readonly [number, number];
     if (N % PANEL === 0) return;
     const end = weight.place + panelBytes(N, K, weight.dtype);
     const begin = end - panelBytes(PANEL, K, weight.dtype);
     // Once for each weight, before its first part: the other parts of a fused weight lie in this panel too.
-    if (this.cleared.has(weight.place)) return;
-    this.runtime.memory.bytes.fill(0, begin, end);
-    this.cleared.add(weight.place);
+    if (this.#cleared.has(weight.place)) return;
+    this.#runtime.memory.bytes.fill(0, begin, end);
+    this.#cleared.add(weight.place);
   }
 
-  private isFinite(elements: number, dtype: string): boolean {
-    const { buffer } = this.runtime.memory.bytes;
-    if (dtype === "F32") return new Float32Array(buffer, this.window, elements).every(Number.isFinite);
+  #isFinite(elements: number, dtype: string): boolean {
+    const { buffer } = this.#runtime.memory.bytes;
+    if (dtype === "F32") return new Float32Array(buffer, this.#window, elements).every(Number.isFinite);
     const exponent = dtype === "F16" ? 0x7c00 : 0x7f80;
-    return new Uint16Array(buffer, this.window, elements).every((bits) => (bits & exponent) !== exponent);
+    return new Uint16Array(buffer, this.#window, elements).every((bits) => (bits & exponent) !== exponent);
   }
 
-  private async maybeTurn(bytes: number): Promise<void> {
-    this.sinceTurn += bytes;
-    if (this.sinceTurn < TURN_BYTES) return;
-    this.sinceTurn = 0;
+  async #maybeTurn(bytes: number): Promise<void> {
+    this.#sinceTurn += bytes;
+    if (this.#sinceTurn < TURN_BYTES) return;
+    this.#sinceTurn = 0;
     await nextTurn();
   }
 }

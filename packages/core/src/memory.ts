@@ -34,16 +34,16 @@ export class MemoryMap {
   bytes!: Uint8Array;
   floats!: Float32Array;
   ints!: Int32Array;
-  private readonly blocks: Block[] = [];
-  private readonly limitBytes: number;
-  private readonly grow: Grow;
-  private stackTop = FIRST_ADDRESS;
+  readonly #blocks: Block[] = [];
+  readonly #limitBytes: number;
+  readonly #grow: Grow;
+  #stackTop = FIRST_ADDRESS;
 
   constructor(memory: WebAssembly.Memory, options: { limitBytes?: number; grow?: Grow } = {}) {
     this.memory = memory;
-    this.limitBytes = Math.min(options.limitBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
-    this.grow = options.grow ?? ((target, pages) => target.grow(pages));
-    this.view();
+    this.#limitBytes = Math.min(options.limitBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
+    this.#grow = options.grow ?? ((target, pages) => target.grow(pages));
+    this.#view();
   }
 
   /** Bytes that WebAssembly holds now. */
@@ -53,12 +53,12 @@ export class MemoryMap {
 
   /** Bytes that are still free for blocks and the stack, at most. */
   get availableBytes(): number {
-    return this.limitBytes - this.stackBase;
+    return this.#limitBytes - this.#stackBase;
   }
 
   /** Where the stack begins. */
-  private get stackBase(): number {
-    const last = this.blocks.at(-1);
+  get #stackBase(): number {
+    const last = this.#blocks.at(-1);
     return last ? alignUp(last.address + last.bytes, ALIGNMENT) : FIRST_ADDRESS;
   }
 
@@ -67,49 +67,49 @@ export class MemoryMap {
    * @throws {MemoryError} `over-limit` before anything is taken, `grow-failed` when the engine refuses
    */
   reserve(bytes: number, what: string): Block {
-    if (this.stackTop !== this.stackBase) {
+    if (this.#stackTop !== this.#stackBase) {
       throw new MemoryError("stack-in-use", `${what}: expected an empty activation stack, got one in use`);
     }
     const size = alignUp(Math.max(bytes, 1), ALIGNMENT);
     let address = FIRST_ADDRESS;
     let index = 0;
-    for (; index < this.blocks.length; index++) {
-      const block = this.blocks[index];
+    for (; index < this.#blocks.length; index++) {
+      const block = this.#blocks[index];
       if (address + size <= block.address) break;
       address = block.address + block.bytes;
     }
-    this.ensure(address + size, what);
+    this.#ensure(address + size, what);
     const block = { address, bytes: size };
-    this.blocks.splice(index, 0, block);
-    this.stackTop = this.stackBase;
+    this.#blocks.splice(index, 0, block);
+    this.#stackTop = this.#stackBase;
     return block;
   }
 
   /** Gives a block back to the map, for the next `reserve` or the stack. */
   free(block: Block): void {
-    const index = this.blocks.indexOf(block);
+    const index = this.#blocks.indexOf(block);
     if (index < 0) return;
-    const empty = this.stackTop === this.stackBase;
-    this.blocks.splice(index, 1);
-    if (empty) this.stackTop = this.stackBase;
+    const empty = this.#stackTop === this.#stackBase;
+    this.#blocks.splice(index, 1);
+    if (empty) this.#stackTop = this.#stackBase;
   }
 
   /** The stack's top, to return to with `release`. */
   mark(): number {
-    return this.stackTop;
+    return this.#stackTop;
   }
 
   /** Lowers the stack to a mark: everything above it is gone. */
   release(mark: number): void {
-    this.stackTop = mark;
+    this.#stackTop = mark;
   }
 
   /** Takes bytes from the top of the stack; they hold whatever was there before. */
   push(bytes: number): number {
-    const address = this.stackTop;
+    const address = this.#stackTop;
     const top = alignUp(address + bytes, ALIGNMENT);
-    if (top > this.bytes.length) this.ensure(top, "activations");
-    this.stackTop = top;
+    if (top > this.bytes.length) this.#ensure(top, "activations");
+    this.#stackTop = top;
     if (top > this.peakBytes) this.peakBytes = top;
     return address;
   }
@@ -119,28 +119,28 @@ export class MemoryMap {
    * @throws {MemoryError} `over-limit`
    */
   check(bytes: number, what: string): void {
-    const need = this.stackBase + bytes;
-    if (need <= this.limitBytes) return;
+    const need = this.#stackBase + bytes;
+    if (need <= this.#limitBytes) return;
     throw new MemoryError(
       "over-limit",
-      `${what}: expected at most ${this.limitBytes - this.stackBase} more bytes, got ${bytes}`,
-      { what, needBytes: need, limitBytes: this.limitBytes },
+      `${what}: expected at most ${this.#limitBytes - this.#stackBase} more bytes, got ${bytes}`,
+      { what, needBytes: need, limitBytes: this.#limitBytes },
     );
   }
 
   /** Grows the memory, so that it reaches `end`. */
-  private ensure(end: number, what: string): void {
-    if (end > this.limitBytes) {
-      throw new MemoryError("over-limit", `${what}: expected at most ${this.limitBytes} bytes of memory, got ${end}`, {
+  #ensure(end: number, what: string): void {
+    if (end > this.#limitBytes) {
+      throw new MemoryError("over-limit", `${what}: expected at most ${this.#limitBytes} bytes of memory, got ${end}`, {
         what,
         needBytes: end,
-        limitBytes: this.limitBytes,
+        limitBytes: this.#limitBytes,
       });
     }
     const missing = end - this.bytes.length;
     if (missing <= 0) return;
     try {
-      this.grow(this.memory, Math.ceil(missing / WASM_PAGE));
+      this.#grow(this.memory, Math.ceil(missing / WASM_PAGE));
     } catch (cause) {
       throw new MemoryError(
         "grow-failed",
@@ -149,10 +149,10 @@ export class MemoryMap {
         { cause },
       );
     }
-    this.view();
+    this.#view();
   }
 
-  private view(): void {
+  #view(): void {
     const { buffer } = this.memory;
     this.bytes = new Uint8Array(buffer);
     this.floats = new Float32Array(buffer);

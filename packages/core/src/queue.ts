@@ -1,10 +1,10 @@
 /** Runs tasks one after another, in the order they came; a task that fails leaves the queue usable. */
 export class Queue {
-  private tail: Promise<unknown> = Promise.resolve();
+  #tail: Promise<unknown> = Promise.resolve();
 
   run<R>(task: () => Promise<R> | R): Promise<R> {
-    const result = this.tail.then(task);
-    this.tail = result.catch(() => undefined);
+    const result = this.#tail.then(task);
+    this.#tail = result.catch(() => undefined);
     return result;
   }
 }

@@ -36,13 +36,13 @@ export class Runtime implements Backend {
   work = 0;
   /** `work` when the event loop last had a turn. */
   workAtTurn = 0;
-  private state: { readonly memory: MemoryMap; readonly kernels: Kernels } | undefined;
-  private readonly tracked: Tensor[] | undefined;
+  #state: { readonly memory: MemoryMap; readonly kernels: Kernels } | undefined;
+  readonly #tracked: Tensor[] | undefined;
 
   private constructor(build: KernelBuild, memory: MemoryMap, kernels: Kernels, debug: boolean) {
     this.build = build;
-    this.state = { memory, kernels };
-    this.tracked = debug ? [] : undefined;
+    this.#state = { memory, kernels };
+    this.#tracked = debug ? [] : undefined;
   }
 
   /**
@@ -65,29 +65,29 @@ export class Runtime implements Backend {
   }
 
   get memory(): MemoryMap {
-    return this.live.memory;
+    return this.#live.memory;
   }
 
   get kernels(): Kernels {
-    return this.live.kernels;
+    return this.#live.kernels;
   }
 
   get disposed(): boolean {
-    return this.state === undefined;
+    return this.#state === undefined;
   }
 
   /** Drops the instance and its memory. A second call does nothing. */
   dispose(): void {
-    this.state = undefined;
+    this.#state = undefined;
   }
 
-  private get live() {
-    if (this.state) return this.state;
+  get #live() {
+    if (this.#state) return this.#state;
     throw new DisposedError("disposed", "runtime: expected a live runtime, got one that was disposed");
   }
 
   allocate<S extends Shape>(shape: S): Tensor<S> {
-    return this.track(new Tensor(this, "f32", shape, this.memory.push(sizeOf(shape) * 4)));
+    return this.#track(new Tensor(this, "f32", shape, this.memory.push(sizeOf(shape) * 4)));
   }
 
   upload<S extends Shape>(values: Int32Array | Float32Array, shape: S): Tensor<S> {
@@ -95,10 +95,10 @@ export class Runtime implements Backend {
     const place = memory.push(values.length * 4);
     if (values instanceof Float32Array) {
       memory.floats.set(values, place / 4);
-      return this.track(new Tensor(this, "f32", shape, place));
+      return this.#track(new Tensor(this, "f32", shape, place));
     }
     memory.ints.set(values, place / 4);
-    return this.track(new Tensor(this, "i32", shape, place));
+    return this.#track(new Tensor(this, "i32", shape, place));
   }
 
   /** The values of a tensor, copied. */
@@ -119,19 +119,19 @@ export class Runtime implements Backend {
     memory.bytes.copyWithin(x.place, result.place, result.place + bytes);
     this.release(x.place);
     memory.push(bytes);
-    return this.track(new Tensor(this, result.dtype, result.shape, x.place));
+    return this.#track(new Tensor(this, result.dtype, result.shape, x.place));
   }
 
   /** Lowers the stack to a mark that `memory.mark()` gave. */
   release(mark: number): void {
     this.memory.release(mark);
-    const { tracked } = this;
+    const tracked = this.#tracked;
     if (!tracked) return;
     while (tracked.length > 0 && tracked[tracked.length - 1].place >= mark) tracked.pop()!.released = true;
   }
 
-  private track<T extends Tensor>(tensor: T): T {
-    this.tracked?.push(tensor);
+  #track<T extends Tensor>(tensor: T): T {
+    this.#tracked?.push(tensor);
     return tensor;
   }
 

@@ -91,29 +91,36 @@ interface Ledger {
  * and `fillWeights` fills. After all lookups, missing, misshaped and unused names are known together.
  */
 export class Weights {
-  private readonly ledger: Ledger;
-  private readonly prefix: string;
+  readonly #ledger: Ledger;
+  readonly #prefix: string;
 
-  constructor(tensors: ReadonlyMap<string, TensorInfo>, options: { file?: string; dtype?: DtypeOption } = {}) {
-    const { file = "model.safetensors", dtype = "auto" } = options;
+  private constructor(ledger: Ledger, prefix: string) {
+    this.#ledger = ledger;
+    this.#prefix = prefix;
+  }
+
+  /** Over the tensors of a checkpoint; `file` is what messages call it. */
+  static over(
+    tensors: ReadonlyMap<string, TensorInfo>,
+    { file = "model.safetensors", dtype = "auto" }: { file?: string; dtype?: DtypeOption } = {},
+  ): Weights {
     const lists = { tasks: [], places: [], used: new Set<string>(), missing: [], misshaped: [] };
-    this.ledger = { tensors, file, dtype, ...lists, bytes: 0 };
-    this.prefix = "";
+    return new Weights({ tensors, file, dtype, ...lists, bytes: 0 }, "");
   }
 
   /** The same reservation, with every name below a prefix. */
   scope(prefix: string): Weights {
-    return Object.assign(Object.create(Weights.prototype), { ledger: this.ledger, prefix: this.prefix + prefix });
+    return new Weights(this.#ledger, this.#prefix + prefix);
   }
 
   /** Whether the checkpoint has a tensor of this name. */
   has(name: string): boolean {
-    return this.ledger.tensors.has(this.prefix + name);
+    return this.#ledger.tensors.has(this.#prefix + name);
   }
 
   /** Rows of a tensor `[rows, ...]`, or undefined where the checkpoint has none of this name. */
   rowsOf(name: string): number | undefined {
-    return this.ledger.tensors.get(this.prefix + name)?.shape[0];
+    return this.#ledger.tensors.get(this.#prefix + name)?.shape[0];
   }
 
   /**
@@ -121,9 +128,9 @@ export class Weights {
    * @throws {WeightError} `missing`, with the first layers that the file has not
    */
   layersOf(name: string, expected: number): number {
-    const { tensors, file } = this.ledger;
+    const { tensors, file } = this.#ledger;
     const present = new Set<string>();
-    const start = this.prefix + name;
+    const start = this.#prefix + name;
     for (const key of tensors.keys()) {
       if (key.startsWith(start)) present.add(key.slice(start.length, key.indexOf(".", start.length)));
     }
@@ -145,17 +152,17 @@ export class Weights {
     const parts: WeightPart[] = [];
     let row = 0;
     for (const name of names) {
-      parts.push({ name: `${this.prefix}${name}.weight`, row, rows: outputs[name] });
+      parts.push({ name: `${this.#prefix}${name}.weight`, row, rows: outputs[name] });
       row += outputs[name];
     }
-    const infos = parts.map((part) => this.find(part.name, [part.rows, inputs]));
-    const dtype = this.commonDtype(infos);
+    const infos = parts.map((part) => this.#find(part.name, [part.rows, inputs]));
+    const dtype = this.#commonDtype(infos);
     const biasParts = parts.map((part) => ({ ...part, name: part.name.replace(/weight$/, "bias") }));
-    const bias = options.bias ? this.vectorOf(biasParts) : undefined;
+    const bias = options.bias ? this.#vectorOf(biasParts) : undefined;
     const weight: LinearWeight = { shape: [row, inputs], dtype, bias, parts, place: 0 };
-    this.reserve(weight, panelBytes(row, inputs, dtype));
+    this.#reserve(weight, panelBytes(row, inputs, dtype));
     infos.forEach((info, index) => {
-      if (info) this.ledger.tasks.push({ info, weight, layout: "panels", row: parts[index].row });
+      if (info) this.#ledger.tasks.push({ info, weight, layout: "panels", row: parts[index].row });
     });
     return weight;
   }
@@ -165,14 +172,14 @@ export class Weights {
    * @param tied true when the same numbers are the output layer too, which `tied(table)` then gives
    */
   embedding(name: string, shape: readonly [number, number], options: { tied?: boolean } = {}): EmbeddingWeight {
-    const part = { name: `${this.prefix}${name}.weight`, row: 0, rows: shape[0] };
-    const info = this.find(part.name, shape);
-    const dtype = this.commonDtype([info]);
+    const part = { name: `${this.#prefix}${name}.weight`, row: 0, rows: shape[0] };
+    const info = this.#find(part.name, shape);
+    const dtype = this.#commonDtype([info]);
     const layout = options.tied ? "panels" : "rows";
     const weight: EmbeddingWeight = { shape, dtype, layout, parts: [part], place: 0 };
     const bytes = options.tied ? panelBytes(shape[0], shape[1], dtype) : shape[0] * shape[1] * widthOf[dtype];
-    this.reserve(weight, bytes);
-    if (info) this.ledger.tasks.push({ info, weight, layout, row: 0 });
+    this.#reserve(weight, bytes);
+    if (info) this.#ledger.tasks.push({ info, weight, layout, row: 0 });
     return weight;
   }
 
@@ -180,19 +187,19 @@ export class Weights {
   tied(table: EmbeddingWeight): LinearWeight {
     const { shape, dtype, parts } = table;
     const weight: LinearWeight = { shape, dtype, bias: undefined, parts, place: 0 };
-    const offset = this.ledger.places.find((entry) => entry.weight === table)!.offset;
-    this.ledger.places.push({ weight, offset });
+    const offset = this.#ledger.places.find((entry) => entry.weight === table)!.offset;
+    this.#ledger.places.push({ weight, offset });
     return weight;
   }
 
   /** A vector `[D]`: the weight or bias of a norm. */
   vector(name: string, length: number): VectorWeight {
-    return this.vectorOf([{ name: `${this.prefix}${name}`, row: 0, rows: length }]);
+    return this.#vectorOf([{ name: `${this.#prefix}${name}`, row: 0, rows: length }]);
   }
 
   /** Marks tensors as seen: known, and of no use here. */
   ignore(known: (name: string) => boolean): void {
-    for (const name of this.ledger.tensors.keys()) if (known(name)) this.ledger.used.add(name);
+    for (const name of this.#ledger.tensors.keys()) if (known(name)) this.#ledger.used.add(name);
   }
 
   /**
@@ -200,7 +207,7 @@ export class Weights {
    * @throws {WeightError} `missing` or `misshaped`, with every name (the message has the first five)
    */
   finish(): Reservation {
-    const { tensors, file, missing, misshaped, tasks, places, used, bytes } = this.ledger;
+    const { tensors, file, missing, misshaped, tasks, places, used, bytes } = this.#ledger;
     if (missing.length + misshaped.length > 0) throw unfit(file, missing, misshaped);
     const unused = [...tensors.keys()].filter((name) => !used.has(name));
     const settle = (address: number) => {
@@ -209,25 +216,25 @@ export class Weights {
     return { tasks, bytes, unused, settle };
   }
 
-  private vectorOf(parts: readonly WeightPart[]): VectorWeight {
+  #vectorOf(parts: readonly WeightPart[]): VectorWeight {
     const length = parts.reduce((sum, part) => sum + part.rows, 0);
     const weight: VectorWeight = { shape: [length], dtype: "f32", parts, place: 0 };
-    this.reserve(weight, length * 4);
+    this.#reserve(weight, length * 4);
     for (const part of parts) {
-      const info = this.find(part.name, [part.rows]);
-      this.commonDtype([info]);
-      if (info) this.ledger.tasks.push({ info, weight, layout: "rows", row: part.row });
+      const info = this.#find(part.name, [part.rows]);
+      this.#commonDtype([info]);
+      if (info) this.#ledger.tasks.push({ info, weight, layout: "rows", row: part.row });
     }
     return weight;
   }
 
-  private reserve(weight: Placed, bytes: number): void {
-    this.ledger.places.push({ weight, offset: this.ledger.bytes });
-    this.ledger.bytes += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+  #reserve(weight: Placed, bytes: number): void {
+    this.#ledger.places.push({ weight, offset: this.#ledger.bytes });
+    this.#ledger.bytes += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   }
 
-  private find(name: string, expected: readonly number[]): TensorInfo | undefined {
-    const { tensors, used, missing, misshaped, file } = this.ledger;
+  #find(name: string, expected: readonly number[]): TensorInfo | undefined {
+    const { tensors, used, missing, misshaped, file } = this.#ledger;
     const info = tensors.get(name);
     if (!info) {
       missing.push(name);
@@ -241,7 +248,7 @@ export class Weights {
   }
 
   /** The dtype that holds all parts without loss. */
-  private commonDtype(infos: readonly (TensorInfo | undefined)[]): WeightDtype {
+  #commonDtype(infos: readonly (TensorInfo | undefined)[]): WeightDtype {
     let common: WeightDtype | undefined;
     for (const info of infos) {
       if (!info) continue;
@@ -252,7 +259,7 @@ export class Weights {
       }
       common = common === undefined || common === dtype ? dtype : "f32";
     }
-    return this.ledger.dtype === "float32" ? "f32" : (common ?? "f32");
+    return this.#ledger.dtype === "float32" ? "f32" : (common ?? "f32");
   }
 }
 

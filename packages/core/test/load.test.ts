@@ -68,7 +68,7 @@ async function load<W>(
 ) {
   const runtime = await Runtime.create({ build: options.build ?? "simd", debug: true });
   const checkpoint = await open(source);
-  const weights = new Weights(checkpoint.tensors, { dtype: options.float32 ? "float32" : "auto" });
+  const weights = Weights.over(checkpoint.tensors, { dtype: options.float32 ? "float32" : "auto" });
   const reserved = reserve(weights);
   const reservation = weights.finish();
   const block = runtime.memory.reserve(reservation.bytes, "weights");
@@ -200,7 +200,7 @@ describe("what does not fit is known before a byte is read", () => {
       extra: { shape: [1], dtype: "F32" },
     },
   });
-  const reserved = async () => new Weights((await open(bytesSource("m", bytes))).tensors);
+  const reserved = async () => Weights.over((await open(bytesSource("m", bytes))).tensors);
 
   test("missing and misshaped tensors are listed together", async () => {
     const weights = await reserved();
@@ -238,7 +238,7 @@ describe("what does not fit is known before a byte is read", () => {
     const data = writeSafetensors(
       new Map([["a.weight", { dtype: "I64" as const, shape: [1], data: new Uint8Array(8) }]]),
     );
-    const weights = new Weights((await open(bytesSource("m", data))).tensors);
+    const weights = Weights.over((await open(bytesSource("m", data))).tensors);
     expect(() => weights.vector("a.weight", 1)).toThrow(
       failing("unsupported-dtype", "model.safetensors: expected a.weight of dtype F32, F16 or BF16, got I64"),
     );
@@ -253,7 +253,7 @@ test("S19 NaN and infinite weights load, and checkFinite names their tensors", a
     ["good.weight", { dtype: "BF16" as const, shape: [1, 1], data: new Uint8Array(2) }],
   ]);
   const checkpoint = await open(bytesSource("m", writeSafetensors(tensors)));
-  const weights = new Weights(checkpoint.tensors);
+  const weights = Weights.over(checkpoint.tensors);
   weights.linear({ bad: 2 }, 2);
   weights.linear({ half: 2 }, 1);
   weights.linear({ good: 1 }, 1);
@@ -270,7 +270,7 @@ test("S19 NaN and infinite weights load, and checkFinite names their tensors", a
 test("a load that is aborted or runs out of memory leaves the stack as it was", async () => {
   const { bytes } = checkpointBytes({ tensors: { "a.weight": { shape: [200, 200], dtype: "F32" } } });
   const checkpoint = await open(bytesSource("m", bytes));
-  const weights = new Weights(checkpoint.tensors);
+  const weights = Weights.over(checkpoint.tensors);
   weights.linear({ a: 200 }, 200);
   const reservation = weights.finish();
   const runtime = await Runtime.create({ limitBytes: 65_536 + reservation.bytes + 64 });

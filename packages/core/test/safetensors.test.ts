@@ -659,7 +659,7 @@ describe("writing", () => {
     const json =
       '{"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},' +
       '"a":{"dtype":"U8","shape":[],"data_offsets":[8,9]}}      ';
-    const expected = latin1(`\x88\0\0\0\0\0\0\0${json}\0\0\x80\x3f\0\0\0\xc0\x07`);
+    const expected = latin1(`\x90\0\0\0\0\0\0\0${json}\0\0\x80\x3f\0\0\0\xc0\x07`);
     expect(writeSafetensors(tensors, { format: "pt" })).toEqual(expected);
   });
 

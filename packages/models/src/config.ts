@@ -35,24 +35,24 @@ export interface Range {
  */
 export class ConfigReader {
   readonly file: string;
-  private readonly raw: RawConfig;
-  private readonly seen = new Set<string>();
-  private readonly nested = new Map<string, ConfigReader>();
+  readonly #raw: RawConfig;
+  readonly #seen = new Set<string>();
+  readonly #nested = new Map<string, ConfigReader>();
 
   constructor(raw: RawConfig, file = "config.json") {
-    this.raw = raw;
+    this.#raw = raw;
     this.file = file;
   }
 
   /** Whether a key is there with a value other than null. */
   has(key: string): boolean {
-    return Object.hasOwn(this.raw, key) && this.raw[key] !== null;
+    return Object.hasOwn(this.#raw, key) && this.#raw[key] !== null;
   }
 
   /** A whole number. Missing without a fallback: an error that names the key. */
   integer(key: string, { min = 1, max = MAX_COUNT }: Range = {}, fallback?: number): number {
     const expected = `an integer from ${min} to ${max}`;
-    const value = this.value(key, fallback, expected);
+    const value = this.#value(key, fallback, expected);
     if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
     throw this.bad(key, expected);
   }
@@ -60,13 +60,13 @@ export class ConfigReader {
   /** A finite number above a bound. */
   number(key: string, above: number, fallback?: number): number {
     const expected = `a number above ${above}`;
-    const value = this.value(key, fallback, expected);
+    const value = this.#value(key, fallback, expected);
     if (typeof value === "number" && Number.isFinite(value) && value > above) return value;
     throw this.bad(key, expected);
   }
 
   boolean(key: string, fallback: boolean): boolean {
-    const value = this.value(key, fallback, "true or false");
+    const value = this.#value(key, fallback, "true or false");
     if (typeof value === "boolean") return value;
     throw this.bad(key, "true or false");
   }
@@ -74,19 +74,19 @@ export class ConfigReader {
   /** One of a table's keys; gives its value. */
   oneOf<V>(key: string, table: Readonly<Record<string, V>>, fallback?: string): V {
     const expected = `one of ${Object.keys(table).join(", ")}`;
-    const value = this.value(key, fallback, expected);
+    const value = this.#value(key, fallback, expected);
     if (typeof value === "string" && Object.hasOwn(table, value)) return table[value];
     throw this.bad(key, expected, "unsupported-value");
   }
 
   /** A nested object, or undefined. */
   object(key: string): ConfigReader | undefined {
-    this.seen.add(key);
+    this.#seen.add(key);
     if (!this.has(key)) return undefined;
-    const value = this.raw[key];
+    const value = this.#raw[key];
     if (typeof value === "object" && !Array.isArray(value)) {
       const reader = new ConfigReader(value as RawConfig, `${this.file}: ${key}`);
-      this.nested.set(key, reader);
+      this.#nested.set(key, reader);
       return reader;
     }
     throw this.bad(key, "an object");
@@ -94,30 +94,30 @@ export class ConfigReader {
 
   /** Marks a key as seen: another key takes its place. */
   ignore(key: string): void {
-    this.seen.add(key);
+    this.#seen.add(key);
   }
 
   /** Throws if a key asks for what is not supported: only null, absent or the given harmless values may pass. */
   refuse(key: string, why: string, harmless: readonly unknown[] = []): void {
-    this.seen.add(key);
-    if (!this.has(key) || harmless.includes(this.raw[key])) return;
-    throw new ConfigError("unsupported-value", `${this.file}: expected no ${key}, got ${show(this.raw[key])}: ${why}`, {
+    this.#seen.add(key);
+    if (!this.has(key) || harmless.includes(this.#raw[key])) return;
+    throw new ConfigError("unsupported-value", `${this.file}: expected no ${key}, got ${show(this.#raw[key])}: ${why}`, {
       file: this.file,
       key,
-      value: this.raw[key],
+      value: this.#raw[key],
     });
   }
 
   /** Keys that were neither honoured nor known to be inert. */
   finish(inert: readonly string[] = []): string[] {
-    const known = (key: string) => this.seen.has(key) || inertKeys.has(key) || inert.includes(key);
-    const unknown = Object.keys(this.raw).filter((key) => !known(key));
-    for (const [key, reader] of this.nested) unknown.push(...reader.finish().map((inner) => `${key}.${inner}`));
+    const known = (key: string) => this.#seen.has(key) || inertKeys.has(key) || inert.includes(key);
+    const unknown = Object.keys(this.#raw).filter((key) => !known(key));
+    for (const [key, reader] of this.#nested) unknown.push(...reader.finish().map((inner) => `${key}.${inner}`));
     return unknown;
   }
 
   bad(key: string, expected: string, code = "bad-value"): ConfigError {
-    const value = this.raw[key];
+    const value = this.#raw[key];
     return new ConfigError(code, `${this.file}: expected ${key} to be ${expected}, got ${show(value)}`, {
       file: this.file,
       key,
@@ -125,9 +125,9 @@ export class ConfigReader {
     });
   }
 
-  private value(key: string, fallback: unknown, expected: string): unknown {
-    this.seen.add(key);
-    if (Object.hasOwn(this.raw, key) && !(this.raw[key] === null && fallback !== undefined)) return this.raw[key];
+  #value(key: string, fallback: unknown, expected: string): unknown {
+    this.#seen.add(key);
+    if (Object.hasOwn(this.#raw, key) && !(this.#raw[key] === null && fallback !== undefined)) return this.#raw[key];
     if (fallback !== undefined) return fallback;
     throw new ConfigError("missing-key", `${this.file}: expected ${key} to be ${expected}, got no such key`, {
       file: this.file,

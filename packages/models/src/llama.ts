@@ -136,12 +136,12 @@ class Llama implements DecoderModel {
   readonly layers: number;
   readonly layout: HeadLayout;
   readonly layerWork: number;
-  private readonly config: LlamaConfig;
-  private readonly weights: LlamaWeights;
+  readonly #config: LlamaConfig;
+  readonly #weights: LlamaWeights;
 
   constructor(config: LlamaConfig, weights: LlamaWeights) {
-    this.config = config;
-    this.weights = weights;
+    this.#config = config;
+    this.#weights = weights;
     this.vocabSize = config.vocabSize;
     this.contextLength = config.contextLength;
     this.layers = config.layers;
@@ -152,14 +152,14 @@ class Llama implements DecoderModel {
 
   *forward(batch: Batch): Forward<Tensor<readonly [R: number, V: number]>> {
     const { runtime, ids, entries, rows, observe } = batch;
-    const { weights, config } = this;
+    const [config, weights] = [this.#config, this.#weights];
     const layers = bindCaches(runtime, entries);
-    const angles = this.angles(batch);
+    const angles = this.#angles(batch);
     const wanted = runtime.upload(rows, [rows.length] as const);
     let x = embedding(runtime.upload(ids, [ids.length] as const), weights.embedding);
     for (const [layer, block] of weights.blocks.entries()) {
       observe?.(layer, x);
-      x = runtime.settle(x, this.block(x, block, layers[layer], angles));
+      x = runtime.settle(x, this.#block(x, block, layers[layer], angles));
       yield;
     }
     for (const { cache, count } of entries) cache.length += count;
@@ -167,26 +167,26 @@ class Llama implements DecoderModel {
     return linear(rmsNorm(gatherRows(x, wanted), weights.norm, config.eps), weights.head);
   }
 
-  private block(x: TD, weights: BlockWeights, spans: readonly SequenceSpan[], angles: Angles): TD {
-    const { eps } = this.config;
-    x = add(x, this.attention(rmsNorm(x, weights.attentionNorm, eps), weights, spans, angles));
-    return add(x, this.mlp(rmsNorm(x, weights.mlpNorm, eps), weights));
+  #block(x: TD, weights: BlockWeights, spans: readonly SequenceSpan[], angles: Angles): TD {
+    const { eps } = this.#config;
+    x = add(x, this.#attention(rmsNorm(x, weights.attentionNorm, eps), weights, spans, angles));
+    return add(x, this.#mlp(rmsNorm(x, weights.mlpNorm, eps), weights));
   }
 
-  private attention(x: TD, weights: BlockWeights, spans: readonly SequenceSpan[], { cos, sin }: Angles): TD {
-    const { layout } = this.config;
+  #attention(x: TD, weights: BlockWeights, spans: readonly SequenceSpan[], { cos, sin }: Angles): TD {
+    const { layout } = this.#config;
     const qkv = rotate(linear(x, weights.qkv), cos, sin, layout);
     const scale = 1 / Math.sqrt(layout.headWidth);
     return linear(attention(qkv, spans, layout, { scale, causal: true }), weights.output);
   }
 
-  private mlp(x: TD, weights: BlockWeights): TD {
-    return linear(gated(linear(x, weights.gateUp), this.config.activation), weights.down);
+  #mlp(x: TD, weights: BlockWeights): TD {
+    return linear(gated(linear(x, weights.gateUp), this.#config.activation), weights.down);
   }
 
   /** Cosines and sines of every new row, `[T, E / 2]` each. */
-  private angles({ runtime, ids, entries }: Batch): Angles {
-    const { rope } = this.config;
+  #angles({ runtime, ids, entries }: Batch): Angles {
+    const { rope } = this.#config;
     const shape = [ids.length, rope.half] as const;
     const cos = new Float32Array(ids.length * rope.half);
     const sin = new Float32Array(ids.length * rope.half);

@@ -107,42 +107,44 @@ const ROWS = 64;
 class RopeTable implements Rope {
   readonly half: number;
   readonly contextFactor: number;
-  private readonly frequencies: Frequencies;
-  private rows = 0;
-  private cos = new Float32Array(0);
-  private sin = new Float32Array(0);
+  readonly #frequencies: Frequencies;
+  #rows = 0;
+  #cos = new Float32Array(0);
+  #sin = new Float32Array(0);
 
   constructor(half: number, frequencies: Frequencies, contextFactor: number) {
     this.half = half;
-    this.frequencies = frequencies;
+    this.#frequencies = frequencies;
     this.contextFactor = contextFactor;
   }
 
   write(cos: Float32Array, sin: Float32Array, offset: number, position: number, count: number, reaches: number): void {
-    const frequencies = this.frequencies(reaches);
+    const frequencies = this.#frequencies(reaches);
     const end = position + count;
-    if (frequencies !== this.frequencies(0)) {
-      this.compute(frequencies, position, end, cos, sin, offset);
+    if (frequencies !== this.#frequencies(0)) {
+      this.#compute(frequencies, position, end, cos, sin, offset);
       return;
     }
-    if (end > this.rows) this.extend(frequencies, end);
+    if (end > this.#rows) this.#extend(frequencies, end);
     const { half } = this;
-    cos.set(this.cos.subarray(position * half, end * half), offset);
-    sin.set(this.sin.subarray(position * half, end * half), offset);
+    cos.set(this.#cos.subarray(position * half, end * half), offset);
+    sin.set(this.#sin.subarray(position * half, end * half), offset);
   }
 
   /** Keeps the angles of every position seen so far: they are the same at each step. */
-  private extend(frequencies: Float32Array, end: number): void {
-    const rows = Math.max(Math.ceil(end / ROWS) * ROWS, Math.min(this.rows * 2, 8192));
+  #extend(frequencies: Float32Array, end: number): void {
+    const rows = Math.max(Math.ceil(end / ROWS) * ROWS, Math.min(this.#rows * 2, 8192));
     const cos = new Float32Array(rows * this.half);
     const sin = new Float32Array(rows * this.half);
-    cos.set(this.cos);
-    sin.set(this.sin);
-    this.compute(frequencies, this.rows, rows, cos, sin, this.rows * this.half);
-    Object.assign(this, { rows, cos, sin });
+    cos.set(this.#cos);
+    sin.set(this.#sin);
+    this.#compute(frequencies, this.#rows, rows, cos, sin, this.#rows * this.half);
+    this.#rows = rows;
+    this.#cos = cos;
+    this.#sin = sin;
   }
 
-  private compute(
+  #compute(
     frequencies: Float32Array,
     begin: number,
     end: number,

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { Decoder } from "../src/generation/decoder.ts";
-import { Pipeline } from "../src/index.ts";
+import { toSources } from "../src/pipeline/files.ts";
+import { loadModel } from "../src/pipeline/load.ts";
+import { readDirectory } from "../src/platform/directory-node.ts";
+import { architectures, type ModelFiles } from "../src/index.ts";
 import { builds, debugRuntime, shared } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 
-const models: [string, () => Promise<Parameters<typeof Pipeline.fromFiles>[0] | string>][] = [
+const models: [string, () => Promise<ModelFiles | string>][] = [
   ["a random model", async () => tinyFiles({ config: { max_position_embeddings: 400 } })],
   [
     "a random model with dynamic rope scaling",
@@ -27,12 +29,11 @@ describe.each(models)("%s", (name, files) => {
       const runtime = await debugRuntime(build);
       const model = await files();
       const options = { runtime, onWarning: () => {} };
-      const pipeline =
-        typeof model === "string"
-          ? await Pipeline.fromDirectory(model, options)
-          : await Pipeline.fromFiles(model, options);
-      const { decoder } = (pipeline as unknown as { loaded: { decoder: Decoder } }).loaded;
-      return { runtime, pipeline, decoder };
+      const directory = typeof model === "string" ? await readDirectory(model) : undefined;
+      const sources = directory?.files ?? toSources(model as Exclude<typeof model, string>);
+      const { decoder } = await loadModel(sources, architectures, options);
+      await directory?.close();
+      return { runtime, decoder };
     };
     const length = name === "llama-f16" ? 60 : 150;
 

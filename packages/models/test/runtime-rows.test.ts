@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Decoder } from "../src/generation/decoder.ts";
-import { DisposedError, type Grow, MemoryError, Pipeline, Runtime, RuntimeError } from "../src/index.ts";
+import { architectures, DisposedError, type Grow, MemoryError, Pipeline, Runtime, RuntimeError } from "../src/index.ts";
+import { toSources } from "../src/pipeline/files.ts";
+import { loadModel } from "../src/pipeline/load.ts";
 import { failing } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 
@@ -274,7 +275,7 @@ describe("R5 a trap", () => {
     const pipeline = await Pipeline.fromFiles(tinyFiles(), { runtime });
     const { kernels } = runtime;
     const trapping = { ...kernels, rms_norm_f32: () => kernels.rms_norm_f32(-64, -64, -64, 1 << 20, 64, 1e-5) };
-    (runtime as unknown as { state: object }).state = { memory: runtime.memory, kernels: trapping };
+    Object.defineProperty(runtime, "kernels", { value: trapping });
     const error = await pipeline.logits([4]).catch((e) => e);
     expect(error).toBeInstanceOf(RuntimeError);
     expect(error.code).toBe("trap");
@@ -287,8 +288,9 @@ describe("R5 a trap", () => {
 describe("R6 consumers that stop", () => {
   test("breaking out of the loop frees the cache and leaves the pipeline usable", async () => {
     const runtime = await Runtime.create();
-    const pipeline = await Pipeline.fromFiles(tinyFiles(), { runtime });
-    const pool = (pipeline as unknown as { loaded: { decoder: Decoder } }).loaded.decoder.pool;
+    const loaded = await loadModel(toSources(tinyFiles()), architectures, { runtime });
+    const pipeline = new Pipeline(loaded, {});
+    const { pool } = loaded.decoder;
     await pipeline.generate("abc", { max_new_tokens: 20, eos_token_id: null });
     const free = pool.freePages;
     for await (const _ of pipeline.stream("abc", { eos_token_id: null })) break;

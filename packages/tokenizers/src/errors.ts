@@ -28,16 +28,15 @@ export class TokenizerError extends Error {
 }
 Object.defineProperty(TokenizerError.prototype, Symbol.for("kiloformer.error"), { value: true });
 
-/** The error `where: expected X, got Y`, with both values as fields. */
+/** The error `where: expected X, got Y`; `got` says in words what `actual` is, where its value does not. */
 export function mismatch(
   code: TokenizerErrorCode,
   where: string,
   expected: string,
   actual: unknown,
-  options?: ErrorOptions,
+  got: string = show(actual),
 ): TokenizerError {
-  const message = `${where}: expected ${expected}, got ${show(actual)}`;
-  return new TokenizerError(code, message, { where, expected, actual }, options);
+  return new TokenizerError(code, `${where}: expected ${expected}, got ${got}`, { where, expected, actual });
 }
 
 /** A value as a message prints it: short, with its kind visible (`"7"`, `7n`, `[object Array]`). */

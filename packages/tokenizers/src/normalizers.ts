@@ -8,26 +8,25 @@ export interface Replacement {
 export type ReplaceAt = (text: string, from: number) => Replacement | undefined;
 
 /** How SentencePiece normalizes: the flags of NormalizerSpec and TrainerSpec. */
-export interface SentencePieceNormalizer {
+export interface SentencePieceFlags {
   readonly addDummyPrefix: boolean;
   readonly removeExtraWhitespaces: boolean;
   readonly escapeWhitespaces: boolean;
   readonly treatWhitespaceAsSuffix: boolean;
-  readonly replaceAt: ReplaceAt;
 }
 
 /**
  * A text as a SentencePiece model segments it: replaced place by place, spaces collapsed and marked.
  * @see sentencepiece src/normalizer.cc, Normalizer::Normalize
  */
-export function normalizeSentence(input: string, normalizer: SentencePieceNormalizer): string {
-  const { addDummyPrefix, removeExtraWhitespaces: collapse, treatWhitespaceAsSuffix: isSuffix } = normalizer;
-  const space = normalizer.escapeWhitespaces ? "\u2581" : " ";
+export function normalizeSentence(input: string, flags: SentencePieceFlags, replaceAt: ReplaceAt): string {
+  const { addDummyPrefix, removeExtraWhitespaces: collapse, treatWhitespaceAsSuffix: isSuffix } = flags;
+  const space = flags.escapeWhitespaces ? "\u2581" : " ";
   let text = addDummyPrefix && !isSuffix ? space : "";
   let isBlank = collapse || input === "";
   let afterSpace = collapse;
   for (let at = 0; at < input.length; ) {
-    const replaced = normalizer.replaceAt(input, at);
+    const replaced = replaceAt(input, at);
     const character = replaced?.text ?? String.fromCodePoint(input.codePointAt(at) as number);
     at += replaced?.length ?? character.length;
     if (character !== " ") isBlank = false;

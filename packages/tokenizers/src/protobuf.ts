@@ -30,14 +30,14 @@ export function* readMessage(bytes: Uint8Array, where: string): Generator<Field>
       if (index < 5) value += (byte & 127) * 2 ** (7 * index);
       if (byte < 128) return value % 2 ** 32;
     }
-    throw mismatch("file", where, `a varint of at most 10 bytes before offset ${at}`, "a longer one");
+    throw mismatch("file", where, `a varint of at most 10 bytes before offset ${at}`, undefined, "a longer one");
   };
   while (at < bytes.length) {
     const begin = at;
     const key = varint();
     const number = key >>> 3;
     const wireType = key & 7;
-    if (number === 0) throw mismatch("file", where, `a protobuf field at offset ${begin}`, "number 0");
+    if (number === 0) throw mismatch("file", where, `a protobuf field at offset ${begin}`, undefined, "number 0");
     if (wireType === 0) yield { number, value: varint() };
     else if (wireType === 1) take(8);
     else if (wireType === 2) {
@@ -54,21 +54,23 @@ export function* readMessage(bytes: Uint8Array, where: string): Generator<Field>
  * @throws {TokenizerError} `code: "file"` when a field has another type, or a text is not UTF-8
  */
 export function readFields<Values extends FieldValues>(
-  bytes: Uint8Array,
+  message: number | Uint8Array,
   names: Readonly<Record<number, keyof Values & string>>,
   defaults: Values,
   where: string,
 ): Values {
+  if (typeof message === "number") throw mismatch("file", where, "a message", message);
   const values: FieldValues = { ...defaults };
-  for (const { number, value } of readMessage(bytes, where)) {
+  for (const { number, value } of readMessage(message, where)) {
     const name = names[number];
     if (name === undefined) continue;
-    const isText = typeof defaults[name] === "string";
-    if ((typeof value === "object") !== (isText || typeof defaults[name] === "object")) {
-      throw mismatch("file", `${where}: field ${number}`, typeof value === "object" ? "a number" : "bytes", value);
+    const type = typeof defaults[name];
+    const isNumber = type === "number" || type === "boolean";
+    if (isNumber !== (typeof value === "number")) {
+      throw mismatch("file", `${where}: field ${number}`, isNumber ? "a number" : "bytes", value);
     }
-    const read = isText ? readText(value as Uint8Array, `${where}: field ${number}`) : value;
-    values[name] = typeof defaults[name] === "boolean" ? read !== 0 : read;
+    if (typeof value === "number") values[name] = type === "number" ? value : value !== 0;
+    else values[name] = type === "object" ? value : readText(value, `${where}: field ${number}`);
   }
   return values as Values;
 }
@@ -78,7 +80,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 function readText(bytes: Uint8Array, where: string): string {
   try {
     return utf8.decode(bytes);
-  } catch (cause) {
-    throw mismatch("file", where, "UTF-8", "other bytes", { cause });
+  } catch {
+    throw mismatch("file", where, "UTF-8", bytes, "other bytes");
   }
 }

@@ -28,12 +28,11 @@ const defaults = {
   escapeWhitespaces: true,
   denormalizerCharsmap: new Uint8Array(),
 };
+const pieceDefaults = { piece: "", score: 0, type: normalPiece as number };
+const pieceFields = { 1: "piece", 2: "score", 3: "type" } as const;
 
-type Flags = typeof defaults;
-type FieldNames = Readonly<Record<number, keyof Flags>>;
-
-// The fields of TrainerSpec, NormalizerSpec and the denormalizer's NormalizerSpec, by their numbers in ModelProto.
-const specs: Readonly<Record<number, FieldNames>> = {
+// By field number of ModelProto: TrainerSpec, NormalizerSpec, and the NormalizerSpec of decoded text.
+const specs: Readonly<Record<number, Readonly<Record<number, keyof typeof defaults>>>> = {
   2: {
     3: "modelType",
     24: "treatWhitespaceAsSuffix",
@@ -46,10 +45,9 @@ const specs: Readonly<Record<number, FieldNames>> = {
   3: { 2: "charsmap", 3: "addDummyPrefix", 4: "removeExtraWhitespaces", 5: "escapeWhitespaces" },
   5: { 2: "denormalizerCharsmap" },
 };
-const pieceFields = { 1: "piece", 2: "score", 3: "type" } as const;
 
 /** What a `.model` file says: its pieces by id, and its flags. */
-export interface SentencePieceFile extends Flags {
+export interface SentencePieceFile extends Readonly<typeof defaults> {
   readonly pieces: readonly string[];
   readonly scores: readonly number[];
   readonly types: readonly number[];
@@ -75,14 +73,15 @@ export function readSentencePieceFile(bytes: Uint8Array, where: string): Sentenc
     seen.add(number);
     if (number === 1) {
       const at = `${where}: piece ${pieces.length}`;
-      const { piece, score, type } = readFields(
-        value,
-        pieceFields,
-        { piece: "", score: 0, type: normalPiece as number },
-        at,
-      );
+      const { piece, score, type } = readFields(value, pieceFields, pieceDefaults, at);
       if (piece === "" || Number.isNaN(score) || type < 1 || type > 6) {
-        throw mismatch("file", at, "a text, a score and a type from 1 to 6", [show(piece), score, type].join(", "));
+        throw mismatch(
+          "file",
+          at,
+          "a text, a score and a type from 1 to 6",
+          undefined,
+          `${show(piece)}, ${score}, ${type}`,
+        );
       }
       pieces.push(piece);
       scores.push(score);
@@ -90,7 +89,8 @@ export function readSentencePieceFile(bytes: Uint8Array, where: string): Sentenc
     } else if (specs[number]) flags = readFields(value, specs[number], flags, where);
   }
   // The specs follow the pieces, so a file without them was cut.
-  if (!seen.has(2) || !seen.has(3))
-    throw mismatch("file", where, "a trainer_spec and a normalizer_spec", "the file's end");
+  if (!seen.has(2) || !seen.has(3)) {
+    throw mismatch("file", where, "a trainer_spec and a normalizer_spec", undefined, "the file's end");
+  }
   return { ...flags, pieces, scores, types };
 }

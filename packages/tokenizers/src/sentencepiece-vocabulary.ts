@@ -64,19 +64,24 @@ export function readVocabulary(file: SentencePieceFile, where: string): Sentence
       byteIds[byte] = id;
     }
   }
-  if (unkId < 0) throw mismatch("vocabulary", where, "an unknown piece", "none");
-  const byteCount = file.trainer.byteFallback ? 256 : 0;
+  if (unkId < 0) throw mismatch("vocabulary", where, "an unknown piece", undefined, "none");
+  const byteCount = file.byteFallback ? 256 : 0;
   if (bytes.size !== byteCount) throw mismatch("vocabulary", where, `${byteCount} byte pieces`, bytes.size);
   const userDefinedAt = longestOf(pieces.filter((_, id) => types[id] === userDefinedPiece));
   return { ...file, ids: new Map([...matchable, ...reserved]), matchable, userDefinedAt, unkId, byteIds, bytes };
 }
 
 function longestOf(pieces: string[]): (text: string, at: number) => number {
-  const byFirst = new Map<string, string[]>();
+  const known = new Set(pieces);
+  // The lengths to try, longest first, by the first code unit.
+  const lengths = new Map<string, Set<number>>();
   for (const piece of pieces.sort((a, b) => b.length - a.length)) {
-    const others = byFirst.get(piece[0]);
-    if (others) others.push(piece);
-    else byFirst.set(piece[0], [piece]);
+    lengths.set(piece[0], (lengths.get(piece[0]) ?? new Set()).add(piece.length));
   }
-  return (text, at) => byFirst.get(text[at])?.find((piece) => text.startsWith(piece, at))?.length ?? 0;
+  return (text, at) => {
+    for (const length of lengths.get(text[at]) ?? []) {
+      if (at + length <= text.length && known.has(text.slice(at, at + length))) return length;
+    }
+    return 0;
+  };
 }

@@ -63,39 +63,37 @@ export class SentencePieceTokenizer implements Tokenizer {
   readonly #addBos: boolean;
   readonly #addEos: boolean;
 
-  /** @throws {TokenizerError} `code`: `"file"`, `"vocabulary"`, `"unsupported"` or `"options"` */
+  /** @throws {TokenizerError} `code`: `"file"`, `"vocabulary"` or `"unsupported"` */
   constructor(bytes: Uint8Array, options: SentencePieceOptions = {}) {
     const where = options.file ?? "tokenizer.model";
     const file = readSentencePieceFile(bytes, where);
     const vocabulary = readVocabulary(file, where);
-    const idOf = (piece: string, fallback: string): number | undefined => {
+    const control = (piece: string, fallback: string): number | undefined => {
       const id = vocabulary.ids.get(piece || fallback);
       return id !== undefined && file.types[id] === controlPiece ? id : undefined;
     };
+    const replaceAt = chooseReplacements(file, vocabulary, options, where);
     this.#file = file;
     this.#vocabulary = vocabulary;
     this.#segment = chooseSegmenter(file, vocabulary, options, where);
-    const replaceAt = chooseReplacements(file, vocabulary, options, where);
-    this.#normalize = (text) => normalizeSentence(text, { ...file.trainer, ...file.normalizer, replaceAt });
+    this.#normalize = (text) => normalizeSentence(text, file, replaceAt);
     this.vocabSize = file.pieces.length;
     this.maxId = this.vocabSize - 1;
     this.unkId = vocabulary.unkId;
-    this.bosId = idOf(file.trainer.bosPiece, "<s>");
-    this.eosId = idOf(file.trainer.eosPiece, "</s>");
-    this.padId = idOf(file.trainer.padPiece, "<pad>");
+    this.bosId = control(file.bosPiece, "<s>");
+    this.eosId = control(file.eosPiece, "</s>");
+    this.padId = control(file.padPiece, "<pad>");
     this.#addBos = options.add_bos_token ?? this.bosId !== undefined;
     this.#addEos = options.add_eos_token ?? false;
-    if (this.#addBos) known(this.bosId, `${where}: add_bos_token`);
-    if (this.#addEos) known(this.eosId, `${where}: add_eos_token`);
   }
 
   encode(text: string, options?: EncodeOptions): number[] {
     const { add_special_tokens: adds = true } = options ?? {};
     const defaults = { add_special_tokens: true, add_bos: adds && this.#addBos, add_eos: adds && this.#addEos };
     const { add_bos, add_eos } = readFlags(options, defaults, "encode");
-    const ids = add_bos ? [known(this.bosId, "encode: add_bos")] : [];
+    const ids = add_bos ? [known(this.bosId, "add_bos")] : [];
     this.#pushIds(ids, this.#normalize(checkText(text, "encode")));
-    if (add_eos) ids.push(known(this.eosId, "encode: add_eos"));
+    if (add_eos) ids.push(known(this.eosId, "add_eos"));
     return ids;
   }
 
@@ -106,13 +104,13 @@ export class SentencePieceTokenizer implements Tokenizer {
   decodeStream(options?: DecodeOptions): DecodeStream {
     const flags = readFlags(options, { skip_special_tokens: true, continuing: false }, "decode");
     const { pieces, types, ids, bytes } = this.#vocabulary;
-    const { addDummyPrefix, removeExtraWhitespaces } = this.#file.normalizer;
+    const { addDummyPrefix, removeExtraWhitespaces, unkSurface } = this.#file;
     const pending: number[] = [];
     let atStart = !flags.continuing && (addDummyPrefix || removeExtraWhitespaces);
     const surface = (piece: string): string => {
       const type = types[ids.get(piece) as number];
       if (type === controlPiece) return flags.skip_special_tokens ? "" : piece;
-      if (type === unknownPiece) return this.#file.trainer.unkSurface;
+      if (type === unknownPiece) return unkSurface;
       const isMarked = atStart && piece.startsWith(mark);
       // The dummy prefix goes once; where extra spaces are removed, every one before the first word does.
       if (isMarked && !removeExtraWhitespaces) atStart = false;
@@ -159,7 +157,7 @@ export class SentencePieceTokenizer implements Tokenizer {
 }
 
 function chooseSegmenter(
-  { trainer: { modelType } }: SentencePieceFile,
+  { modelType }: SentencePieceFile,
   vocabulary: SentencePieceVocabulary,
   { unigram }: SentencePieceParts,
   where: string,
@@ -172,21 +170,24 @@ function chooseSegmenter(
 
 /** What the normalizer replaces: user-defined pieces stay as they are, the rest is the charsmap's. */
 function chooseReplacements(
-  { normalizer }: SentencePieceFile,
+  file: SentencePieceFile,
   { userDefinedAt }: SentencePieceVocabulary,
   { charsmap }: SentencePieceParts,
   where: string,
 ): ReplaceAt {
-  const isMapped = normalizer.charsmap.length > 0;
-  if (isMapped && !charsmap) throw mismatch("unsupported", where, "no precompiled_charsmap", "one");
-  const replaceAt = isMapped ? charsmap?.(normalizer.charsmap, where) : undefined;
+  const isMapped = file.charsmap.length > 0;
+  if (isMapped && !charsmap) throw mismatch("unsupported", where, "no precompiled_charsmap", undefined, "one");
+  if (file.denormalizerCharsmap.length > 0)
+    throw mismatch("unsupported", where, "no denormalizer_spec", undefined, "one");
+  const replaceAt = isMapped ? charsmap?.(file.charsmap, where) : undefined;
   return (text, from) => {
     const length = userDefinedAt(text, from);
     return length > 0 ? { text: text.slice(from, from + length), length } : replaceAt?.(text, from);
   };
 }
 
-function known(id: number | undefined, where: string): number {
-  if (id === undefined) throw mismatch("options", where, "a model that has this control piece", "none");
+function known(id: number | undefined, option: string): number {
+  if (id === undefined)
+    throw mismatch("options", `encode: ${option}`, "a model that has this control piece", undefined, "none");
   return id;
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { show } from "../src/errors.ts";
@@ -46,7 +47,7 @@ test("an error has a name, a code, the values of its message, and the brand of K
   expect((error as TokenizerError).fields).toEqual({
     where: "tokenizer.model",
     expected: "a SentencePiece model",
-    actual: "an empty file",
+    actual: "",
   });
   expect(Symbol.for("kiloformer.error") in error).toBe(true);
 });
@@ -60,11 +61,7 @@ test("a message shows a value briefly and with its kind", () => {
 
 describe("a .model file is refused when", () => {
   test.each<[string, () => [string, string], [string, string]]>([
-    [
-      "it is empty",
-      () => openBytes(new Uint8Array()),
-      ["file", 'x.model: expected a SentencePiece model, got "an empty file"'],
-    ],
+    ["it is empty", () => openBytes(new Uint8Array()), ["file", 'x.model: expected a SentencePiece model, got ""']],
     [
       "it is text",
       () => openBytes(new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\n")),
@@ -78,24 +75,24 @@ describe("a .model file is refused when", () => {
     [
       "it ends between two pieces",
       () => openBytes(modelFile({ pieces }).subarray(0, 16)),
-      ["file", 'x.model: expected a trainer_spec and a normalizer_spec, got "the file\'s end"'],
+      ["file", "x.model: expected a trainer_spec and a normalizer_spec, got the file's end"],
     ],
     [
       "a varint does not end",
       () => openBytes(Uint8Array.from([10, ...Array(11).fill(255)])),
-      ["file", 'x.model: expected a varint of at most 10 bytes before offset 11, got "a longer one"'],
+      ["file", "x.model: expected a varint of at most 10 bytes before offset 11, got a longer one"],
     ],
     [
       "a field has number 0",
       () => openBytes(Uint8Array.of(2, 0)),
-      ["file", 'x.model: expected a protobuf field at offset 0, got "number 0"'],
+      ["file", "x.model: expected a protobuf field at offset 0, got number 0"],
     ],
     [
       "a wire type is a group's",
       () => openBytes(Uint8Array.of(11, 0)),
       ["file", "x.model: expected a protobuf wire type of 0, 1, 2 or 5 at offset 0, got 3"],
     ],
-    ["pieces are numbers", () => openBytes(number(1, 5)), ["file", "x.model: field 1: expected bytes, got 5"]],
+    ["pieces are numbers", () => openBytes(number(1, 5)), ["file", "x.model: piece 0: expected a message, got 5"]],
     [
       "a piece's text is a number",
       () => openBytes(piece(number(1, 5))),
@@ -109,22 +106,22 @@ describe("a .model file is refused when", () => {
     [
       "a piece is not UTF-8",
       () => openBytes(piece(bytes(1, Uint8Array.of(0xff)))),
-      ["file", 'x.model: piece 5: field 1: expected UTF-8, got "other bytes"'],
+      ["file", "x.model: piece 5: field 1: expected UTF-8, got other bytes"],
     ],
     [
       "a piece is empty",
       () => openBytes(piece(float(2, 1))),
-      ["file", 'x.model: piece 5: expected a text that is not empty, got ""'],
+      ["file", 'x.model: piece 5: expected a text, a score and a type from 1 to 6, got "", 1, 1'],
     ],
     [
       "a score is NaN",
       () => open({ pieces: [...pieces, ["b", NaN, 1]] }),
-      ["file", 'x.model: piece 5 "b": expected a score, got NaN'],
+      ["file", 'x.model: piece 5: expected a text, a score and a type from 1 to 6, got "b", NaN, 1'],
     ],
     [
       "a type is unknown",
       () => open({ pieces: [...pieces, ["b", 0, 7]] }),
-      ["file", 'x.model: piece 5 "b": expected a type from 1 to 6, got 7'],
+      ["file", 'x.model: piece 5: expected a text, a score and a type from 1 to 6, got "b", 0, 7'],
     ],
     [
       "a piece comes twice",
@@ -134,7 +131,7 @@ describe("a .model file is refused when", () => {
     [
       "there is no unknown piece",
       () => open({ pieces: normal("a") }),
-      ["vocabulary", 'x.model: expected an unknown piece, got "none"'],
+      ["vocabulary", "x.model: expected an unknown piece, got none"],
     ],
     [
       "there are two unknown pieces",
@@ -176,7 +173,7 @@ describe("a .model file is refused when", () => {
     [
       "it has a charsmap and that is left out",
       () => open({ charsmap: new Uint8Array(9) }, {}),
-      ["unsupported", 'x.model: expected no precompiled_charsmap, got "one"'],
+      ["unsupported", "x.model: expected no precompiled_charsmap, got one"],
     ],
     [
       "its charsmap is longer than its bytes",
@@ -186,7 +183,7 @@ describe("a .model file is refused when", () => {
     [
       "it rewrites decoded text",
       () => open({ denormalizer: Uint8Array.of(1) }),
-      ["unsupported", 'x.model: expected no denormalizer_spec, got "one with a charsmap"'],
+      ["unsupported", "x.model: expected no denormalizer_spec, got one"],
     ],
   ])("%s", (_, run, expected) => {
     expect(run()).toEqual(expected);
@@ -201,16 +198,23 @@ describe("a .model file is refused when", () => {
     }
   };
 
-  test("it is cut anywhere or a byte is changed: it loads or fails as it should", () => {
+  test("it is cut anywhere", () => {
     for (let length = 0; length < file.length; length++) expect(openBytes(file.subarray(0, length))[0]).toBe("file");
-    const change = fc.tuple(fc.nat(file.length - 1), fc.nat(255));
+  });
+
+  const { charsmap } = JSON.parse(readFileSync(new URL("fixtures/sentencepiece.json", import.meta.url), "utf8"));
+  test.each([
+    ["it", file],
+    ["its charsmap", modelFile({ pieces, model_type: 1, charsmap: Buffer.from(charsmap, "base64") })],
+  ])("%s is changed anywhere, or it loads", (_, original) => {
+    const change = fc.tuple(fc.nat(original.length - 1), fc.nat(255));
     fc.assert(
-      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
-        const changed = Uint8Array.from(file);
+      fc.property(fc.array(change, { minLength: 1, maxLength: 20 }), (changes) => {
+        const changed = Uint8Array.from(original);
         for (const [at, byte] of changes) changed[at] = byte;
         load(changed);
       }),
-      { seed: 3, numRuns: 3000 },
+      { seed: 3, numRuns: 1500 },
     );
   });
 });
@@ -269,10 +273,10 @@ test("a begin or end id that the model lacks is refused where it is asked for", 
   const file = modelFile({ pieces: [["<unk>", 0, 2], ...normal("a")] });
   expect(failure(() => new SentencePieceTokenizer(file).encode("a", { add_eos: true }))).toEqual([
     "options",
-    'encode: add_eos: expected a model that has this control piece, got "none"',
+    "encode: add_eos: expected a model that has this control piece, got none",
   ]);
-  expect(failure(() => new SentencePieceTokenizer(file, { add_bos_token: true }))).toEqual([
+  expect(failure(() => new SentencePieceTokenizer(file, { add_bos_token: true }).encode("a"))).toEqual([
     "options",
-    'tokenizer.model: add_bos_token: expected a model that has this control piece, got "none"',
+    "encode: add_bos: expected a model that has this control piece, got none",
   ]);
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { loadTokenizer, type TokenizerFiles } from "../src/index.ts";
+import { loadTokenizer, sentencePieceParts, type TokenizerFiles } from "../src/index.ts";
 import { basics, modelFile, normal } from "./model-file.ts";
 import { shared } from "./shared.ts";
 
@@ -17,7 +17,7 @@ describe("loadTokenizer opens", () => {
       expect(tokenizer.kind).toBe("sentencepiece");
       expect(tokenizer.encode("a")).toEqual([1, 3]);
     }
-    expect(loadTokenizer({ "spiece.model": unigram }).encode("a")).toEqual([1, 3]);
+    expect(loadTokenizer({ "spiece.model": unigram }, sentencePieceParts).encode("a")).toEqual([1, 3]);
   });
 
   test("a G2P's vocabulary, as bytes or text", () => {
@@ -59,7 +59,7 @@ describe("loadTokenizer opens", () => {
 
 describe("loadTokenizer refuses", () => {
   test.each<[string, TokenizerFiles, string, string]>([
-    ["no file", {}, "unsupported", 'tokenizer: expected a SentencePiece .model or a G2P vocab.json, got "no file"'],
+    ["no file", {}, "unsupported", "tokenizer: expected a SentencePiece .model or a G2P vocab.json, got none"],
     [
       "a tokenizer.json",
       { "tokenizer.json": json({ model: {} }) },
@@ -70,13 +70,13 @@ describe("loadTokenizer refuses", () => {
       "a vocabulary with merges",
       { "vocab.json": json(vocabulary), "merges.txt": json("") },
       "unsupported",
-      'tokenizer: expected a SentencePiece .model or a G2P vocab.json, got "vocab.json, merges.txt"',
+      "tokenizer: expected a SentencePiece .model or a G2P vocab.json, got vocab.json, merges.txt",
     ],
     [
       "a vocab.txt",
       { "vocab.txt": json("") },
       "unsupported",
-      'tokenizer: expected a SentencePiece .model or a G2P vocab.json, got "vocab.txt"',
+      "tokenizer: expected a SentencePiece .model or a G2P vocab.json, got vocab.txt",
     ],
     ["a .model that is text", { "tokenizer.model": "x" }, "file", 'tokenizer.model: expected bytes, got "x"'],
     [

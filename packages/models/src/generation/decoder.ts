@@ -39,7 +39,7 @@ export class Decoder {
    */
   async step(feeds: readonly Feed[], options: { signal?: AbortSignal } = {}): Promise<Float32Array[]> {
     const ends = feeds.map(({ ids }) => ids.length);
-    const begins = await this.feedLongPrefixes(feeds, options);
+    const begins = await this.#feedLongPrefixes(feeds, options);
     const results: Float32Array[] = [];
     for (let first = 0; first < feeds.length; ) {
       let rows = 0;
@@ -52,7 +52,7 @@ export class Decoder {
       for (let index = first; index < last; index++) {
         pieces.push({ feed: feeds[index], begin: begins[index], end: ends[index], wanted: "last" });
       }
-      results.push(...(await this.run(pieces, options)));
+      results.push(...(await this.#run(pieces, options)));
       first = last;
     }
     return results;
@@ -71,7 +71,7 @@ export class Decoder {
       const all = new Float32Array(ids.length * vocabSize);
       for (let begin = 0; begin < ids.length; begin += step) {
         const end = Math.min(begin + step, ids.length);
-        const rows = await this.run([{ feed: { cache, ids }, begin, end, wanted: "all" }], options);
+        const rows = await this.#run([{ feed: { cache, ids }, begin, end, wanted: "all" }], options);
         rows.forEach((row, index) => {
           all.set(row, (begin + index) * vocabSize);
         });
@@ -91,7 +91,7 @@ export class Decoder {
       states[layer] = this.runtime.readNow(hidden);
     };
     try {
-      await this.run([{ feed: { cache, ids }, begin: 0, end: ids.length, wanted: "last" }], {}, observe);
+      await this.#run([{ feed: { cache, ids }, begin: 0, end: ids.length, wanted: "last" }], {}, observe);
       return states;
     } finally {
       cache.dispose();
@@ -118,19 +118,19 @@ export class Decoder {
   }
 
   /** Feeds what does not fit into one forward, for each long sequence alone, and says where each goes on. */
-  private async feedLongPrefixes(feeds: readonly Feed[], options: { signal?: AbortSignal }): Promise<number[]> {
+  async #feedLongPrefixes(feeds: readonly Feed[], options: { signal?: AbortSignal }): Promise<number[]> {
     const begins: number[] = [];
     for (const feed of feeds) {
       let begin = 0;
       for (; feed.ids.length - begin > this.chunkRows; begin += this.chunkRows) {
-        await this.run([{ feed, begin, end: begin + this.chunkRows, wanted: "none" }], options);
+        await this.#run([{ feed, begin, end: begin + this.chunkRows, wanted: "none" }], options);
       }
       begins.push(begin);
     }
     return begins;
   }
 
-  private async run(
+  async #run(
     pieces: readonly Piece[],
     { signal }: { signal?: AbortSignal },
     observe?: (layer: number, hidden: Tensor) => void,

@@ -79,7 +79,7 @@ export async function planModel(
   const architecture = architectureFor(config, architectures);
   const reader = new ConfigReader(config);
   const checkpoint = await Checkpoint.open(sources, { signal, onWarning: warn, maxHeaderBytes: maxHeaderBytes() });
-  const weights = new Weights(checkpoint.tensors, { dtype });
+  const weights = Weights.over(checkpoint.tensors, { dtype });
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish();
   if (unknownKeys.length > 0) {

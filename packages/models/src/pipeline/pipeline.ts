@@ -35,14 +35,14 @@ export class Pipeline {
   /** The architectures that this class opens. */
   static readonly architectures: readonly Architecture[] = [];
   readonly modelType: string;
-  private readonly loaded: Loaded;
-  private readonly options: PipelineOptions;
-  private readonly ending = new AbortController();
+  readonly #loaded: Loaded;
+  readonly #options: PipelineOptions;
+  readonly #ending = new AbortController();
 
   /** Use `fromFiles`, `fromBytes` or `fromDirectory`. */
   constructor(loaded: Loaded, options: PipelineOptions) {
-    this.loaded = loaded;
-    this.options = options;
+    this.#loaded = loaded;
+    this.#options = options;
     this.modelType = loaded.model.modelType;
   }
 
@@ -97,17 +97,17 @@ export class Pipeline {
 
   /** Bytes of WebAssembly memory held now. */
   get heldBytes(): number {
-    return this.loaded.runtime.disposed ? 0 : this.loaded.runtime.memory.heldBytes;
+    return this.#loaded.runtime.disposed ? 0 : this.#loaded.runtime.memory.heldBytes;
   }
 
   /** The kernels in use: `relaxed` or `simd`. */
   get build(): string {
-    return this.loaded.runtime.build;
+    return this.#loaded.runtime.build;
   }
 
   /** The tokenizer, where the model's files have one. */
   get tokenizer(): Tokenizer | undefined {
-    return this.loaded.tokenizer;
+    return this.#loaded.tokenizer;
   }
 
   /**
@@ -129,16 +129,16 @@ export class Pipeline {
         `generate: expected return_dict_in_generate to be true or false, got ${show(whole)}`,
       );
     }
-    const settings = this.settings(options);
-    const [sequence] = await generateBatch(this.loaded.decoder, [this.encode(prompt)], settings);
-    return whole ? this.result(sequence) : this.result(sequence).text;
+    const settings = this.#settings(options);
+    const [sequence] = await generateBatch(this.#loaded.decoder, [this.#encode(prompt)], settings);
+    return whole ? this.#result(sequence) : this.#result(sequence).text;
   }
 
   /** `generate`, piece by piece as text becomes certain: never half a character. Breaking out of the loop stops it. */
   async *stream(prompt: Prompt, options: GenerationOptions = {}): AsyncGenerator<string, void> {
-    const settings = this.settings(options);
-    const text = this.textStream();
-    for await (const id of generateIds(this.loaded.decoder, this.encode(prompt), settings)) {
+    const settings = this.#settings(options);
+    const text = this.#textStream();
+    for await (const id of generateIds(this.#loaded.decoder, this.#encode(prompt), settings)) {
       const piece = text.push(id);
       if (piece !== "") yield piece;
     }
@@ -157,16 +157,16 @@ export class Pipeline {
 
   /** `phonemize` of many texts at once, several times faster; the results are the same strings. */
   async phonemizeBatch(texts: readonly string[], options: { signal?: AbortSignal } = {}): Promise<string[]> {
-    const tokenizer = this.g2pTokenizer();
+    const tokenizer = this.#g2pTokenizer();
     checkTexts(texts);
-    const settings = this.settings({ ...options, do_sample: false, max_new_tokens: this.loaded.model.contextLength });
+    const settings = this.#settings({ ...options, do_sample: false, max_new_tokens: this.#loaded.model.contextLength });
     const segmented = texts.map((text) => tokenizer.segment(text));
     const words = new Map<string, string>();
     for (const { kind, text } of segmented.flat()) if (kind === "word") words.set(text, text);
     const prompts = [...words.keys()].map((word) => ({ word, ids: tokenizer.encode(word) }));
-    const fitting = prompts.filter(({ word, ids }) => this.fits(word, ids));
+    const fitting = prompts.filter(({ word, ids }) => this.#fits(word, ids));
     const sequences = await generateBatch(
-      this.loaded.decoder,
+      this.#loaded.decoder,
       fitting.map(({ ids }) => ids),
       settings,
     );
@@ -183,8 +183,8 @@ export class Pipeline {
    * @throws {OptionError} `bad-ids`, `prompt-too-long`
    */
   async logits(ids: readonly number[] | Int32Array, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
-    const { decoder, model } = this.live();
-    const list = this.idList(ids);
+    const { decoder, model } = this.#live();
+    const list = this.#idList(ids);
     if (list.length > model.contextLength) {
       const message = `logits: expected at most ${model.contextLength} ids, the model's context, got ${list.length}`;
       throw new OptionError("prompt-too-long", message, {
@@ -192,19 +192,19 @@ export class Pipeline {
         promptLength: list.length,
       });
     }
-    return decoder.logits(list, { signal: this.signal(options.signal) });
+    return decoder.logits(list, { signal: this.#signal(options.signal) });
   }
 
   /** Hidden states `[T * D]` by layer for one text of ids: the embedding first, the normalised output last. */
   async hiddenStates(ids: readonly number[] | Int32Array): Promise<Float32Array[]> {
-    return this.live().decoder.hiddenStates(this.idList(ids));
+    return this.#live().decoder.hiddenStates(this.#idList(ids));
   }
 
   /** Stops what runs, and gives all memory back. A second call does nothing; other calls then throw `DisposedError`. */
   async dispose(): Promise<void> {
-    if (this.ending.signal.aborted) return;
-    this.ending.abort(disposedError());
-    const { runtime, ownsRuntime, decoder, release } = this.loaded;
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort(disposedError());
+    const { runtime, ownsRuntime, decoder, release } = this.#loaded;
     await runtime.queue.run(() => {
       if (runtime.disposed) return;
       decoder.pool.dispose();
@@ -213,25 +213,25 @@ export class Pipeline {
     });
   }
 
-  private live(): Loaded {
-    if (this.ending.signal.aborted) throw disposedError();
-    return this.loaded;
+  #live(): Loaded {
+    if (this.#ending.signal.aborted) throw disposedError();
+    return this.#loaded;
   }
 
-  private settings(options: GenerationOptions): GenerationSettings {
-    const { defaults, model } = this.live();
+  #settings(options: GenerationOptions): GenerationSettings {
+    const { defaults, model } = this.#live();
     const settings = resolveGenerationOptions(options, defaults, model.vocabSize);
-    return { ...settings, signal: this.signal(settings.signal) };
+    return { ...settings, signal: this.#signal(settings.signal) };
   }
 
   /** Aborts with the caller's signal, and when the pipeline is disposed. */
-  private signal(signal: AbortSignal | undefined): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.ending.signal]) : this.ending.signal;
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
   }
 
-  private encode(prompt: Prompt): readonly number[] {
-    if (typeof prompt !== "string") return this.idList(prompt);
-    const { tokenizer } = this.live();
+  #encode(prompt: Prompt): readonly number[] {
+    if (typeof prompt !== "string") return this.#idList(prompt);
+    const { tokenizer } = this.#live();
     if (tokenizer) {
       const ids = tokenizer.encode(prompt);
       if (ids.length > 0) return ids;
@@ -246,39 +246,39 @@ export class Pipeline {
     );
   }
 
-  private idList(ids: readonly number[] | Int32Array): readonly number[] {
+  #idList(ids: readonly number[] | Int32Array): readonly number[] {
     if (Array.isArray(ids)) return ids;
     if (ids instanceof Int32Array || ids instanceof Uint32Array || ids instanceof Uint16Array) return Array.from(ids);
     throw new OptionError("bad-ids", `ids: expected an array of integers, got ${show(ids)}`);
   }
 
-  private textStream(): DecodeStream {
-    const { tokenizer } = this.live();
+  #textStream(): DecodeStream {
+    const { tokenizer } = this.#live();
     if (tokenizer) return tokenizer.decodeStream({ continuing: tokenizer.kind !== "g2p" });
     throw new OptionError("no-tokenizer", "stream: expected a tokenizer file beside the model, got none");
   }
 
-  private result(sequence: Sequence): GenerationResult {
+  #result(sequence: Sequence): GenerationResult {
     const ids = sequence.ids.slice(sequence.promptLength);
     const promptIds = sequence.ids.slice(0, sequence.promptLength);
-    const { tokenizer } = this.loaded;
+    const { tokenizer } = this.#loaded;
     const text = tokenizer ? tokenizer.decode(ids, { continuing: tokenizer.kind !== "g2p" }) : "";
     return { text, ids, promptIds, finishReason: sequence.finishReason ?? "length" };
   }
 
-  private g2pTokenizer(): G2PTokenizer {
-    const { tokenizer } = this.live();
+  #g2pTokenizer(): G2PTokenizer {
+    const { tokenizer } = this.#live();
     if (tokenizer instanceof G2PTokenizer) return tokenizer;
     const got = tokenizer ? `one with a ${tokenizer.kind} tokenizer` : "one without a tokenizer";
     throw new OptionError("not-g2p", `phonemize: expected a model whose vocabulary maps letters to IPA, got ${got}`);
   }
 
   /** Runs that are longer than the model's context are no words: they pass through, and are spoken of. */
-  private fits(word: string, ids: readonly number[]): boolean {
-    const { contextLength } = this.loaded.model;
+  #fits(word: string, ids: readonly number[]): boolean {
+    const { contextLength } = this.#loaded.model;
     if (ids.length < contextLength) return true;
     const start = word.slice(0, 20);
-    warner(this.options)(
+    warner(this.#options)(
       `phonemize: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`,
     );
     return false;
