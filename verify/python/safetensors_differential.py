@@ -117,10 +117,14 @@ def compare(record, data):
         return "both accept"
     if theirs is None:
         return "both refuse"
+    header = header_of(data)
     name, holds = INTENDED.get(record["verdict"], ("", None))
-    if holds is None or not holds(header_of(data)):
-        return f"! only the reference accepts: {record['verdict']}"
-    return f"intended: {name}"
+    if holds and holds(header):
+        return f"intended: {name}"
+    # The reference never looks at a tensor that is replaced by a later one of its name; we may find another fault in it first.
+    if duplicates(header):
+        return "intended: S6 duplicates"
+    return f"! only the reference accepts: {record['verdict']}"
 
 
 def main(path):

@@ -17,3 +17,6 @@ export {
 } from "./packing";
 export { rope_f32 } from "./rope";
 export { softmax_f32 } from "./softmax";
+
+/** Which build this is: 1 with fused multiply-add, 0 without. */
+export const RELAXED: i32 = ASC_FEATURE_RELAXED_SIMD ? 1 : 0;

@@ -1,6 +1,6 @@
 // The matrix product over packed weights, from the tiles: linear layers and both halves of attention.
 import { tile1x32, tile1x8, tile2x16, tile2x8, tile3x8, tile4x8, tile5x8, tile6x8 } from "./tiles";
-import { isPlain, panelStep, widenPanel } from "./weights";
+import { isSmall, panelStep, widenPanel } from "./weights";
 
 /** Without fused multiply-add a product needs a register of its own, and six rows do not fit. */
 const TILE_ROWS = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
@@ -63,6 +63,8 @@ function many<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: u
 /** One to three rows: several panels side by side, so that there are enough sums to keep the multipliers busy. */
 function few<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: usize, y: usize, yStride: usize, rows: i32, columns: i32, depth: i32, blockLength: i32, continued: bool, scratch: usize): void {
   const group = rows == 1 ? 4 : rows == 2 ? 2 : 1;
+  let small = true;
+  for (let row = 0; row < rows; row++) if (!isSmall<T>(x + xStride * row, depth)) small = false;
   let column = 0;
   while (rows > 0 && column < columns) {
     const left = columns - column;
@@ -74,9 +76,8 @@ function few<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: us
       const tileX = x + start * 4;
       const add = continued || start > 0;
       const tileBias = start + length >= depth && bias ? bias + column * 4 : 0;
-      if (arePlain<T>(panel, panelStride, panels, length)) {
-        narrowTile<T>(rows, panels, tileX, xStride, panel, panelStride, length, y, yStride, left, add, tileBias);
-      } else {
+      const done = small && narrowTile<T>(rows, panels, tileX, xStride, panel, panelStride, length, y, yStride, left, add, tileBias);
+      if (!done) {
         for (let i = 0; i < panels; i++) {
           widenPanel<T>(panel + panelStride * i, scratch, length);
           const panelBias = tileBias ? tileBias + 32 * i : 0;
@@ -91,17 +92,12 @@ function few<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: us
   }
 }
 
-function arePlain<T>(panel: usize, panelStride: usize, panels: i32, depth: i32): bool {
-  for (; panels > 0; panels--, panel += panelStride) if (!isPlain<T>(panel, depth)) return false;
-  return true;
-}
-
-function narrowTile<T>(rows: i32, panels: i32, x: usize, xStride: usize, panel: usize, panelStride: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): void {
+function narrowTile<T>(rows: i32, panels: i32, x: usize, xStride: usize, panel: usize, panelStride: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
   if (rows == 3) return tile3x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);
   if (rows == 2) {
     if (panels == 1) return tile2x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);
     return tile2x16<T>(x, xStride, panel, panelStride, depth, y, yStride, columns, continued, bias);
   }
   if (panels == 1) return tile1x8<T>(x, panel, depth, y, columns, continued, bias);
-  tile1x32<T>(x, panel, panelStride, depth, y, columns, continued, bias);
+  return tile1x32<T>(x, panel, panelStride, depth, y, columns, continued, bias);
 }

@@ -1,41 +1,107 @@
 // Softmax of rows, and its parts for attention.
 import { exponential } from "./functions";
-import { constant, loadSome, storeSome } from "./simd";
+import { constant, loadSome, multiplyAdd, storeSome } from "./simd";
 
 const LOWEST = memory.data<f32>([-Infinity]);
+const LANES = memory.data<i32>([0, 1, 2, 3]);
+/** Terms that are summed in f32 before their sum joins the f64 total. */
+const SUM_BLOCK = 64;
 
 /** Replaces the lanes from `count` on by `filler`. */
 function firstLanes(values: v128, count: i32, filler: v128): v128 {
   return v128.bitselect(values, filler, i32x4.gt_s(i32x4.splat(count), v128.load(LANES)));
 }
 
-const LANES = memory.data<i32>([0, 1, 2, 3]);
-
 /** The largest of n values. */
 export function rowMaximum(x: usize, n: i32): f32 {
   const lowest = constant(LOWEST);
-  let largest = lowest;
+  let largest0 = lowest, largest1 = lowest, largest2 = lowest, largest3 = lowest;
+  for (; n >= 16; n -= 16, x += 64) {
+    largest0 = f32x4.pmax(largest0, v128.load(x));
+    largest1 = f32x4.pmax(largest1, v128.load(x, 16));
+    largest2 = f32x4.pmax(largest2, v128.load(x, 32));
+    largest3 = f32x4.pmax(largest3, v128.load(x, 48));
+  }
+  let largest = f32x4.pmax(f32x4.pmax(largest0, largest1), f32x4.pmax(largest2, largest3));
   for (; n >= 4; n -= 4, x += 16) largest = f32x4.pmax(largest, v128.load(x));
   if (n > 0) largest = f32x4.pmax(largest, firstLanes(loadSome(x, n), n, lowest));
   largest = f32x4.pmax(largest, i64x2.shuffle(largest, largest, 1, 0));
   return max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1));
 }
 
-/** `y = e ** ((x - shift) * factor)`, and the sum of all n, whose order depends on the places only. */
-export function rowExponentials(x: usize, y: usize, n: i32, shift: f32, factor: f32): f64 {
-  const shifts = f32x4.splat(shift),
-    factors = f32x4.splat(factor);
-  let low = f64x2.splat(0),
-    high = low;
-  for (; n >= 4; n -= 4, x += 16, y += 16) {
-    const powers = exponential(f32x4.mul(f32x4.sub(v128.load(x), shifts), factors));
-    v128.store(y, powers);
-    low = f64x2.add(low, f64x2.promote_low_f32x4(powers));
-    high = f64x2.add(high, f64x2.promote_low_f32x4(i64x2.shuffle(powers, powers, 1, 1)));
+const DECAY = memory.data<f32>([
+  -86, 1.44269504088896341, 12582912, -0.693147180559945309, 1.3814590638503432e-3, 8.368725888431072e-3,
+  4.166838899254799e-2, 1.666652113199234e-1, 4.999999403953552e-1, 1,
+]);
+
+/**
+ * `y = e ** x` of eight x up to 0, for sums whose largest term is 1: the error is below 2^-24 of that term, and what lies below
+ * e^-86 is zero. NaN stays NaN. Two vectors at a time, as one alone waits for itself and constants are loaded once.
+ */
+@inline
+function decayTwo(x0: v128, x1: v128, y: usize): void {
+  const magic = constant(DECAY + 8);
+  let factor = constant(DECAY + 4);
+  const shifted0 = f32x4.add(f32x4.mul(x0, factor), magic), shifted1 = f32x4.add(f32x4.mul(x1, factor), magic);
+  factor = constant(DECAY + 12);
+  const r0 = multiplyAdd(f32x4.sub(shifted0, magic), factor, x0), r1 = multiplyAdd(f32x4.sub(shifted1, magic), factor, x1);
+  factor = constant(DECAY + 16);
+  let next = constant(DECAY + 20);
+  let p0 = multiplyAdd(r0, factor, next), p1 = multiplyAdd(r1, factor, next);
+  next = constant(DECAY + 24);
+  p0 = multiplyAdd(r0, p0, next);
+  p1 = multiplyAdd(r1, p1, next);
+  next = constant(DECAY + 28);
+  p0 = multiplyAdd(r0, p0, next);
+  p1 = multiplyAdd(r1, p1, next);
+  next = constant(DECAY + 32);
+  p0 = multiplyAdd(r0, p0, next);
+  p1 = multiplyAdd(r1, p1, next);
+  next = constant(DECAY + 36);
+  p0 = f32x4.add(multiplyAdd(f32x4.mul(r0, r0), p0, r0), next);
+  p1 = f32x4.add(multiplyAdd(f32x4.mul(r1, r1), p1, r1), next);
+  // Times 2^n: n stands in the low bits of the shifted number.
+  next = constant(DECAY);
+  v128.store(y, v128.andnot(i32x4.add(p0, i32x4.shl(shifted0, 23)), f32x4.lt(x0, next)));
+  v128.store(y, v128.andnot(i32x4.add(p1, i32x4.shl(shifted1, 23)), f32x4.lt(x1, next)), 16);
+}
+
+/**
+ * `x = e ** ((x - largest) * factor)` in place, for n values in room for a multiple of eight; zeros behind them. Gives their sum,
+ * whose order depends on the places only: f32 within 64 terms, f64 beyond.
+ */
+export function paddedExponentials(x: usize, n: i32, largest: f32, factor: f32): f64 {
+  const shifts = f32x4.splat(largest), factors = f32x4.splat(factor);
+  let total: f64 = 0;
+  while (n > 0) {
+    let even = f32x4.splat(0), odd = even;
+    let left = min(n, SUM_BLOCK);
+    n -= left;
+    for (; left > 0; left -= 8, x += 32) {
+      decayTwo(f32x4.mul(f32x4.sub(v128.load(x), shifts), factors), f32x4.mul(f32x4.sub(v128.load(x, 16), shifts), factors), x);
+      if (left < 8) {
+        v128.store(x, firstLanes(v128.load(x), left, f32x4.splat(0)));
+        v128.store(x, firstLanes(v128.load(x, 16), left - 4, f32x4.splat(0)), 16);
+      }
+      even = f32x4.add(even, v128.load(x));
+      odd = f32x4.add(odd, v128.load(x, 16));
+    }
+    even = f32x4.add(even, odd);
+    even = f32x4.add(even, i64x2.shuffle(even, even, 1, 0));
+    total += <f64>f32x4.extract_lane(even, 0) + <f64>f32x4.extract_lane(even, 1);
   }
-  if (n > 0) {
-    const powers = firstLanes(exponential(f32x4.mul(f32x4.sub(loadSome(x, n), shifts), factors)), n, f32x4.splat(0));
-    storeSome(y, powers, n);
+  return total;
+}
+
+/** `y = e ** (x - largest)`, and the sum of all n, whose order depends on the places only. */
+function rowExponentials(x: usize, y: usize, n: i32, largest: f32): f64 {
+  const shifts = f32x4.splat(largest);
+  let low = f64x2.splat(0), high = low;
+  for (; n > 0; n -= 4, x += 16, y += 16) {
+    const values = n >= 4 ? v128.load(x) : loadSome(x, n);
+    const powers = firstLanes(exponential(f32x4.sub(values, shifts)), n, f32x4.splat(0));
+    if (n >= 4) v128.store(y, powers);
+    else storeSome(y, powers, n);
     low = f64x2.add(low, f64x2.promote_low_f32x4(powers));
     high = f64x2.add(high, f64x2.promote_low_f32x4(i64x2.shuffle(powers, powers, 1, 1)));
   }
@@ -53,7 +119,7 @@ export function divideRow(x: usize, n: i32, divisor: f32): void {
 /** Softmax of each row; y may be x. A row that is all minus infinity becomes NaN, as in PyTorch. */
 export function softmax_f32(x: usize, y: usize, rows: i32, columns: i32): void {
   for (; rows > 0; rows--, x += <usize>columns * 4, y += <usize>columns * 4) {
-    const sum = rowExponentials(x, y, columns, rowMaximum(x, columns), 1);
+    const sum = rowExponentials(x, y, columns, rowMaximum(x, columns));
     divideRow(y, columns, <f32>sum);
   }
 }

@@ -1,9 +1,10 @@
 // Register tiles of the matrix product: a few rows of x times one or more panels of weights, for one block of inputs.
 // Each output has one accumulator, which starts at zero and takes the inputs in order; `put` joins it to y.
 // Fewer than eight accumulators wait for the multiplier; more than twelve do not fit the registers that V8 allots.
+// The tiles that read half weights write nothing and return false where they meet an f16 infinity or NaN.
 // `depth` is the number of inputs, strides are in bytes.
 import { loadSome, multiplyAdd, storeSome } from "./simd";
-import { highWeights, lowWeights, panelStep } from "./weights";
+import { highWeights, inputFor, isFinite, largestSize, lowWeights, panelStep } from "./weights";
 
 /** Writes the sums of one row and one panel: added to what earlier blocks left (`continued`), plus the bias (0: none). */
 function put(y: usize, low: v128, high: v128, continued: bool, bias: usize): void {
@@ -179,25 +180,28 @@ export function tile4x8(x: usize, xStride: usize, w: usize, depth: i32, y: usize
 }
 
 /** Three rows, eight outputs. */
-export function tile3x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile3x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
   const x1 = x + xStride;
   const x2 = x1 + xStride;
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
   let low2 = low0, high2 = low0;
+  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   for (let k: usize = 0; k < end; k += 4, w += panelStep<T>()) {
     const low = lowWeights<T>(w), high = highWeights<T>(w);
-    let value = v128.load32_splat(x + k);
+    let value = inputFor<T>(x + k);
     low0 = multiplyAdd(value, low, low0);
     high0 = multiplyAdd(value, high, high0);
-    value = v128.load32_splat(x1 + k);
+    value = inputFor<T>(x1 + k);
     low1 = multiplyAdd(value, low, low1);
     high1 = multiplyAdd(value, high, high1);
-    value = v128.load32_splat(x2 + k);
+    value = inputFor<T>(x2 + k);
     low2 = multiplyAdd(value, low, low2);
     high2 = multiplyAdd(value, high, high2);
+    largest = largestSize<T>(largest, w);
   }
+  if (!isFinite<T>(largest)) return false;
   const whole = columns >= 8;
   if (whole) put(y, low0, high0, continued, bias);
   else putSome(y, low0, high0, columns, continued, bias);
@@ -207,21 +211,23 @@ export function tile3x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: us
   y += yStride;
   if (whole) put(y, low2, high2, continued, bias);
   else putSome(y, low2, high2, columns, continued, bias);
+  return true;
 }
 
 /** Two rows, sixteen outputs of panels that lie `panelStride` apart. */
-export function tile2x16<T>(x: usize, xStride: usize, w: usize, panelStride: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile2x16<T>(x: usize, xStride: usize, w: usize, panelStride: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
   const w1 = w + panelStride;
   const x1 = x + xStride;
   let low00 = f32x4.splat(0), high00 = low00;
   let low01 = low00, high01 = low00;
   let low10 = low00, high10 = low00;
   let low11 = low00, high11 = low00;
+  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
-    const value0 = v128.load32_splat(x + k);
-    const value1 = v128.load32_splat(x1 + k);
+    const value0 = inputFor<T>(x + k);
+    const value1 = inputFor<T>(x1 + k);
     let weights = lowWeights<T>(w + step);
     low00 = multiplyAdd(value0, weights, low00);
     low10 = multiplyAdd(value1, weights, low10);
@@ -234,7 +240,10 @@ export function tile2x16<T>(x: usize, xStride: usize, w: usize, panelStride: usi
     weights = highWeights<T>(w1 + step);
     high01 = multiplyAdd(value0, weights, high01);
     high11 = multiplyAdd(value1, weights, high11);
+    largest = largestSize<T>(largest, w + step);
+    largest = largestSize<T>(largest, w1 + step);
   }
+  if (!isFinite<T>(largest)) return false;
   const whole = columns >= 16;
   const y1 = y + yStride;
   const bias1 = bias ? bias + 32 : 0;
@@ -249,25 +258,29 @@ export function tile2x16<T>(x: usize, xStride: usize, w: usize, panelStride: usi
     putSome(y1, low10, high10, columns, continued, bias);
     putSome(y1 + 32, low11, high11, columns - 8, continued, bias1);
   }
+  return true;
 }
 
 /** Two rows, eight outputs. */
-export function tile2x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile2x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
   const x1 = x + xStride;
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
+  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
-    const value0 = v128.load32_splat(x + k);
-    const value1 = v128.load32_splat(x1 + k);
+    const value0 = inputFor<T>(x + k);
+    const value1 = inputFor<T>(x1 + k);
     let weights = lowWeights<T>(w + step);
     low0 = multiplyAdd(value0, weights, low0);
     low1 = multiplyAdd(value1, weights, low1);
     weights = highWeights<T>(w + step);
     high0 = multiplyAdd(value0, weights, high0);
     high1 = multiplyAdd(value1, weights, high1);
+    largest = largestSize<T>(largest, w + step);
   }
+  if (!isFinite<T>(largest)) return false;
   const whole = columns >= 8;
   const y1 = y + yStride;
   if (whole) {
@@ -277,10 +290,11 @@ export function tile2x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: us
     putSome(y, low0, high0, columns, continued, bias);
     putSome(y1, low1, high1, columns, continued, bias);
   }
+  return true;
 }
 
 /** One row, thirty-two outputs of panels that lie `panelStride` apart. */
-export function tile1x32<T>(x: usize, w: usize, panelStride: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile1x32<T>(x: usize, w: usize, panelStride: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): bool {
   const w1 = w + panelStride;
   const w2 = w1 + panelStride;
   const w3 = w2 + panelStride;
@@ -288,10 +302,11 @@ export function tile1x32<T>(x: usize, w: usize, panelStride: usize, depth: i32, 
   let low1 = low0, high1 = low0;
   let low2 = low0, high2 = low0;
   let low3 = low0, high3 = low0;
+  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
-    const value = v128.load32_splat(x + k);
+    const value = inputFor<T>(x + k);
     low0 = multiplyAdd(value, lowWeights<T>(w + step), low0);
     high0 = multiplyAdd(value, highWeights<T>(w + step), high0);
     low1 = multiplyAdd(value, lowWeights<T>(w1 + step), low1);
@@ -300,7 +315,12 @@ export function tile1x32<T>(x: usize, w: usize, panelStride: usize, depth: i32, 
     high2 = multiplyAdd(value, highWeights<T>(w2 + step), high2);
     low3 = multiplyAdd(value, lowWeights<T>(w3 + step), low3);
     high3 = multiplyAdd(value, highWeights<T>(w3 + step), high3);
+    largest = largestSize<T>(largest, w + step);
+    largest = largestSize<T>(largest, w1 + step);
+    largest = largestSize<T>(largest, w2 + step);
+    largest = largestSize<T>(largest, w3 + step);
   }
+  if (!isFinite<T>(largest)) return false;
   const whole = columns >= 32;
   const bias1 = bias ? bias + 32 : 0;
   const bias2 = bias ? bias + 64 : 0;
@@ -316,19 +336,24 @@ export function tile1x32<T>(x: usize, w: usize, panelStride: usize, depth: i32, 
     putSome(y + 64, low2, high2, columns - 16, continued, bias2);
     putSome(y + 96, low3, high3, columns - 24, continued, bias3);
   }
+  return true;
 }
 
 /** One row, eight outputs. */
-export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): bool {
   let low0 = f32x4.splat(0), high0 = low0;
+  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
-    const value = v128.load32_splat(x + k);
+    const value = inputFor<T>(x + k);
     low0 = multiplyAdd(value, lowWeights<T>(w + step), low0);
     high0 = multiplyAdd(value, highWeights<T>(w + step), high0);
+    largest = largestSize<T>(largest, w + step);
   }
+  if (!isFinite<T>(largest)) return false;
   const whole = columns >= 8;
   if (whole) put(y, low0, high0, continued, bias);
   else putSome(y, low0, high0, columns, continued, bias);
+  return true;
 }

@@ -15,39 +15,43 @@ export function panelStep<T>(): usize {
 // 16: the upper half of a lane, 20: size and exponent of two halves
 const BITS = memory.data<u32>([0x8fffe000, 0x77800000, 0x0f800000, 0x7f800000, 0xffff0000, 0x7fff7fff]);
 
-/** The weights of outputs 0 to 3 of one input, as f32. Float16: finite ones only. */
+/**
+ * The weights of outputs 0 to 3 of one input, as f32. Float16 weights come 2^112 too small, because sign, exponent and
+ * fraction are only moved to where an f32 has them; `inputFor` makes up for it, exactly, where `isFinite` and `isSmall` hold.
+ */
 export function lowWeights<T>(address: usize): v128 {
   const lanes = v128.load(address);
   if (sizeof<T>() == 4) return lanes;
   const upper = i32x4.shl(lanes, 16);
-  return isSigned<T>() ? upper : widenFinite(upper);
+  return isSigned<T>() ? upper : moved(upper);
 }
 
-/** The weights of outputs 4 to 7 of one input, as f32. Float16: finite ones only. */
+/** The weights of outputs 4 to 7 of one input. */
 export function highWeights<T>(address: usize): v128 {
   if (sizeof<T>() == 4) return v128.load(address, 16);
   const lanes = v128.load(address);
-  return isSigned<T>() ? v128.and(lanes, constant(BITS + 16)) : widenFinite(lanes);
+  return isSigned<T>() ? v128.and(lanes, constant(BITS + 16)) : moved(lanes);
 }
 
-function exponentsAndFractions(lanes: v128): v128 {
+/** What to multiply weights by: four copies of the input at `address`. */
+export function inputFor<T>(address: usize): v128 {
+  const value = v128.load32_splat(address);
+  if (sizeof<T>() == 4 || isSigned<T>()) return value;
+  return f32x4.mul(value, constant(BITS + 4));
+}
+
+/** The f16 in the upper halves of four lanes as f32, 2^112 too small. */
+function moved(lanes: v128): v128 {
   return v128.and(i32x4.shr_s(lanes, 3), constant(BITS));
 }
 
-/**
- * Four floats from the f16 in the upper halves of four lanes, unless they are infinite or NaN. Sign, exponent and fraction
- * move to where an f32 has them, and 2^112 makes up for the narrower exponent, exactly, for subnormals too.
- */
-function widenFinite(lanes: v128): v128 {
-  return f32x4.mul(exponentsAndFractions(lanes), constant(BITS + 4));
-}
-
 /** Four floats from the halves in the upper halves of four lanes, exact for every value. */
-export function widen<T>(lanes: v128): v128 {
+function widen<T>(lanes: v128): v128 {
   if (isSigned<T>()) return v128.and(lanes, constant(BITS + 16));
+  const bits = moved(lanes);
   const infinity = constant(BITS + 8);
-  const special = i32x4.eq(v128.and(exponentsAndFractions(lanes), infinity), infinity);
-  return v128.or(widenFinite(lanes), v128.and(special, constant(BITS + 12)));
+  const special = i32x4.eq(v128.and(bits, infinity), infinity);
+  return v128.or(f32x4.mul(bits, constant(BITS + 4)), v128.and(special, constant(BITS + 12)));
 }
 
 /** One value of a table or a panel, as f32. */
@@ -56,28 +60,27 @@ export function widenOne<T>(address: usize): f32 {
   return f32x4.extract_lane(widen<T>(i32x4.shl(v128.load16_splat(address), 16)), 0);
 }
 
-/** Whether `lowWeights` and `highWeights` are exact for `depth` inputs of a panel: only f16 infinities and NaN are not. */
-export function isPlain<T>(panel: usize, depth: i32): bool {
+/** The largest bits that f16 weights had so far, without their signs: `isFinite` tells whether one was infinite or NaN. */
+export function largestSize<T>(soFar: v128, address: usize): v128 {
+  if (sizeof<T>() == 4 || isSigned<T>()) return soFar;
+  return i16x8.max_u(soFar, v128.and(v128.load(address), constant(BITS + 20)));
+}
+
+export function isFinite<T>(largest: v128): bool {
   if (sizeof<T>() == 4 || isSigned<T>()) return true;
-  const sizes = constant(BITS + 20);
-  let largest = f32x4.splat(0);
-  for (const end = panel + <usize>depth * 16; panel < end; panel += 16) {
-    largest = i16x8.max_u(largest, v128.and(v128.load(panel), sizes));
-  }
   return !v128.any_true(i16x8.ge_u(largest, i16x8.splat(0x7c00)));
+}
+
+/** Whether `inputFor` does not overflow for `n` inputs. */
+export function isSmall<T>(x: usize, n: i32): bool {
+  if (sizeof<T>() == 4 || isSigned<T>()) return true;
+  for (let i = 0; i < n; i++) if (!(abs(load<f32>(x + i * 4)) < 65536)) return false;
+  return true;
 }
 
 /** Writes `depth` inputs of a panel as f32, exact for every value. */
 export function widenPanel<T>(panel: usize, to: usize, depth: i32): void {
-  const end = panel + <usize>depth * 16;
-  if (isPlain<T>(panel, depth)) {
-    for (; panel < end; panel += 16, to += 32) {
-      v128.store(to, lowWeights<T>(panel));
-      v128.store(to, highWeights<T>(panel), 16);
-    }
-    return;
-  }
-  for (; panel < end; panel += 16, to += 32) {
+  for (const end = panel + <usize>depth * 16; panel < end; panel += 16, to += 32) {
     const lanes = v128.load(panel);
     v128.store(to, widen<T>(i32x4.shl(lanes, 16)));
     v128.store(to, widen<T>(lanes), 16);

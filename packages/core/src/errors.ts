@@ -11,12 +11,13 @@ const brand = Symbol.for("kiloformer.error");
  * across two copies of this package: they share a registered symbol.
  */
 export class KiloformerError extends Error {
+  /** Spelled out in each class, as minifiers rename classes. */
+  override readonly name: string = "KiloformerError";
   readonly code: string;
   readonly fields: ErrorFields;
 
   constructor(code: string, message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
     super(message, options);
-    this.name = new.target.name;
     this.code = code;
     this.fields = fields;
   }
@@ -29,20 +30,38 @@ export class KiloformerError extends Error {
 Object.defineProperty(KiloformerError.prototype, brand, { value: true });
 
 /** A `.safetensors` file or its index breaks a rule of the format. */
-export class SafetensorsError extends KiloformerError {}
+export class SafetensorsError extends KiloformerError {
+  override readonly name = "SafetensorsError";
+}
 /** A `Source` could not deliver the bytes that were asked for. */
-export class SourceError extends KiloformerError {}
+export class SourceError extends KiloformerError {
+  override readonly name = "SourceError";
+}
 /** A key of `config.json` is missing, out of range, or asks for something that is not supported. */
-export class ConfigError extends KiloformerError {}
+export class ConfigError extends KiloformerError {
+  override readonly name = "ConfigError";
+}
 /** Tensors are missing, misshaped, unknown or of the wrong dtype for the model that config.json describes. */
-export class WeightError extends KiloformerError {}
+export class WeightError extends KiloformerError {
+  override readonly name = "WeightError";
+}
 /** More memory is needed than WebAssembly can address or the engine gave. */
-export class MemoryError extends KiloformerError {}
+export class MemoryError extends KiloformerError {
+  override readonly name = "MemoryError";
+}
 /** The engine lacks something the kernels need, or refuses to run them. */
-export class RuntimeError extends KiloformerError {}
+export class RuntimeError extends KiloformerError {
+  override readonly name = "RuntimeError";
+}
 /** An argument or option of a public call is out of range or not supported. */
-export class OptionError extends KiloformerError {}
+export class OptionError extends KiloformerError {
+  override readonly name = "OptionError";
+}
 /** A public call came after `dispose()`. */
-export class DisposedError extends KiloformerError {}
+export class DisposedError extends KiloformerError {
+  override readonly name = "DisposedError";
+}
 /** Numbers left the model that are not finite. */
-export class NonFiniteError extends KiloformerError {}
+export class NonFiniteError extends KiloformerError {
+  override readonly name = "NonFiniteError";
+}

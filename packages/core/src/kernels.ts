@@ -11,6 +11,8 @@ export type WasmOption = WasmFile | { readonly [build in KernelBuild]?: WasmFile
 type K = (...operands: number[]) => void;
 /** The exports of a kernel module: places are byte addresses, the rest are counts and factors (docs/kernels.md). */
 export interface Kernels {
+  /** 1 in the relaxed build, 0 in the other. */
+  readonly RELAXED: { readonly value: number };
   gemm_f32: K;
   gemm_f16: K;
   gemm_bf16: K;
@@ -76,15 +78,26 @@ const compiled = new Map<KernelBuild, Promise<WebAssembly.Module>>();
 
 /** Compiles a build, once for each page or process unless the caller brings a file. */
 export async function compileKernels(build: KernelBuild, wasm?: WasmOption): Promise<WebAssembly.Module> {
-  const given = wasm === undefined ? undefined : pickFile(wasm, build);
-  if (given !== undefined) return compile(given, build);
+  const name = `kernels-${build}.wasm`;
+  if (wasm !== undefined) return compile(pickFile(wasm, build), "wasm");
   let module = compiled.get(build);
   if (!module) {
-    module = kernelFile(build).then((file) => compile(file, build));
+    module = bundledFile(build, name).then((file) => compile(file, name));
     compiled.set(build, module);
     module.catch(() => compiled.delete(build));
   }
   return module;
+}
+
+/** The file beside this package; bundles that left it behind need the option `wasm`. */
+async function bundledFile(build: KernelBuild, name: string): Promise<WasmFile> {
+  try {
+    return await kernelFile(build);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `${name}: expected this file beside the code, got: ${reason}; the option wasm says where it is`;
+    throw new RuntimeError("kernels-not-found", message, { build }, { cause });
+  }
 }
 
 function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
@@ -95,7 +108,7 @@ function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
   throw new RuntimeError("no-kernels", `wasm: expected a file for the ${build} build, got none`, { build });
 }
 
-async function compile(file: WasmFile, build: KernelBuild): Promise<WebAssembly.Module> {
+async function compile(file: WasmFile, name: string): Promise<WebAssembly.Module> {
   if (file instanceof WebAssembly.Module) return file;
   try {
     if (typeof file === "string" || file instanceof URL) return await compileResponse(await fetch(file));
@@ -109,8 +122,8 @@ async function compile(file: WasmFile, build: KernelBuild): Promise<WebAssembly.
       : "";
     throw new RuntimeError(
       "kernels-refused",
-      `kernels-${build}.wasm: expected to compile, got: ${reason}${hint}`,
-      { build },
+      `${name}: expected kernels that this engine compiles, got: ${reason}${hint}`,
+      { name },
       { cause },
     );
   }

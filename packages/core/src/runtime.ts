@@ -46,7 +46,8 @@ export class Runtime implements Backend {
   }
 
   /**
-   * @throws {RuntimeError} `no-wasm`, `no-simd`, `kernels-refused`, `kernels-not-found`, `no-kernels`
+   * @throws {RuntimeError} `no-wasm`, `no-simd`, `kernels-refused`, `kernels-not-found`, `no-kernels`,
+   *   `wrong-kernels`
    * @throws {MemoryError} `no-memory` when the engine gives not even the first pages
    */
   static async create(options: RuntimeOptions = {}): Promise<Runtime> {
@@ -59,9 +60,10 @@ export class Runtime implements Backend {
       const message = "runtime: expected WebAssembly memory, got none: the engine refused";
       throw new MemoryError("no-memory", message, {}, { cause });
     }
-    const instance = await WebAssembly.instantiate(module, { env: { memory } });
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+    const kernels = exports as unknown as Kernels;
     const map = new MemoryMap(memory, { limitBytes: options.limitBytes, grow: options.grow });
-    return new Runtime(build, map, instance.exports as unknown as Kernels, options.debug ?? false);
+    return new Runtime(actualBuild(kernels, options), map, kernels, options.debug ?? false);
   }
 
   get memory(): MemoryMap {
@@ -232,6 +234,17 @@ export class Runtime implements Backend {
     this.memory.ints.set(addresses, table / 4);
     return table;
   }
+}
+
+/** One file given for `wasm` may be either build: what it is decides, unless the caller asked for the other. */
+function actualBuild({ RELAXED }: Kernels, { build, deterministic }: RuntimeOptions): KernelBuild {
+  const actual = RELAXED?.value === 1 ? "relaxed" : "simd";
+  const wanted = build ?? (deterministic ? "simd" : actual);
+  if (actual === wanted) return actual;
+  throw new RuntimeError("wrong-kernels", `wasm: expected the ${wanted} build, got the ${actual} one`, {
+    wanted,
+    actual,
+  });
 }
 
 const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const satisfies Record<

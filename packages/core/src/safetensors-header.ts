@@ -137,81 +137,81 @@ function parseJson(prefix: Uint8Array, json: Uint8Array, file: string, fileSize:
  * A tensor is checked as soon as it is read, the layout of all of them at the end.
  */
 class HeaderParser {
-  private readonly tensors = new Map<string, TensorInfo | undefined>();
-  private readonly metadata = new Map<string, string>();
+  readonly #tensors = new Map<string, TensorInfo | undefined>();
+  readonly #metadata = new Map<string, string>();
   /** By the index of the tensor: where its data begins and ends, its dtype, and where in the JSON its shape begins. */
-  private readonly begins: Float64Array;
-  private readonly ends: Float64Array;
-  private readonly dtypes: Uint8Array;
-  private readonly shapes: Uint32Array;
-  private readonly scanner: JsonScanner;
-  private readonly file: string;
-  private readonly dataBegin: number;
-  private readonly dataSize: number;
+  readonly #begins: Float64Array;
+  readonly #ends: Float64Array;
+  readonly #dtypes: Uint8Array;
+  readonly #shapes: Uint32Array;
+  readonly #scanner: JsonScanner;
+  readonly #file: string;
+  readonly #dataBegin: number;
+  readonly #dataSize: number;
   /** What is being read, for messages. */
-  private noun = "";
-  private name: string | undefined;
-  private metadataSeen = false;
-  private totalBytes = 0;
+  #noun = "";
+  #name: string | undefined;
+  #metadataSeen = false;
+  #totalBytes = 0;
   /** The tensor being read. */
-  private dtype: Dtype | undefined;
-  private shapePosition = -1;
-  private rank = 0;
-  private readonly axes: number[] = new Array(MAX_RANK).fill(0);
-  private offsets = 0;
-  private begin = 0;
-  private end = 0;
-  private otherFields: string[] = [];
+  #dtype: Dtype | undefined;
+  #shapePosition = -1;
+  #rank = 0;
+  readonly #axes: number[] = new Array(MAX_RANK).fill(0);
+  #offsets = 0;
+  #begin = 0;
+  #end = 0;
+  #otherFields: string[] = [];
 
   constructor(json: Uint8Array, file: string, fileSize: number) {
-    this.file = file;
-    this.dataBegin = LENGTH_BYTES + json.length;
-    this.dataSize = fileSize - this.dataBegin;
+    this.#file = file;
+    this.#dataBegin = LENGTH_BYTES + json.length;
+    this.#dataSize = fileSize - this.#dataBegin;
     const capacity = Math.min(MAX_TENSORS, Math.floor(json.length / SHORTEST_TENSOR));
-    this.begins = new Float64Array(capacity);
-    this.ends = new Float64Array(capacity);
-    this.dtypes = new Uint8Array(capacity);
-    this.shapes = new Uint32Array(capacity);
-    this.scanner = new JsonScanner(json, {
+    this.#begins = new Float64Array(capacity);
+    this.#ends = new Float64Array(capacity);
+    this.#dtypes = new Uint8Array(capacity);
+    this.#shapes = new Uint32Array(capacity);
+    this.#scanner = new JsonScanner(json, {
       file,
       base: LENGTH_BYTES,
       maxDepth: MAX_DEPTH,
       error: (code, message, fields) => new SafetensorsError(code, message, fields),
       where: () => {
-        if (this.name === undefined) return undefined;
-        return { text: `${this.noun} ${quote(this.name)}`, fields: { [this.noun]: this.name } };
+        if (this.#name === undefined) return undefined;
+        return { text: `${this.#noun} ${quote(this.#name)}`, fields: { [this.#noun]: this.#name } };
       },
     });
   }
 
   parse(): SafetensorsHeader {
-    this.scanner.document((name) => {
-      if (name === "__metadata__") this.readMetadata();
-      else this.readTensor(name);
-      this.name = undefined;
+    this.#scanner.document((name) => {
+      if (name === "__metadata__") this.#readMetadata();
+      else this.#readTensor(name);
+      this.#name = undefined;
     });
-    const end = this.checkLayout();
-    const { dataBegin, dataSize, metadata } = this;
+    const end = this.#checkLayout();
+    const [dataBegin, dataSize, metadata] = [this.#dataBegin, this.#dataSize, this.#metadata];
     if (dataSize !== Number.POSITIVE_INFINITY && end !== dataSize) {
       const expected = `a file of ${dataBegin + end} bytes, where its last tensor ends`;
-      this.scanner.fail("trailing-bytes", expected, `${dataBegin + dataSize}`);
+      this.#scanner.fail("trailing-bytes", expected, `${dataBegin + dataSize}`);
     }
-    return { tensors: this.records(), metadata, dataBegin, fileSize: dataBegin + end };
+    return { tensors: this.#records(), metadata, dataBegin, fileSize: dataBegin + end };
   }
 
-  private records(): ReadonlyMap<string, TensorInfo> {
-    const { tensors, scanner, dataBegin, file } = this;
+  #records(): ReadonlyMap<string, TensorInfo> {
+    const [tensors, scanner, dataBegin, file] = [this.#tensors, this.#scanner, this.#dataBegin, this.#file];
     let index = 0;
     for (const name of tensors.keys()) {
-      scanner.position = this.shapes[index];
-      this.rank = 0;
-      scanner.array(this.readAxis);
+      scanner.position = this.#shapes[index];
+      this.#rank = 0;
+      scanner.array(this.#readAxis);
       tensors.set(name, {
         name,
-        dtype: dtypeNames[this.dtypes[index]],
-        shape: this.axes.slice(0, this.rank),
-        begin: dataBegin + this.begins[index],
-        end: dataBegin + this.ends[index],
+        dtype: dtypeNames[this.#dtypes[index]],
+        shape: this.#axes.slice(0, this.#rank),
+        begin: dataBegin + this.#begins[index],
+        end: dataBegin + this.#ends[index],
         file,
       });
       index++;
@@ -219,118 +219,118 @@ class HeaderParser {
     return tensors as ReadonlyMap<string, TensorInfo>;
   }
 
-  private readMetadata(): void {
-    const { scanner } = this;
-    if (this.metadataSeen) scanner.fail("duplicate-metadata", "__metadata__ once", "it again");
-    this.metadataSeen = true;
+  #readMetadata(): void {
+    const scanner = this.#scanner;
+    if (this.#metadataSeen) scanner.fail("duplicate-metadata", "__metadata__ once", "it again");
+    this.#metadataSeen = true;
     // The reference takes null for none.
     if (scanner.peek() === LETTER_N && scanner.scalar() === null) return;
-    this.noun = "metadata";
+    this.#noun = "metadata";
     scanner.object((key) => {
-      this.name = key;
-      if (this.metadata.has(key)) scanner.fail("duplicate-metadata", "each key once", "it again");
-      if (this.metadata.size === MAX_TENSORS) {
+      this.#name = key;
+      if (this.#metadata.has(key)) scanner.fail("duplicate-metadata", "each key once", "it again");
+      if (this.#metadata.size === MAX_TENSORS) {
         scanner.fail("too-much-metadata", `at most ${MAX_TENSORS} metadata entries`, "more");
       }
-      this.metadata.set(key, scanner.string());
+      this.#metadata.set(key, scanner.string());
     });
   }
 
-  private readTensor(name: string): void {
-    const { scanner } = this;
-    this.noun = "tensor";
-    this.name = name;
-    const index = this.tensors.size;
-    this.tensors.set(name, undefined);
-    if (this.tensors.size === index) scanner.fail("duplicate-tensor", "each tensor once", "it again");
+  #readTensor(name: string): void {
+    const scanner = this.#scanner;
+    this.#noun = "tensor";
+    this.#name = name;
+    const index = this.#tensors.size;
+    this.#tensors.set(name, undefined);
+    if (this.#tensors.size === index) scanner.fail("duplicate-tensor", "each tensor once", "it again");
     if (index === MAX_TENSORS) scanner.fail("too-many-tensors", `at most ${MAX_TENSORS} tensors`, "more");
-    this.dtype = undefined;
-    this.shapePosition = -1;
-    this.rank = 0;
-    this.offsets = 0;
-    if (this.otherFields.length > 0) this.otherFields = [];
-    scanner.object(this.readField);
-    if (this.dtype === undefined) this.missing("dtype");
-    if (this.shapePosition < 0) this.missing("shape");
-    if (this.offsets === 0) this.missing("data_offsets");
-    const { begin, end } = this;
-    this.checkSize(this.dtype, begin, end);
-    this.begins[index] = begin;
-    this.ends[index] = end;
-    this.dtypes[index] = dtypeNames.indexOf(this.dtype);
-    this.shapes[index] = this.shapePosition;
-    this.totalBytes += end - begin;
+    this.#dtype = undefined;
+    this.#shapePosition = -1;
+    this.#rank = 0;
+    this.#offsets = 0;
+    if (this.#otherFields.length > 0) this.#otherFields = [];
+    scanner.object(this.#readField);
+    if (this.#dtype === undefined) this.#missing("dtype");
+    if (this.#shapePosition < 0) this.#missing("shape");
+    if (this.#offsets === 0) this.#missing("data_offsets");
+    const [begin, end] = [this.#begin, this.#end];
+    this.#checkSize(this.#dtype, begin, end);
+    this.#begins[index] = begin;
+    this.#ends[index] = end;
+    this.#dtypes[index] = dtypeNames.indexOf(this.#dtype);
+    this.#shapes[index] = this.#shapePosition;
+    this.#totalBytes += end - begin;
     // More bytes than there are: two tensors overlap, and a header full of such tensors is not read to its end.
-    if (this.totalBytes > this.dataSize) this.checkLayout();
+    if (this.#totalBytes > this.#dataSize) this.#checkLayout();
   }
 
-  private readonly readField = (field: string): void => {
-    if (field === "dtype") this.readDtype();
-    else if (field === "shape") this.readShape();
-    else if (field === "data_offsets") this.readOffsets();
-    else this.readOther(field);
+  readonly #readField = (field: string): void => {
+    if (field === "dtype") this.#readDtype();
+    else if (field === "shape") this.#readShape();
+    else if (field === "data_offsets") this.#readOffsets();
+    else this.#readOther(field);
   };
 
-  private readDtype(): void {
-    if (this.dtype !== undefined) this.duplicate("dtype");
-    const dtype = this.scanner.string();
-    if (!isDtype(dtype)) this.scanner.fail("unknown-dtype", "a dtype of the format", quote(dtype));
-    this.dtype = dtype;
+  #readDtype(): void {
+    if (this.#dtype !== undefined) this.#duplicate("dtype");
+    const dtype = this.#scanner.string();
+    if (!isDtype(dtype)) this.#scanner.fail("unknown-dtype", "a dtype of the format", quote(dtype));
+    this.#dtype = dtype;
   }
 
-  private readShape(): void {
-    if (this.shapePosition >= 0) this.duplicate("shape");
-    this.shapePosition = this.scanner.position;
-    this.scanner.array(this.readAxis);
+  #readShape(): void {
+    if (this.#shapePosition >= 0) this.#duplicate("shape");
+    this.#shapePosition = this.#scanner.position;
+    this.#scanner.array(this.#readAxis);
   }
 
-  private readonly readAxis = (index: number): void => {
-    if (index === MAX_RANK) this.scanner.fail("rank-too-large", `a shape of at most ${MAX_RANK} axes`, "more");
-    this.axes[index] = this.scanner.integer();
-    this.rank = index + 1;
+  readonly #readAxis = (index: number): void => {
+    if (index === MAX_RANK) this.#scanner.fail("rank-too-large", `a shape of at most ${MAX_RANK} axes`, "more");
+    this.#axes[index] = this.#scanner.integer();
+    this.#rank = index + 1;
   };
 
-  private readOffsets(): void {
-    if (this.offsets > 0) this.duplicate("data_offsets");
-    this.scanner.array(this.readOffset);
-    if (this.offsets !== 2) this.scanner.fail("bad-offsets", "two data_offsets", `${this.offsets}`);
+  #readOffsets(): void {
+    if (this.#offsets > 0) this.#duplicate("data_offsets");
+    this.#scanner.array(this.#readOffset);
+    if (this.#offsets !== 2) this.#scanner.fail("bad-offsets", "two data_offsets", `${this.#offsets}`);
   }
 
-  private readonly readOffset = (index: number): void => {
-    if (index === 2) this.scanner.fail("bad-offsets", "two data_offsets", "more");
-    if (index === 0) this.begin = this.scanner.integer();
-    else this.end = this.scanner.integer();
-    this.offsets = index + 1;
+  readonly #readOffset = (index: number): void => {
+    if (index === 2) this.#scanner.fail("bad-offsets", "two data_offsets", "more");
+    if (index === 0) this.#begin = this.#scanner.integer();
+    else this.#end = this.#scanner.integer();
+    this.#offsets = index + 1;
   };
 
   /** The reference passes over fields it does not know, so they are checked and passed over. */
-  private readOther(field: string): void {
-    if (this.otherFields.includes(field)) this.duplicate(field);
-    if (this.otherFields.length === MAX_OTHER_FIELDS) {
-      this.scanner.fail("too-many-fields", `at most ${MAX_OTHER_FIELDS} fields beside those of the format`, "more");
+  #readOther(field: string): void {
+    if (this.#otherFields.includes(field)) this.#duplicate(field);
+    if (this.#otherFields.length === MAX_OTHER_FIELDS) {
+      this.#scanner.fail("too-many-fields", `at most ${MAX_OTHER_FIELDS} fields beside those of the format`, "more");
     }
-    this.otherFields.push(field);
-    this.scanner.skip();
+    this.#otherFields.push(field);
+    this.#scanner.skip();
   }
 
-  private duplicate(field: string): never {
-    return this.scanner.fail("duplicate-field", "each field once", `${quote(field)} again`);
+  #duplicate(field: string): never {
+    return this.#scanner.fail("duplicate-field", "each field once", `${quote(field)} again`);
   }
 
-  private missing(field: string): never {
-    return this.scanner.fail("missing-field", `the field ${field}`, "none");
+  #missing(field: string): never {
+    return this.#scanner.fail("missing-field", `the field ${field}`, "none");
   }
 
-  private checkSize(dtype: Dtype, begin: number, end: number): void {
-    const { scanner } = this;
+  #checkSize(dtype: Dtype, begin: number, end: number): void {
+    const scanner = this.#scanner;
     if (begin > end) scanner.fail("bad-offsets", "data_offsets in order", `[${begin}, ${end}]`);
-    if (end > this.dataSize) {
-      const expected = `data within the ${this.dataSize} bytes that follow the header`;
+    if (end > this.#dataSize) {
+      const expected = `data within the ${this.#dataSize} bytes that follow the header`;
       scanner.fail("past-end", expected, `data up to byte ${end} (file cut short?)`);
     }
-    const size = tensorBytes(dtype, this.axes, this.rank);
+    const size = tensorBytes(dtype, this.#axes, this.#rank);
     if (size === end - begin) return;
-    const shape = this.axes.slice(0, this.rank);
+    const shape = this.#axes.slice(0, this.#rank);
     const shown = `${dtype} of shape [${shape.join(", ")}]`;
     if (size === undefined) scanner.fail("shape-overflow", "a size below 2^53 bytes", shown);
     if (Number.isNaN(size)) scanner.fail("partial-byte", "whole bytes", shown);
@@ -338,27 +338,27 @@ class HeaderParser {
   }
 
   /** Tensors must lie one behind the other from the first byte of the data; gives where the last one ends. */
-  private checkLayout(): number {
-    const { begins, ends } = this;
-    const order = new Uint32Array(this.tensors.size).map((_, index) => index);
+  #checkLayout(): number {
+    const [begins, ends] = [this.#begins, this.#ends];
+    const order = new Uint32Array(this.#tensors.size).map((_, index) => index);
     const follows = (index: number) => index === 0 || ends[index - 1] <= begins[index];
     if (!order.every(follows)) order.sort((a, b) => begins[a] - begins[b] || ends[a] - ends[b]);
     let end = 0;
     for (let place = 0; place < order.length; place++) {
-      if (begins[order[place]] !== end) this.failLayout(order[place], order[place - 1]);
+      if (begins[order[place]] !== end) this.#failLayout(order[place], order[place - 1]);
       end = ends[order[place]];
     }
     return end;
   }
 
-  private failLayout(index: number, before: number | undefined): never {
-    const names = [...this.tensors.keys()];
-    this.noun = "tensor";
-    this.name = names[index];
-    const begin = this.begins[index];
-    const end = before === undefined ? 0 : this.ends[before];
+  #failLayout(index: number, before: number | undefined): never {
+    const names = [...this.#tensors.keys()];
+    this.#noun = "tensor";
+    this.#name = names[index];
+    const begin = this.#begins[index];
+    const end = before === undefined ? 0 : this.#ends[before];
     const place = before === undefined ? "the data begins" : `tensor ${quote(names[before])} ends`;
-    return this.scanner.fail(
+    return this.#scanner.fail(
       begin < end ? "overlap" : "hole",
       `data from byte ${end}, where ${place}`,
       `byte ${begin}`,

@@ -49,7 +49,7 @@ export class SafetensorsFile implements SafetensorsHeader {
   readonly dataBegin: number;
   readonly fileSize: number;
   readonly file: string;
-  private readonly bytes: Uint8Array;
+  readonly #bytes: Uint8Array;
 
   constructor(bytes: Uint8Array, header: SafetensorsHeader, file: string) {
     this.tensors = header.tensors;
@@ -57,7 +57,7 @@ export class SafetensorsFile implements SafetensorsHeader {
     this.dataBegin = header.dataBegin;
     this.fileSize = header.fileSize;
     this.file = file;
-    this.bytes = bytes;
+    this.#bytes = bytes;
   }
 
   /**
@@ -65,8 +65,8 @@ export class SafetensorsFile implements SafetensorsHeader {
    * @throws {SafetensorsError} `unknown-tensor`
    */
   view(name: string): Uint8Array {
-    const { begin, end } = this.info(name);
-    return this.bytes.subarray(begin, end);
+    const { begin, end } = this.#info(name);
+    return this.#bytes.subarray(begin, end);
   }
 
   /**
@@ -75,8 +75,8 @@ export class SafetensorsFile implements SafetensorsHeader {
    * @throws {SafetensorsError} `unknown-tensor`, `unsupported-dtype`
    */
   array(name: string): TensorArray {
-    const { dtype } = this.info(name);
-    return toTensorArray(dtype, this.view(name)) ?? this.unsupported(name, dtype);
+    const { dtype } = this.#info(name);
+    return toTensorArray(dtype, this.view(name)) ?? this.#unsupported(name, dtype);
   }
 
   /** @throws {SafetensorsError} `not-finite`, naming every tensor that holds a NaN or an infinity */
@@ -89,14 +89,14 @@ export class SafetensorsFile implements SafetensorsHeader {
     throw new SafetensorsError("not-finite", message, { file: this.file, names });
   }
 
-  private info(name: string): TensorInfo {
+  #info(name: string): TensorInfo {
     const info = this.tensors.get(name);
     if (info) return info;
     const message = `${this.file}: expected a tensor of the file, got ${quote(name)}`;
     throw new SafetensorsError("unknown-tensor", message, { file: this.file, tensor: name });
   }
 
-  private unsupported(name: string, dtype: Dtype): never {
+  #unsupported(name: string, dtype: Dtype): never {
     const message = `${this.file}: tensor ${quote(name)}: expected a dtype whose values can be read, got ${dtype}`;
     throw new SafetensorsError("unsupported-dtype", message, { file: this.file, tensor: name, actual: dtype });
   }

@@ -31,15 +31,15 @@ export function rangeSource(name: string, from: string | URL | ReadRange, option
 class RangeSource implements Source {
   readonly name: string;
   size: number;
-  private readonly request: ReadRange;
-  private readonly sizeIsGiven: boolean;
-  private etag: string | undefined;
+  readonly #request: ReadRange;
+  readonly #sizeIsGiven: boolean;
+  #etag: string | undefined;
 
   constructor(name: string, request: ReadRange, size: number) {
     this.name = name;
-    this.request = request;
+    this.#request = request;
     this.size = size;
-    this.sizeIsGiven = size !== Number.POSITIVE_INFINITY;
+    this.#sizeIsGiven = size !== Number.POSITIVE_INFINITY;
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
@@ -54,10 +54,10 @@ class RangeSource implements Source {
     checkRead(this, offset, target.length, signal);
     if (target.length === 0) return;
     await guarded(this.name, signal, async () => {
-      const answer = await abortable(this.request(offset, offset + target.length, signal), signal);
-      if (answer instanceof Uint8Array) this.setAll(target, answer, offset);
-      else if (answer instanceof ArrayBuffer) this.setAll(target, new Uint8Array(answer), offset);
-      else await this.fromResponse(target, answer, offset, signal);
+      const answer = await abortable(this.#request(offset, offset + target.length, signal), signal);
+      if (answer instanceof Uint8Array) this.#setAll(target, answer, offset);
+      else if (answer instanceof ArrayBuffer) this.#setAll(target, new Uint8Array(answer), offset);
+      else await this.#fromResponse(target, answer, offset, signal);
     });
   }
 
@@ -67,47 +67,42 @@ class RangeSource implements Source {
     return this.size > maxBytes ? undefined : this.read(0, this.size, signal);
   }
 
-  private setAll(target: Uint8Array, bytes: Uint8Array, offset: number): void {
-    if (!this.sizeIsGiven) failSource("unknown-size", this.name, "the option size, as bytes do not tell it", "none");
+  #setAll(target: Uint8Array, bytes: Uint8Array, offset: number): void {
+    if (!this.#sizeIsGiven) failSource("unknown-size", this.name, "the option size, as bytes do not tell it", "none");
     if (bytes.length < target.length) failShortRead(this.name, offset, target.length, bytes.length);
-    if (bytes.length > target.length) this.failLong(offset, target.length);
+    if (bytes.length > target.length) this.#failLong(offset, target.length);
     target.set(bytes);
   }
 
-  private async fromResponse(
-    target: Uint8Array,
-    response: Response,
-    offset: number,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async #fromResponse(target: Uint8Array, response: Response, offset: number, signal?: AbortSignal): Promise<void> {
     try {
-      this.checkResponse(response, offset, target.length);
+      this.#checkResponse(response, offset, target.length);
     } catch (error) {
       // A whole body that nobody asked for must not go on arriving.
       response.body?.cancel().catch(() => {});
       throw error;
     }
-    await this.fill(target, response, offset, signal);
+    await this.#fill(target, response, offset, signal);
   }
 
-  private checkResponse(response: Response, offset: number, length: number): void {
+  #checkResponse(response: Response, offset: number, length: number): void {
     const { status } = response;
     const asked = `bytes ${offset}-${offset + length - 1}`;
     if (status === 200) {
       failSource("range-ignored", this.name, `${asked} (status 206)`, "the whole file (status 200)", { status });
     }
     if (status !== 206) failSource("http-status", this.name, `${asked} (status 206)`, `status ${status}`, { status });
-    this.checkRange(response, offset, length, asked);
-    this.checkEtag(response);
+    this.#checkRange(response, offset, length, asked);
+    this.#checkEtag(response);
   }
 
-  private checkRange({ headers, type }: Response, offset: number, length: number, asked: string): void {
+  #checkRange({ headers, type }: Response, offset: number, length: number, asked: string): void {
     const range = headers.get("content-range");
     // A browser hides the header of another site that does not expose it; then the body's length has to do.
-    if (range === null && type === "cors" && this.sizeIsGiven) return;
+    if (range === null && type === "cors" && this.#sizeIsGiven) return;
     const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(range ?? "");
     const [begin, end, total] = (match ?? []).slice(1).map(Number);
-    if (total >= 0) this.checkTotal(total);
+    if (total >= 0) this.#checkTotal(total);
     const known = this.size !== Number.POSITIVE_INFINITY;
     if (known && begin === offset && end === offset + length - 1) return;
     if (known && begin === offset && offset + length > this.size) {
@@ -116,35 +111,36 @@ class RangeSource implements Source {
     failSource("wrong-range", this.name, `the range ${asked}`, range ?? "no Content-Range", { offset, length });
   }
 
-  private checkTotal(total: number): void {
+  #checkTotal(total: number): void {
     if (total === this.size) return;
-    if (this.size !== Number.POSITIVE_INFINITY) this.failChanged("size", `${this.size} bytes`, `${total}`);
+    if (this.size !== Number.POSITIVE_INFINITY) this.#failChanged("size", `${this.size} bytes`, `${total}`);
     this.size = total;
   }
 
-  private checkEtag({ headers }: Response): void {
+  #checkEtag({ headers }: Response): void {
     const etag = headers.get("etag") ?? undefined;
-    if (this.etag !== undefined && etag !== undefined && etag !== this.etag) this.failChanged("ETag", this.etag, etag);
-    this.etag ??= etag;
+    if (this.#etag !== undefined && etag !== undefined && etag !== this.#etag)
+      this.#failChanged("ETag", this.#etag, etag);
+    this.#etag ??= etag;
   }
 
-  private failChanged(what: string, before: string, now: string): never {
+  #failChanged(what: string, before: string, now: string): never {
     return failSource("file-changed", this.name, `the same ${what} as before, ${before}`, now);
   }
 
-  private failLong(offset: number, length: number): never {
+  #failLong(offset: number, length: number): never {
     return failSource("wrong-length", this.name, `${length} bytes at byte ${offset}`, "more", { offset, length });
   }
 
   /** Moves the body as it arrives, and never more of it than was asked for. */
-  private async fill(target: Uint8Array, { body }: Response, offset: number, signal?: AbortSignal): Promise<void> {
+  async #fill(target: Uint8Array, { body }: Response, offset: number, signal?: AbortSignal): Promise<void> {
     const reader = body?.getReader();
     let filled = 0;
     try {
       while (reader) {
         const { done, value } = await abortable(reader.read(), signal);
         if (done) break;
-        if (filled + value.length > target.length) this.failLong(offset, target.length);
+        if (filled + value.length > target.length) this.#failLong(offset, target.length);
         target.set(value, filled);
         filled += value.length;
       }

@@ -35,61 +35,61 @@ class StreamSource implements Source {
   readonly name: string;
   readonly sequential = true;
   size: number;
-  private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   /** A read of the stream under way; an abort leaves it to the next one. */
-  private pending: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
-  private chunk: Uint8Array = nothing;
-  private position = 0;
-  private ended = false;
-  private queue: Promise<unknown> = Promise.resolve();
+  #pending: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
+  #chunk: Uint8Array = nothing;
+  #position = 0;
+  #ended = false;
+  #queue: Promise<unknown> = Promise.resolve();
 
   constructor(name: string, body: ReadableStream<Uint8Array> | null, size: number) {
     this.name = name;
     this.size = size;
-    this.reader = body?.getReader();
+    this.#reader = body?.getReader();
   }
 
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.inTurn(async () => {
-      await this.moveTo(offset, length, signal);
+    return this.#inTurn(async () => {
+      await this.#moveTo(offset, length, signal);
       // One chunk often holds all of a small read.
-      if (this.chunk.length === 0 && length > 0) await this.next(signal);
-      if (this.chunk.length >= length) {
-        const bytes = this.take(length);
-        await this.checkEnd(signal);
+      if (this.#chunk.length === 0 && length > 0) await this.#next(signal);
+      if (this.#chunk.length >= length) {
+        const bytes = this.#take(length);
+        await this.#checkEnd(signal);
         return bytes;
       }
       const bytes = new Uint8Array(length);
-      await this.fill(offset, bytes, signal);
+      await this.#fill(offset, bytes, signal);
       return bytes;
     });
   }
 
   readInto(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
-    return this.inTurn(async () => {
-      await this.moveTo(offset, target.length, signal);
-      await this.fill(offset, target, signal);
+    return this.#inTurn(async () => {
+      await this.#moveTo(offset, target.length, signal);
+      await this.#fill(offset, target, signal);
     });
   }
 
   expectSize(size: number, signal?: AbortSignal): Promise<void> {
-    return this.inTurn(async () => {
-      if (this.size !== Number.POSITIVE_INFINITY && this.size !== size) this.failSize(`${this.size} bytes`, size);
-      if (this.position > size) this.failSize(`${this.position} bytes or more`, size);
+    return this.#inTurn(async () => {
+      if (this.size !== Number.POSITIVE_INFINITY && this.size !== size) this.#failSize(`${this.size} bytes`, size);
+      if (this.#position > size) this.#failSize(`${this.#position} bytes or more`, size);
       this.size = size;
-      await this.checkEnd(signal);
+      await this.#checkEnd(signal);
     });
   }
 
   readToEnd(maxBytes: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    return this.inTurn(async () => {
-      await this.moveTo(0, 0, signal);
+    return this.#inTurn(async () => {
+      await this.#moveTo(0, 0, signal);
       const chunks: Uint8Array[] = [];
-      while (await this.next(signal)) {
-        if (this.position + this.chunk.length > maxBytes) return undefined;
-        chunks.push(this.take(this.chunk.length));
+      while (await this.#next(signal)) {
+        if (this.#position + this.#chunk.length > maxBytes) return undefined;
+        chunks.push(this.#take(this.#chunk.length));
       }
-      const bytes = new Uint8Array(this.position);
+      const bytes = new Uint8Array(this.#position);
       let begin = 0;
       for (const chunk of chunks) {
         bytes.set(chunk, begin);
@@ -100,75 +100,75 @@ class StreamSource implements Source {
   }
 
   async close(): Promise<void> {
-    this.chunk = nothing;
-    await this.reader?.cancel().catch(() => {});
+    this.#chunk = nothing;
+    await this.#reader?.cancel().catch(() => {});
   }
 
   /** Reads that overlap in time follow each other, whatever becomes of the ones before. */
-  private inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.queue.then(run, run);
-    this.queue = turn.catch(() => {});
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(run, run);
+    this.#queue = turn.catch(() => {});
     return turn;
   }
 
   /** Passes over the bytes before `offset`. */
-  private async moveTo(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+  async #moveTo(offset: number, length: number, signal?: AbortSignal): Promise<void> {
     checkRead(this, offset, length, signal);
-    if (offset < this.position) {
-      const fields = { offset, position: this.position };
-      failSource("read-backwards", this.name, `a read from byte ${this.position} on`, `one at byte ${offset}`, fields);
+    if (offset < this.#position) {
+      const fields = { offset, position: this.#position };
+      failSource("read-backwards", this.name, `a read from byte ${this.#position} on`, `one at byte ${offset}`, fields);
     }
-    while (this.position < offset) {
-      if (this.chunk.length === 0 && !(await this.next(signal))) {
+    while (this.#position < offset) {
+      if (this.#chunk.length === 0 && !(await this.#next(signal))) {
         failShortRead(this.name, offset, length, 0);
       }
-      this.take(Math.min(this.chunk.length, offset - this.position));
+      this.#take(Math.min(this.#chunk.length, offset - this.#position));
     }
   }
 
-  private async fill(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+  async #fill(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     let filled = 0;
     while (filled < target.length) {
-      if (this.chunk.length === 0 && !(await this.next(signal))) {
+      if (this.#chunk.length === 0 && !(await this.#next(signal))) {
         failShortRead(this.name, offset, target.length, filled);
       }
-      const part = this.take(Math.min(this.chunk.length, target.length - filled));
+      const part = this.#take(Math.min(this.#chunk.length, target.length - filled));
       target.set(part, filled);
       filled += part.length;
     }
-    await this.checkEnd(signal);
+    await this.#checkEnd(signal);
   }
 
   /** Consumes bytes of the chunk. */
-  private take(length: number): Uint8Array {
-    const part = this.chunk.subarray(0, length);
-    this.chunk = this.chunk.length === length ? nothing : this.chunk.subarray(length);
-    this.position += length;
+  #take(length: number): Uint8Array {
+    const part = this.#chunk.subarray(0, length);
+    this.#chunk = this.#chunk.length === length ? nothing : this.#chunk.subarray(length);
+    this.#position += length;
     return part;
   }
 
   /** Once the last byte is read, there must be nothing behind it. */
-  private async checkEnd(signal?: AbortSignal): Promise<void> {
-    if (this.position !== this.size) return;
-    if (this.chunk.length > 0 || (await this.next(signal))) this.failSize("more", this.size);
+  async #checkEnd(signal?: AbortSignal): Promise<void> {
+    if (this.#position !== this.size) return;
+    if (this.#chunk.length > 0 || (await this.#next(signal))) this.#failSize("more", this.size);
   }
 
-  private failSize(actual: string, size: number): never {
+  #failSize(actual: string, size: number): never {
     return failSource("wrong-length", this.name, `a stream of ${size} bytes`, actual, { expected: size });
   }
 
   /** Brings the next chunk that is not empty; false at the end. */
-  private async next(signal?: AbortSignal): Promise<boolean> {
-    while (this.chunk.length === 0 && !this.ended) {
-      this.pending ??= this.reader?.read() ?? Promise.resolve({ done: true, value: undefined });
-      const result = await guarded(this.name, signal, () => abortable(this.pending!, signal));
-      this.pending = undefined;
-      this.ended = result.done;
+  async #next(signal?: AbortSignal): Promise<boolean> {
+    while (this.#chunk.length === 0 && !this.#ended) {
+      this.#pending ??= this.#reader?.read() ?? Promise.resolve({ done: true, value: undefined });
+      const result = await guarded(this.name, signal, () => abortable(this.#pending!, signal));
+      this.#pending = undefined;
+      this.#ended = result.done;
       if (result.done) break;
       if (!(result.value instanceof Uint8Array))
         failSource("read-failed", this.name, "chunks of bytes", typeof result.value);
-      this.chunk = result.value;
+      this.#chunk = result.value;
     }
-    return this.chunk.length > 0;
+    return this.#chunk.length > 0;
   }
 }

@@ -84,6 +84,14 @@ describe("one file", () => {
     await expectRejection(source(), SafetensorsError, "unknown-file", file);
   });
 
+  test("S1 rejects sources of 7 and of 8 bytes", async () => {
+    const seven = "model.safetensors: expected at least 8 bytes, got 7";
+    await refuses(sources({ "model.safetensors": new Uint8Array(7) }), "header-too-small", seven);
+    const eight = "model.safetensors: expected a header that ends at byte 9, got a file of 8 bytes (cut short?)";
+    const one = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
+    await refuses(sources({ "model.safetensors": one }), "header-past-end", eight);
+  });
+
   test("passes on the limit for the header, the signal and the source's errors", async () => {
     const files = sources({ "model.safetensors": writeSafetensors({}) });
     const limit = "model.safetensors: expected a header of at most 7 bytes, got 8";

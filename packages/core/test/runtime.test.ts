@@ -65,6 +65,16 @@ describe("kernels are taken", () => {
   });
 });
 
+test("one file for either build is what it is, and an error where the other was asked for", async () => {
+  const runtime = await Runtime.create({ wasm: kernels("simd") });
+  expect(runtime.build).toBe("simd");
+  if (!builds.includes("relaxed")) return;
+  expect((await Runtime.create({ wasm: kernels("relaxed") })).build).toBe("relaxed");
+  await expect(Runtime.create({ wasm: kernels("relaxed"), deterministic: true })).rejects.toEqual(
+    failing("wrong-kernels", "wasm: expected the simd build, got the relaxed one"),
+  );
+});
+
 describe("the build", () => {
   test("is the fastest that the engine runs, or the baseline if results must be equal everywhere", () => {
     expect(chooseBuild(false)).toBe(builds.at(-1));

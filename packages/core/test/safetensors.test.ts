@@ -104,6 +104,8 @@ describe("the start of the file", () => {
     ["\x80\x05\x95\x00\x00\x00\x00\x00", "a Python pickle"],
     ["GGUF\x03\x00\x00\x00", "a GGUF file"],
     ["\x89HDF\r\n\x1a\n", "an HDF5 file"],
+    ["Entry not found", "a text file"],
+    ['{"error":1}', "a text file"],
   ];
   test.each(kinds)("S3 says what the file is that begins with %j", (text, kind) => {
     refuses(latin1(text), "not-safetensors", `expected a safetensors file, got ${kind}`);
@@ -270,7 +272,7 @@ describe("the JSON", () => {
   });
 
   test("S8 rejects surrogates without their other half", () => {
-    const lone = ["\\ud800", "\\uDFFF", "\\ud800x", "\\ud800\\n", "\\ud800\\u0041", "\\udc00\\ud800"];
+    const lone = ["\\ud800", "\\uDFFF", "\\ud800x", "\\ud800\\n", "\\ud800\\u0041", "\\udc00\\ud800", "\\udc00\\udc00"];
     for (const text of lone) {
       const message = `expected surrogates in pairs, got ${text.slice(0, 6).toLowerCase()} alone at byte 10`;
       refuses(file(`{"${text}":1}`), "lone-surrogate", message);
@@ -623,6 +625,8 @@ describe("reading values", () => {
       expected: "2 bytes for U8 of shape [2]",
       actual: "1",
     });
+    const broken = refuses(file('{"a" 1}'), "invalid-json", "expected a colon, got 1 at byte 13");
+    expect(broken.fields).toMatchObject({ file: "m.safetensors", expected: "a colon", position: 13 });
   });
 });
 
@@ -793,12 +797,16 @@ test("100,000 generated files: a typed error or a header that holds, each within
   );
   expect(accepted).toBeGreaterThan(25_000);
   expect(accepted).toBeLessThan(60_000);
-}, 60_000);
+}, 180_000);
 
+/** Bytes by which the heap grows; the least of three runs, as most of what a first run leaves is garbage of the engine. */
 function heapGrowth(run: () => unknown): number {
-  globalThis.gc?.();
-  const before = process.memoryUsage();
-  run();
-  const after = process.memoryUsage();
-  return after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
+  const growths = Array.from({ length: 3 }, () => {
+    globalThis.gc?.();
+    const before = process.memoryUsage();
+    run();
+    const after = process.memoryUsage();
+    return after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
+  });
+  return Math.min(...growths);
 }

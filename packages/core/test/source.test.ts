@@ -168,8 +168,11 @@ describe("streamSource", () => {
     const stream = chunked(ten.slice(0, 4), ten.slice(4, 6), ten.slice(6));
     const source = streamSource("f", stream, 10);
     expect(source.sequential).toBe(true);
+    await source.read(0, 0);
+    expect(stream.pulls).toBe(0);
     const first = await source.read(1, 2);
     expect([...first]).toEqual([1, 2]);
+    expect(first.buffer.byteLength).toBe(4);
     expect(stream.pulls).toBe(1);
     expect([...(await source.read(3, 3))]).toEqual([3, 4, 5]);
     expect(stream.pulls).toBe(2);

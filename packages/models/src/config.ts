@@ -101,11 +101,15 @@ export class ConfigReader {
   refuse(key: string, why: string, harmless: readonly unknown[] = []): void {
     this.#seen.add(key);
     if (!this.has(key) || harmless.includes(this.#raw[key])) return;
-    throw new ConfigError("unsupported-value", `${this.file}: expected no ${key}, got ${show(this.#raw[key])}: ${why}`, {
-      file: this.file,
-      key,
-      value: this.#raw[key],
-    });
+    throw new ConfigError(
+      "unsupported-value",
+      `${this.file}: expected no ${key}, got ${show(this.#raw[key])}: ${why}`,
+      {
+        file: this.file,
+        key,
+        value: this.#raw[key],
+      },
+    );
   }
 
   /** Keys that were neither honoured nor known to be inert. */

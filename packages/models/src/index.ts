@@ -1,3 +1,4 @@
+import { sentencePieceParts } from "@kiloformer/tokenizers";
 import { createPipeline, type Pipeline as PipelineClass } from "./pipeline/pipeline.ts";
 import { architectures } from "./registry.ts";
 
@@ -7,5 +8,5 @@ export { llama } from "./llama.ts";
 export { architectures } from "./registry.ts";
 
 /** A pipeline that opens every architecture of this package. */
-export const Pipeline = createPipeline(architectures);
+export const Pipeline = createPipeline(architectures, sentencePieceParts);
 export type Pipeline = PipelineClass;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { architectures, type ModelFiles } from "../src/index.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { readDirectory } from "../src/platform/directory-node.ts";
-import { architectures, type ModelFiles } from "../src/index.ts";
 import { builds, debugRuntime, shared } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 

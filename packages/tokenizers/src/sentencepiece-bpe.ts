@@ -22,27 +22,26 @@ export function bpeSegmenter(vocabulary: SentencePieceVocabulary): Segmenter {
   }
   const cache = new Map<string, Piece[]>();
   const cached = (chunk: string): Piece[] => {
-    const spans = cache.get(chunk) ?? segment(chunk);
+    const pieces = cache.get(chunk) ?? segment(chunk);
     if (cache.size >= cacheSize) cache.clear();
-    if (chunk.length < 32) cache.set(chunk, spans);
-    return spans;
+    if (chunk.length < 32) cache.set(chunk, pieces);
+    return pieces;
   };
   return (text) => {
-    const spans: Piece[] = [];
+    const pieces: Piece[] = [];
     for (let begin = 0, at = 0; at < text.length; ) {
       at += symbolLength(vocabulary, text, at);
       if (at < text.length && neighbours.has(pair(text, at))) continue;
-      for (const span of cached(text.slice(begin, at))) spans.push(span);
+      for (const piece of cached(text.slice(begin, at))) pieces.push(piece);
       begin = at;
     }
-    return spans;
+    return pieces;
   };
 }
 
 function chunkSegmenter(vocabulary: SentencePieceVocabulary): Segmenter {
   const { types, scores, matchable, ids, unkId, userDefinedAt } = vocabulary;
-  const order = new Map([...new Set(scores)].sort((a, b) => b - a).map((score, rank) => [score, rank]));
-  const ranks = Int32Array.from(scores, (score) => order.get(score) as number);
+  const ranks = rankScores(scores);
   return (text) => {
     const begins: number[] = [];
     const ends: number[] = [];
@@ -64,21 +63,27 @@ function chunkSegmenter(vocabulary: SentencePieceVocabulary): Segmenter {
     const merge = (left: number, right: number): void => {
       ends[left] = ends[right];
     };
-    const spans: Piece[] = [];
+    const pieces: Piece[] = [];
     const emit = (piece: string): void => {
       const id = ids.get(piece) ?? unkId;
       const seam = types[id] === unusedPiece ? seams.get(piece) : undefined;
       if (seam === undefined) {
         // sentencepiece fails where a text spells a control piece; here it is unknown, and cannot be injected.
-        spans.push({ text: piece, id: types[id] === controlPiece ? unkId : id });
+        pieces.push({ text: piece, id: types[id] === controlPiece ? unkId : id });
       } else {
         emit(piece.slice(0, seam));
         emit(piece.slice(seam));
       }
     };
     for (const symbol of mergeByRank(begins.length, { rank, merge })) emit(text.slice(begins[symbol], ends[symbol]));
-    return spans;
+    return pieces;
   };
+}
+
+/** The rank of each score: 0 for the highest, the same for equal ones. */
+function rankScores(scores: readonly number[]): Int32Array {
+  const order = new Map([...new Set(scores)].sort((a, b) => b - a).map((score, rank) => [score, rank]));
+  return Int32Array.from(scores, (score) => order.get(score) as number);
 }
 
 /** The length of the user-defined piece or the character at a place. */

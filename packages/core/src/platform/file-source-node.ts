@@ -27,14 +27,14 @@ export async function fileSource(path: string | URL, name = String(path)): Promi
 class FileSource implements Source {
   readonly name: string;
   readonly size: number;
-  private readonly handle: FileHandle;
-  private readonly stats: BigIntStats;
+  readonly #handle: FileHandle;
+  readonly #stats: BigIntStats;
 
   constructor(name: string, handle: FileHandle, stats: BigIntStats) {
     this.name = name;
     this.size = Number(stats.size);
-    this.handle = handle;
-    this.stats = stats;
+    this.#handle = handle;
+    this.#stats = stats;
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
@@ -51,22 +51,23 @@ class FileSource implements Source {
       while (filled < target.length) {
         signal?.throwIfAborted();
         const length = Math.min(READ_BYTES, target.length - filled);
-        const { bytesRead } = await this.handle.read(target, filled, length, offset + filled);
+        const { bytesRead } = await this.#handle.read(target, filled, length, offset + filled);
         if (bytesRead === 0) failShortRead(this.name, offset, target.length, filled);
         filled += bytesRead;
       }
       signal?.throwIfAborted();
-      await this.checkUnchanged();
+      await this.#checkUnchanged();
     });
   }
 
   async close(): Promise<void> {
-    await this.handle.close();
+    await this.#handle.close();
   }
 
-  private async checkUnchanged(): Promise<void> {
-    const { size, mtimeNs } = await this.handle.stat({ bigint: true });
-    const { stats, name } = this;
+  async #checkUnchanged(): Promise<void> {
+    const { size, mtimeNs } = await this.#handle.stat({ bigint: true });
+    const { name } = this;
+    const stats = this.#stats;
     if (size !== stats.size) failSource("file-changed", name, `a file of ${stats.size} bytes as before`, `${size}`);
     if (mtimeNs === stats.mtimeNs) return;
     const expected = `the modification time as before, ${time(stats.mtimeNs)}`;

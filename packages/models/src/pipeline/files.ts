@@ -1,4 +1,4 @@
-import { OptionError, type Source, SourceError, toSource } from "@kiloformer/core";
+import { OptionError, readAll, type Source, toSource } from "@kiloformer/core";
 import { show } from "../config.ts";
 
 /** What a file of a model may be given as. */
@@ -30,14 +30,7 @@ export async function readSmallFile(
   signal?: AbortSignal,
 ): Promise<Uint8Array | undefined> {
   const source = sources.get(name);
-  if (!source) return undefined;
-  if (source.size > SMALL_FILE_BYTES) {
-    throw new SourceError("too-large", `${name}: expected at most ${SMALL_FILE_BYTES} bytes, got ${source.size}`, {
-      file: name,
-      sizeBytes: source.size,
-    });
-  }
-  return source.read(0, source.size, signal);
+  return source && readAll(source, { maxBytes: SMALL_FILE_BYTES, signal });
 }
 
 /** Gives unnamed bytes the names that a model's folder would have: content decides. */

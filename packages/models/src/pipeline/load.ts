@@ -9,7 +9,7 @@ import {
   WeightError,
   Weights,
 } from "@kiloformer/core";
-import { loadTokenizer, type Tokenizer } from "@kiloformer/tokenizers";
+import { loadTokenizer, type SentencePieceParts, type Tokenizer, TokenizerError } from "@kiloformer/tokenizers";
 import type { Architecture, DecoderModel } from "../architecture.ts";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
 import { Decoder } from "../generation/decoder.ts";
@@ -30,11 +30,15 @@ const tokenizerFiles = [
   "special_tokens_map.json",
 ];
 
+/** Of these, the ones that are no tokenizer by themselves. */
+const tokenizerSettings: ReadonlySet<string> = new Set(["tokenizer_config.json", "special_tokens_map.json"]);
+
 /** A model that is ready to run. */
 export interface Loaded {
   readonly model: DecoderModel;
   readonly decoder: Decoder;
-  readonly tokenizer: Tokenizer | undefined;
+  /** The tokenizer, or why there is none. */
+  readonly tokenizer: Tokenizer | TokenizerError | undefined;
   readonly defaults: GenerationDefaults;
   readonly runtime: Runtime;
   readonly ownsRuntime: boolean;
@@ -103,13 +107,14 @@ export async function loadModel(
   sources: ReadonlyMap<string, Source>,
   architectures: readonly Architecture[],
   options: PipelineOptions,
+  tokenizerParts: SentencePieceParts = {},
 ): Promise<Loaded> {
   options.signal?.throwIfAborted();
   const plan = await planModel(sources, architectures, options);
   const { model, config } = plan;
   const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
   const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
-  const tokenizer = await readTokenizer(sources, model, options.signal);
+  const tokenizer = await readTokenizer(sources, model, tokenizerParts, options);
   const ownsRuntime = options.runtime === undefined;
   const { wasm, deterministic, limitBytes } = options;
   const runtime = options.runtime ?? (await Runtime.create({ wasm, deterministic, limitBytes }));
@@ -161,24 +166,28 @@ async function readConfig(
   return bytes && parseJsonObject(bytes, name);
 }
 
+/** A tokenizer that is not supported yet leaves a model that takes and gives ids. */
 async function readTokenizer(
   sources: ReadonlyMap<string, Source>,
   model: DecoderModel,
-  signal: AbortSignal | undefined,
-): Promise<Tokenizer | undefined> {
-  const files: Record<string, Uint8Array> = {};
+  parts: SentencePieceParts,
+  { signal, strict }: PipelineOptions,
+): Promise<Tokenizer | TokenizerError | undefined> {
+  const files = new Map<string, Uint8Array>();
   for (const name of tokenizerFiles) {
     const bytes = await readSmallFile(sources, name, signal);
-    if (bytes) files[name] = bytes;
+    if (bytes) files.set(name, bytes);
   }
-  if (Object.keys(files).length === 0) return undefined;
-  const tokenizer = loadTokenizer(files);
-  if (tokenizer.maxId < model.vocabSize) return tokenizer;
-  throw new ConfigError(
-    "vocabulary-too-large",
-    `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`,
-    { vocabSize: model.vocabSize, maxId: tokenizer.maxId },
-  );
+  if (![...files.keys()].some((name) => !tokenizerSettings.has(name))) return undefined;
+  try {
+    const tokenizer = loadTokenizer(files, parts);
+    if (tokenizer.maxId < model.vocabSize) return tokenizer;
+    const message = `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`;
+    throw new ConfigError("vocabulary-too-large", message, { vocabSize: model.vocabSize, maxId: tokenizer.maxId });
+  } catch (error) {
+    if (error instanceof TokenizerError && error.code === "unsupported" && !strict) return error;
+    throw error;
+  }
 }
 
 function emit({ onProgress }: PipelineOptions, event: ProgressEvent): void {

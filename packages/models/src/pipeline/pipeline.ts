@@ -1,5 +1,11 @@
 import { DisposedError, OptionError, PAGE, pageFloats, parseJsonObject } from "@kiloformer/core";
-import { type DecodeStream, G2PTokenizer, type Tokenizer } from "@kiloformer/tokenizers";
+import {
+  type DecodeStream,
+  G2PTokenizer,
+  type SentencePieceParts,
+  type Tokenizer,
+  TokenizerError,
+} from "@kiloformer/tokenizers";
 import { readDirectory } from "#directory";
 import type { Architecture } from "../architecture.ts";
 import { type RawConfig, show } from "../config.ts";
@@ -34,6 +40,8 @@ const MOST_TEXTS = 1_000_000;
 export class Pipeline {
   /** The architectures that this class opens. */
   static readonly architectures: readonly Architecture[] = [];
+  /** What SentencePiece files beyond Llama's need. */
+  static readonly tokenizerParts: SentencePieceParts = {};
   readonly modelType: string;
   readonly #loaded: Loaded;
   readonly #options: PipelineOptions;
@@ -52,7 +60,7 @@ export class Pipeline {
    */
   static async fromFiles(files: ModelFiles, options: PipelineOptions = {}): Promise<Pipeline> {
     checkPipelineOptions(options);
-    return new Pipeline(await loadModel(toSources(files), this.architectures, options), options);
+    return new Pipeline(await loadModel(toSources(files), this.architectures, options, this.tokenizerParts), options);
   }
 
   /** Opens a model from its files' contents; `merges` only where the tokenizer is a `vocab.json`. */
@@ -107,7 +115,8 @@ export class Pipeline {
 
   /** The tokenizer, where the model's files have one. */
   get tokenizer(): Tokenizer | undefined {
-    return this.#loaded.tokenizer;
+    const { tokenizer } = this.#loaded;
+    return tokenizer instanceof TokenizerError ? undefined : tokenizer;
   }
 
   /**
@@ -137,8 +146,9 @@ export class Pipeline {
   /** `generate`, piece by piece as text becomes certain: never half a character. Breaking out of the loop stops it. */
   async *stream(prompt: Prompt, options: GenerationOptions = {}): AsyncGenerator<string, void> {
     const settings = this.#settings(options);
-    const text = this.#textStream();
-    for await (const id of generateIds(this.#loaded.decoder, this.#encode(prompt), settings)) {
+    const ids = this.#encode(prompt);
+    const text = this.#textStream(ids);
+    for await (const id of generateIds(this.#loaded.decoder, ids, settings)) {
       const piece = text.push(id);
       if (piece !== "") yield piece;
     }
@@ -171,7 +181,7 @@ export class Pipeline {
       settings,
     );
     sequences.forEach((sequence, index) => {
-      words.set(fitting[index].word, tokenizer.decode(sequence.ids.slice(sequence.promptLength)));
+      words.set(fitting[index].word, tokenizer.decode(knownIds(tokenizer, sequence.ids.slice(sequence.promptLength))));
     });
     return segmented.map((segments) =>
       segments.map(({ kind, text }) => (kind === "word" ? words.get(text) : text)).join(""),
@@ -231,19 +241,20 @@ export class Pipeline {
 
   #encode(prompt: Prompt): readonly number[] {
     if (typeof prompt !== "string") return this.#idList(prompt);
-    const { tokenizer } = this.#live();
-    if (tokenizer) {
-      const ids = tokenizer.encode(prompt);
-      if (ids.length > 0) return ids;
-      throw new OptionError(
-        "empty-prompt",
-        "generate: expected at least one token, got an empty prompt and no begin token",
-      );
-    }
+    const ids = this.#textSide("generate", " beside the model, or ids as the prompt, got text").encode(prompt);
+    if (ids.length > 0) return ids;
     throw new OptionError(
-      "no-tokenizer",
-      "generate: expected a tokenizer file beside the model, or ids as the prompt, got text",
+      "empty-prompt",
+      "generate: expected at least one token, got an empty prompt and no begin token",
     );
+  }
+
+  /** The tokenizer, for a call that cannot do without. */
+  #textSide(call: string, got: string): Tokenizer {
+    const { tokenizer } = this.#live();
+    if (tokenizer instanceof TokenizerError) throw tokenizer;
+    if (tokenizer) return tokenizer;
+    throw new OptionError("no-tokenizer", `${call}: expected a tokenizer file${got}`);
   }
 
   #idList(ids: readonly number[] | Int32Array): readonly number[] {
@@ -252,22 +263,29 @@ export class Pipeline {
     throw new OptionError("bad-ids", `ids: expected an array of integers, got ${show(ids)}`);
   }
 
-  #textStream(): DecodeStream {
-    const { tokenizer } = this.#live();
-    if (tokenizer) return tokenizer.decodeStream({ continuing: tokenizer.kind !== "g2p" });
-    throw new OptionError("no-tokenizer", "stream: expected a tokenizer file beside the model, got none");
+  /** Text of new ids; after a prompt, the space before its first word counts. */
+  #textStream(promptIds: readonly number[]): DecodeStream {
+    const tokenizer = this.#textSide("stream", " beside the model, got none");
+    const stream = tokenizer.decodeStream({ continuing: tokenizer.decode(knownIds(tokenizer, promptIds)) !== "" });
+    // A model may have more rows than its tokenizer has tokens: such an id prints nothing.
+    return { push: (id) => (tokenizer.idToToken(id) === undefined ? "" : stream.push(id)), end: () => stream.end() };
   }
 
   #result(sequence: Sequence): GenerationResult {
     const ids = sequence.ids.slice(sequence.promptLength);
     const promptIds = sequence.ids.slice(0, sequence.promptLength);
-    const { tokenizer } = this.#loaded;
-    const text = tokenizer ? tokenizer.decode(ids, { continuing: tokenizer.kind !== "g2p" }) : "";
+    let text = "";
+    if (this.tokenizer) {
+      const stream = this.#textStream(promptIds);
+      for (const id of ids) text += stream.push(id);
+      text += stream.end();
+    }
     return { text, ids, promptIds, finishReason: sequence.finishReason ?? "length" };
   }
 
   #g2pTokenizer(): G2PTokenizer {
-    const { tokenizer } = this.#live();
+    this.#live();
+    const { tokenizer } = this;
     if (tokenizer instanceof G2PTokenizer) return tokenizer;
     const got = tokenizer ? `one with a ${tokenizer.kind} tokenizer` : "one without a tokenizer";
     throw new OptionError("not-g2p", `phonemize: expected a model whose vocabulary maps letters to IPA, got ${got}`);
@@ -283,6 +301,11 @@ export class Pipeline {
     );
     return false;
   }
+}
+
+/** Ids that the tokenizer has tokens for. */
+function knownIds(tokenizer: Tokenizer, ids: readonly number[]): number[] {
+  return ids.filter((id) => tokenizer.idToToken(id) !== undefined);
 }
 
 function checkTexts(texts: readonly string[]): void {
@@ -321,9 +344,16 @@ function describe({ model, reservation }: Plan): MemoryPlan {
   return { modelType, layers, vocabSize, contextLength, weightBytes: reservation.bytes, cachePageBytes, cacheBytes };
 }
 
-/** A pipeline class that opens only these architectures: pages that need one family ship only that one. */
-export function createPipeline(architectures: readonly Architecture[]): typeof Pipeline {
+/**
+ * A pipeline class that opens only these architectures: pages that need one family ship only that one.
+ * @param tokenizerParts `sentencePieceParts` where Unigram `.model` files may come; Llama's BPE needs none
+ */
+export function createPipeline(
+  architectures: readonly Architecture[],
+  tokenizerParts: SentencePieceParts = {},
+): typeof Pipeline {
   return class extends Pipeline {
     static override readonly architectures = architectures;
+    static override readonly tokenizerParts = tokenizerParts;
   };
 }

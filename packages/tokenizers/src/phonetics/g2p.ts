@@ -76,7 +76,8 @@ export class G2PTokenizer implements Tokenizer {
   }
 
   /**
-   * The prompt for one word. A character that has no token becomes `<unk>`.
+   * The prompt for one word. A letter whose accent has no token is spelled without it (é as e), a wide or joined one
+   * plainly (ﬁ as f, i); any other character that has no token becomes `<unk>`.
    * @throws {TokenizerError} `code: "unknown"` for such a character where the vocabulary has no `<unk>` either
    */
   encode(word: string, options?: EncodeOptions): number[] {

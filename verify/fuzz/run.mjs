@@ -1,0 +1,28 @@
+// Generated files against the parsers: npm run fuzz [-- count [seed]], or FUZZ_COUNT and FUZZ_SEED. Default 1,000,000.
+// Prints how many inputs were accepted and how many ended with each error code; anything untyped or slow fails.
+import { importTypeScript } from "./bundle.mjs";
+
+const LIMIT_MS = 50;
+const count = Number(process.argv[2] ?? process.env.FUZZ_COUNT ?? 1_000_000);
+const seed = Number(process.argv[3] ?? process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
+if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed)) {
+  console.error(`fuzz: expected a count and a seed, got ${process.argv.slice(2).join(" ")}`);
+  process.exit(2);
+}
+
+// Most inputs end in an error, and nobody reads where it was thrown.
+Error.stackTraceLimit = 0;
+for (const name of ["safetensors"]) {
+  const { run } = await importTypeScript(name);
+  console.log(`${name}: ${count} inputs, seed ${seed}`);
+  const begin = performance.now();
+  const { counts, slowestMs } = run(count, seed, LIMIT_MS);
+  const seconds = (performance.now() - begin) / 1000;
+  for (const [code, times] of [...counts].sort((a, b) => b[1] - a[1])) {
+    console.log(`${String(times).padStart(9)}  ${code}`);
+  }
+  const rate = Math.round(count / seconds);
+  console.log(
+    `${name}: no untyped error, slowest ${slowestMs.toFixed(1)} ms, ${seconds.toFixed(0)} s, ${rate} inputs/s`,
+  );
+}

@@ -1,0 +1,88 @@
+// `npm run size`: what the project ships, in bytes, against its limits. Exits with 1 when something is over.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { ensureBuilt, root } from "./built.mjs";
+
+const KB = 1024;
+ensureBuilt();
+const { build, version } = await import("esbuild");
+
+/** Bytes after `gzip -9`, as servers send them. */
+const gzip = (bytes) => gzipSync(bytes, { level: 9 }).length;
+
+/** A page's script, bundled and minified with the browsers' conditions; the kernels stay files beside it. */
+async function bundle(contents) {
+  const { outputFiles, metafile } = await build({
+    stdin: { contents, resolveDir: join(root, "verify"), loader: "js" },
+    bundle: true,
+    minify: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    target: "es2022",
+    platform: "browser",
+    conditions: ["browser"],
+    logLevel: "error",
+  });
+  return { bytes: outputFiles[0].contents, inputs: Object.values(metafile.outputs)[0].inputs };
+}
+
+const page = `
+import { createPipeline } from "kiloformer/core";
+import { llama } from "kiloformer/llama";
+const Pipeline = createPipeline([llama]);
+globalThis.run = async (files, text) => (await Pipeline.fromFiles(files)).phonemize(text);
+`;
+const full = `export * from "kiloformer";`;
+
+const kernels = ["simd", "relaxed"].map((name) => {
+  const bytes = readFileSync(join(root, `packages/core/dist/kernels-${name}.wasm`));
+  return { name, raw: bytes.length, gzip: gzip(bytes) };
+});
+const largestKernels = Math.max(...kernels.map((file) => file.gzip));
+const [pageBundle, fullBundle] = await Promise.all([bundle(page), bundle(full)]);
+
+const rows = kernels.map(({ name, raw, gzip: zipped }) => {
+  return { what: `kernels-${name}.wasm, raw`, bytes: raw, limit: 32 * KB, note: `every kernel; ${show(zipped)} gzip` };
+});
+rows.push(
+  {
+    what: "page with createPipeline([llama]) and G2P, JS min+gzip",
+    bytes: gzip(pageBundle.bytes),
+    note: `safetensors, tokenizers, runtime, llama, generation; ${show(pageBundle.bytes.length)} min`,
+  },
+  {
+    what: "the same with one kernel build, gzip",
+    bytes: gzip(pageBundle.bytes) + largestKernels,
+    limit: 40 * KB,
+    note: "that script and the larger kernel file: all that a page loads beside the model",
+  },
+  {
+    what: "all of `kiloformer`, JS min+gzip",
+    bytes: gzip(fullBundle.bytes),
+    note: `every export, nothing shaken off; ${show(fullBundle.bytes.length)} min`,
+  },
+);
+
+console.log(`esbuild ${version}, conditions: browser; gzip -9; kB = 1024 bytes\n`);
+const width = Math.max(...rows.map(({ what }) => what.length));
+for (const { what, bytes, limit, note } of rows) {
+  const verdict = limit === undefined ? "" : bytes <= limit ? "ok" : "OVER";
+  const bound = limit === undefined ? "" : `of ${show(limit)}`;
+  console.log(`${what.padEnd(width)}  ${show(bytes).padStart(8)} ${bound.padEnd(11)} ${verdict.padEnd(4)}  ${note}`);
+}
+console.log("\nthe page's script by package and file, minified bytes");
+for (const [file, bytes] of largest(pageBundle.inputs, 12)) console.log(`${show(bytes).padStart(8)}  ${file}`);
+if (rows.some(({ bytes, limit }) => bytes > (limit ?? Number.POSITIVE_INFINITY))) process.exitCode = 1;
+
+function show(bytes) {
+  return `${(bytes / KB).toFixed(1)} kB`;
+}
+
+function largest(inputs, count) {
+  return Object.entries(inputs)
+    .map(([file, { bytesInOutput }]) => [file.replace(/^.*?packages\//, "packages/"), bytesInOutput])
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, count);
+}

@@ -1,0 +1,4 @@
+import { Pipeline } from "kiloformer";
+import { serve } from "./serve.js";
+
+serve(Pipeline);

@@ -1,0 +1,99 @@
+// A user's project: the packages as `npm publish` would send them, unpacked into a node_modules of its own.
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { build, execute, here, root, tool } from "./tools.mjs";
+
+export const project = join(build, "project");
+const packages = { core: "@kiloformer/core", tokenizers: "@kiloformer/tokenizers", models: "kiloformer" };
+
+/** Packs and unpacks the packages, and copies the programs under test beside them. */
+export function makeProject() {
+  rmSync(project, { recursive: true, force: true });
+  mkdirSync(join(project, "node_modules"), { recursive: true });
+  const shell = process.platform === "win32";
+  const folders = Object.keys(packages).map((folder) => join(root, "packages", folder));
+  const args = ["pack", ...folders, "--json", "--pack-destination", build, "--loglevel=error"];
+  const packed = Object.values(JSON.parse(execute("npm", args, { cwd: root, shell })));
+  for (const { name, filename } of packed) {
+    const target = join(project, "node_modules", name);
+    mkdirSync(target, { recursive: true });
+    execute("tar", ["-xzf", join(build, filename), "-C", target, "--strip-components=1"]);
+  }
+  cpSync(join(here, "app"), project, { recursive: true });
+  writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  return packed.map(({ name, version }) => `${name} ${version}`);
+}
+
+/** The import map of a page that uses no bundler. */
+export function importMap() {
+  const at = (name, file) => `/plain/node_modules/${name}/dist/${file}`;
+  return {
+    imports: {
+      kiloformer: at("kiloformer", "index.js"),
+      "kiloformer/core": at("kiloformer", "core.js"),
+      "kiloformer/llama": at("kiloformer", "llama.js"),
+      "@kiloformer/core": at("@kiloformer/core", "index.js"),
+      "@kiloformer/tokenizers": at("@kiloformer/tokenizers", "index.js"),
+      "#kernel-files": at("@kiloformer/core", "platform/browser.js"),
+      "#directory": at("kiloformer", "platform/directory-none.js"),
+    },
+  };
+}
+
+/** Imported when it is needed: straight after a clone it is not there before `ensureBuilt`. */
+const esbuild = async (options) => (await import("esbuild")).build(options);
+const common = {
+  absWorkingDir: project,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  logLevel: "silent",
+};
+
+/** One file for Node, the kernels inside. */
+export async function bundleForNode() {
+  const outfile = join(build, "node-bundle.mjs");
+  const loader = { ".wasm": "binary" };
+  await esbuild({ ...common, entryPoints: ["node-bundle.js"], outfile, platform: "node", loader });
+  return outfile;
+}
+
+/** A page and a worker, the kernels beside them. */
+export async function bundleForBrowsers() {
+  const outdir = join(build, "esbuild");
+  const entryPoints = { page: "page-esbuild.js", "worker-esbuild": "worker-esbuild.js" };
+  await esbuild({ ...common, entryPoints, outdir, platform: "browser", loader: { ".wasm": "file" } });
+  return outdir;
+}
+
+/** The same page through Vite, which finds worker and kernels by itself. */
+export async function bundleWithVite() {
+  const vite = await tool("vite");
+  const outDir = join(build, "vite");
+  const options = { outDir, emptyOutDir: true, rollupOptions: { input: join(project, "page.html") } };
+  const config = { root: project, base: "./", configFile: false, logLevel: "error", build: options };
+  await vite.build({ ...config, worker: { format: "es" } });
+  return { outDir, version: vite.version };
+}
+
+/** One module for workerd; the kernels stay static imports, as Workers want them. */
+export async function bundleForWorkerd(outdir, files) {
+  const kernels = {
+    name: "kernels-stay-imports",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path: `./${path.split("/").pop()}`, external: true }));
+      onResolve({ filter: /^model-files$/ }, ({ path }) => ({ path, namespace: "model" }));
+      onResolve({ filter: /.*/, namespace: "model" }, ({ path }) => ({ path, external: true }));
+      onLoad({ filter: /.*/, namespace: "model" }, () => ({ contents: modelModule(files) }));
+    },
+  };
+  const conditions = ["workerd", "worker", "browser"];
+  await esbuild({ ...common, entryPoints: ["workerd.js"], outdir, conditions, plugins: [kernels] });
+}
+
+function modelModule(files) {
+  const imports = files.map((name, index) => `import f${index} from ${JSON.stringify(`./${name}`)};`);
+  const entries = files.map((name, index) => `${JSON.stringify(name)}: f${index}`);
+  return `${imports.join("\n")}\nexport default { ${entries.join(", ")} };`;
+}

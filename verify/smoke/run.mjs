@@ -1,0 +1,79 @@
+// `npm run smoke`: the same model gives the same story wherever JavaScript runs. One line for each place.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ensureBuilt } from "../built.mjs";
+import { checkRuns, wholeStory } from "./check.mjs";
+import { chromiumCases } from "./chromium.mjs";
+import { pickModel } from "./model.mjs";
+import { bundleForNode, makeProject, project } from "./project.mjs";
+import { build, execute, installTools, program, Skip } from "./tools.mjs";
+import { workerdCase } from "./workerd.mjs";
+
+const { values } = parseArgs({ options: { only: { type: "string" }, help: { type: "boolean", short: "h" } } });
+if (values.help) {
+  console.log("node verify/smoke/run.mjs [--only TEXT]   runs the tests whose name holds TEXT");
+  process.exit(0);
+}
+
+mkdirSync(build, { recursive: true });
+ensureBuilt();
+const missing = installTools();
+const model = pickModel();
+const requestFile = join(build, "request.json");
+writeFileSync(requestFile, JSON.stringify({ ...model, stories: model.stories.map(({ text, ...story }) => story) }));
+console.log(`model: ${model.name}; packages: ${makeProject().join(", ")}`);
+
+/** Runs a program that prints its runs as JSON. */
+function tell(node, script) {
+  const { stdout, stderr, status } = spawnSync(node, [script, requestFile], { encoding: "utf8", timeout: 120_000 });
+  if (status !== 0) throw new Error(`exit code ${status}: ${stderr.match(/^\w*Error.*$/m)?.[0] ?? stderr.trim()}`);
+  return JSON.parse(stdout.trim().split("\n").at(-1));
+}
+
+if (model.stories.some(({ text }) => text === undefined)) {
+  const { texts } = tell(process.execPath, join(project, "node.js"))[1];
+  for (const [index, story] of model.stories.entries()) story.text = wholeStory(story.prompt, texts[index]);
+}
+
+const versionOf = (node) => execute(node, ["--version"]).trim().slice(1);
+const inNode = (node) =>
+  `${checkRuns(tell(node(), join(project, "node.js")), model.stories)}, Node ${versionOf(node())}`;
+const here = () => process.execPath;
+const newer = () => program("node");
+const browser = chromiumCases(model);
+const cases = [
+  [`Node ${process.versions.node.split(".")[0]}`, () => inNode(here)],
+  ["Node 24", () => inNode(newer)],
+  [
+    "Node, esbuild bundle",
+    async () => {
+      const bundle = await bundleForNode();
+      return [here(), newer()].map((node) => checkRuns(tell(node, bundle), model.stories)).at(-1);
+    },
+  ],
+  ...browser.cases,
+  ["workerd, static .wasm imports", () => workerdCase(model)],
+].filter(([label]) => label.includes(values.only ?? ""));
+
+const counts = { ok: 0, skip: 0, fail: 0 };
+for (const [label, run] of cases) {
+  const start = performance.now();
+  const report = (outcome, note) => {
+    counts[outcome] += 1;
+    const seconds = `${((performance.now() - start) / 1000).toFixed(1)} s`;
+    console.log(
+      `${outcome.padEnd(4)} ${label.padEnd(46)} ${seconds.padStart(6)}  ${note.replaceAll("\n", " ").slice(0, 400)}`,
+    );
+  };
+  try {
+    report("ok", await run());
+  } catch (error) {
+    if (error instanceof Skip) report("skip", missing ? `${error.message} (${missing.split("\n")[0]})` : error.message);
+    else report("fail", error.message);
+  }
+}
+await browser.stop();
+console.log(`${counts.ok} passed, ${counts.skip} skipped, ${counts.fail} failed`);
+process.exitCode = counts.fail > 0 ? 1 : 0;
