@@ -197,7 +197,7 @@ describe("inspect of a file", () => {
   });
 
   test.each([
-    ["text", "hello, hello, hello", /^kiloformer: x: expected a header /],
+    ["text", "hello, hello, hello", /^kiloformer: x: expected a safetensors file, got a text file/],
     ["nothing", "", /^kiloformer: x: expected at least 8 bytes, got 0$/],
     ["a page", "<!DOCTYPE html><html></html>", /^kiloformer: x: expected a safetensors file, got /],
   ])("%s is an error of one line", async (_, content, line) => {

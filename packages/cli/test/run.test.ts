@@ -82,7 +82,9 @@ describe("a model that does not open is one line with a hint", () => {
   });
 
   test("an empty folder", async () => {
-    expect(await generate(folderOf({}))).toEqual(failed(`config.json: expected this file, got none ${folderHint}`));
+    const folder = folderOf({});
+    const message = `${folder}: expected a model's folder with config.json, got one without ${folderHint}`;
+    expect(await generate(folder)).toEqual(failed(message));
   });
 
   test("a family that is not supported", async () => {
@@ -109,8 +111,9 @@ test("--verbose adds the stack, before or after the command", async () => {
     const { code, stderr } = await kiloformer(argv);
     const [line, ...stack] = stderr.trimEnd().split("\n");
     expect(code).toBe(1);
-    expect(line).toBe(`kiloformer: config.json: expected this file, got none ${folderHint}`);
-    expect(stack.join("\n")).toMatch(/^ConfigError: config\.json.*\n\s+at .*missing-file/s);
+    const message = `${folder}: expected a model's folder with config.json, got one without`;
+    expect(line).toBe(`kiloformer: ${message} ${folderHint}`);
+    expect(stack.join("\n")).toMatch(/^ConfigError: .*config\.json.*\n\s+at .*missing-file/s);
   }
 });
 

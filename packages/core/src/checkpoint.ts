@@ -22,14 +22,14 @@ export class Checkpoint {
   readonly metadata: ReadonlyMap<string, string>;
   /** The weight files in use, sorted by name. */
   readonly files: readonly string[];
-  private readonly sources: ReadonlyMap<string, Source>;
+  readonly #sources: ReadonlyMap<string, Source>;
 
   private constructor(sources: ReadonlyMap<string, Source>, headers: ReadonlyMap<string, SafetensorsHeader>) {
     const all = [...headers.values()];
     this.tensors = all.length === 1 ? all[0].tensors : new Map(all.flatMap(({ tensors }) => [...tensors]));
     this.metadata = new Map(all.flatMap(({ metadata }) => [...metadata]).reverse());
     this.files = [...headers.keys()];
-    this.sources = new Map(this.files.map((file) => [file, sources.get(file)!]));
+    this.#sources = new Map(this.files.map((file) => [file, sources.get(file)!]));
   }
 
   /**
@@ -44,14 +44,14 @@ export class Checkpoint {
   static async open(files: ReadonlyMap<string, Source>, options: CheckpointOptions = {}): Promise<Checkpoint> {
     const weights = [...files.keys()].filter((name) => name.endsWith(".safetensors")).sort();
     const indexSource = files.get(INDEX_FILE);
-    if (indexSource && !files.has(SINGLE_FILE)) return Checkpoint.openShards(files, indexSource, weights, options);
+    if (indexSource && !files.has(SINGLE_FILE)) return Checkpoint.#openShards(files, indexSource, weights, options);
     const file = files.has(SINGLE_FILE) ? SINGLE_FILE : onlyOne(weights, files);
     const unused = [...weights.filter((name) => name !== file), ...(indexSource ? [INDEX_FILE] : [])];
     warnUnused(unused, `${file} is there`, options);
     return new Checkpoint(files, await readHeaders(files, [file], options));
   }
 
-  private static async openShards(
+  static async #openShards(
     files: ReadonlyMap<string, Source>,
     indexSource: Source,
     weights: readonly string[],
@@ -73,7 +73,7 @@ export class Checkpoint {
    * @throws {SafetensorsError} `unknown-file`
    */
   source(file: string): Source {
-    const source = this.sources.get(file);
+    const source = this.#sources.get(file);
     if (source) return source;
     const message = `checkpoint: expected one of its files ${listNames(this.files)}, got ${quote(file)}`;
     throw new SafetensorsError("unknown-file", message, { file });
@@ -94,7 +94,7 @@ export class Checkpoint {
 
   /** Closes the sources of `files`. */
   async close(): Promise<void> {
-    await Promise.all([...this.sources.values()].map((source) => source.close?.()));
+    await Promise.all([...this.#sources.values()].map((source) => source.close?.()));
   }
 }
 

@@ -54,25 +54,25 @@ const literals: ReadonlyMap<number, Literal> = new Map([
  */
 export class JsonScanner {
   position = 0;
-  private depth = 0;
-  private readonly bytes: Uint8Array;
-  private readonly options: ScanOptions;
-  private readonly maxDepth: number;
+  #depth = 0;
+  readonly #bytes: Uint8Array;
+  readonly #options: ScanOptions;
+  readonly #maxDepth: number;
   /** An array for each length of a short string, made when it is first needed. */
-  private readonly characters: (number[] | undefined)[] = new Array(SHORT + 1).fill(undefined);
-  private readonly recent: string[] = new Array(64).fill("");
+  readonly #characters: (number[] | undefined)[] = new Array(SHORT + 1).fill(undefined);
+  readonly #recent: string[] = new Array(64).fill("");
 
   constructor(bytes: Uint8Array, options: ScanOptions) {
     // The decoder refuses shared memory, and bytes must not change while they are checked.
     const shared = typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
-    this.bytes = shared ? bytes.slice() : bytes;
-    this.options = options;
-    this.maxDepth = options.maxDepth ?? 64;
+    this.#bytes = shared ? bytes.slice() : bytes;
+    this.#options = options;
+    this.#maxDepth = options.maxDepth ?? 64;
   }
 
   /** The next byte that is not whitespace, left where it is; -1 at the end. */
   peek(): number {
-    const { bytes } = this;
+    const bytes = this.#bytes;
     while (this.position < bytes.length) {
       const byte = bytes[this.position];
       if (!isSpace(byte)) return byte;
@@ -91,7 +91,7 @@ export class JsonScanner {
 
   /** Scans the whole text as one object, and nothing after it. */
   document(visit: (key: string) => void): void {
-    if (this.bytes[0] === 0xef && this.bytes[1] === 0xbb && this.bytes[2] === 0xbf) {
+    if (this.#bytes[0] === 0xef && this.#bytes[1] === 0xbb && this.#bytes[2] === 0xbf) {
       this.fail("byte-order-mark", "JSON without a byte order mark", "EF BB BF");
     }
     if (this.peek() !== OPEN_OBJECT) this.wrongType("an object", "not-an-object");
@@ -101,40 +101,40 @@ export class JsonScanner {
 
   /** Scans an object; `visit` scans each value. Duplicates are the visitor's to refuse. */
   object(visit: (key: string) => void): void {
-    this.open(OPEN_OBJECT, "an object");
+    this.#open(OPEN_OBJECT, "an object");
     let more = this.peek() !== CLOSE_OBJECT;
     while (more) {
-      visit(this.key());
-      more = this.next(CLOSE_OBJECT, "object");
+      visit(this.#key());
+      more = this.#next(CLOSE_OBJECT, "object");
     }
-    this.close();
+    this.#close();
   }
 
   /** Scans an array; `visit` scans each element. */
   array(visit: (index: number) => void): void {
-    this.open(OPEN_ARRAY, "an array");
+    this.#open(OPEN_ARRAY, "an array");
     let more = this.peek() !== CLOSE_ARRAY;
     for (let index = 0; more; index++) {
       visit(index);
-      more = this.next(CLOSE_ARRAY, "array");
+      more = this.#next(CLOSE_ARRAY, "array");
     }
-    this.close();
+    this.#close();
   }
 
   /** Scans a string. */
   string(): string {
     if (this.peek() !== QUOTE) this.wrongType("a string");
     const begin = this.position + 1;
-    const flags = this.endOfString(begin);
+    const flags = this.#endOfString(begin);
     const end = this.position - 1;
-    if (flags !== 0) return this.decode(begin, end, flags);
-    return end - begin > SHORT ? this.decode(begin, end, 0) : this.shortAscii(begin, end);
+    if (flags !== 0) return this.#decode(begin, end, flags);
+    return end - begin > SHORT ? this.#decode(begin, end, 0) : this.#shortAscii(begin, end);
   }
 
   /** Scans a plain decimal integer from 0 to 2^53 - 1: no sign, point, exponent or leading zero. */
   integer(): number {
     const first = this.peek();
-    const { bytes } = this;
+    const bytes = this.#bytes;
     let value = 0;
     let end = this.position;
     while (isDigit(bytes[end])) value = value * 10 + (bytes[end++] - DIGIT_0);
@@ -150,22 +150,22 @@ export class JsonScanner {
 
   /** Scans any JSON number that a double can hold. */
   number(): number {
-    const { bytes } = this;
+    const bytes = this.#bytes;
     this.peek();
     const begin = this.position;
     if (bytes[begin] === MINUS) this.position++;
     if (bytes[this.position] === DIGIT_0) this.position++;
-    else this.digits();
+    else this.#digits();
     if (bytes[this.position] === POINT) {
       this.position++;
-      this.digits();
+      this.#digits();
     }
     if ((bytes[this.position] | 0x20) === LETTER_E) {
       this.position++;
       if (bytes[this.position] === MINUS || bytes[this.position] === PLUS) this.position++;
-      this.digits();
+      this.#digits();
     }
-    const value = this.parseNumber(begin);
+    const value = this.#parseNumber(begin);
     if (Number.isFinite(value)) return value;
     this.position = begin;
     return this.fail("number-too-large", "a number that a double can hold", this.describe());
@@ -183,7 +183,7 @@ export class JsonScanner {
     const byte = this.peek();
     if (byte === QUOTE) return this.string();
     if (isDigit(byte)) return this.number();
-    const literal = this.literal(byte);
+    const literal = this.#literal(byte);
     if (literal) {
       this.position += literal[0].length;
       return literal[1];
@@ -195,8 +195,8 @@ export class JsonScanner {
 
   /** Throws the caller's error: `file: where: expected X, got Y`. */
   fail(code: string, expected: string, got: string, fields: ErrorFields = {}): never {
-    const { file, error, base = 0 } = this.options;
-    const about = this.options.where?.();
+    const { file, error, base = 0 } = this.#options;
+    const about = this.#options.where?.();
     const where = about ? `${file}: ${about.text}` : file;
     const position = base + this.position;
     const all = { file, ...about?.fields, expected, actual: got, position, ...fields };
@@ -205,18 +205,18 @@ export class JsonScanner {
 
   /** Fails because of the bytes at the position: the text ends here, is not UTF-8, or breaks the grammar. */
   unexpected(expected: string): never {
-    if (this.position >= this.bytes.length) this.fail("truncated-json", expected, "the end of the JSON text");
-    if (this.bytes[this.position] >= 0x80 && !isUtf8(this.bytes)) {
-      this.fail("invalid-utf8", "UTF-8", `other bytes ${this.place()}`);
+    if (this.position >= this.#bytes.length) this.fail("truncated-json", expected, "the end of the JSON text");
+    if (this.#bytes[this.position] >= 0x80 && !isUtf8(this.#bytes)) {
+      this.fail("invalid-utf8", "UTF-8", `other bytes ${this.#place()}`);
     }
-    return this.fail("invalid-json", expected, `${this.describe()} ${this.place()}`);
+    return this.fail("invalid-json", expected, `${this.describe()} ${this.#place()}`);
   }
 
   /** Fails because a well-formed value has the wrong type; broken ones fail as such. */
   wrongType(expected: string, code = "wrong-type"): never {
     const byte = this.peek();
     const starts = byte === OPEN_OBJECT || byte === OPEN_ARRAY || byte === QUOTE || byte === MINUS || isDigit(byte);
-    if (!starts && !this.literal(byte)) this.unexpected(expected);
+    if (!starts && !this.#literal(byte)) this.unexpected(expected);
     return this.fail(code, expected, this.describe());
   }
 
@@ -228,28 +228,28 @@ export class JsonScanner {
     if (byte === OPEN_ARRAY) return "an array";
     if (byte === QUOTE) return "a string";
     let end = this.position;
-    while (!isDelimiter(this.bytes[end]) && isPrintable(this.bytes[end])) end++;
+    while (!isDelimiter(this.#bytes[end]) && isPrintable(this.#bytes[end])) end++;
     if (end === this.position && isPrintable(byte)) end++;
     if (end === this.position) return `byte 0x${byte.toString(16).padStart(2, "0")}`;
-    const text = String.fromCharCode(...this.bytes.subarray(this.position, Math.min(end, this.position + 40)));
+    const text = String.fromCharCode(...this.#bytes.subarray(this.position, Math.min(end, this.position + 40)));
     return end - this.position > 40 ? `${text}…` : text;
   }
 
-  private open(bracket: number, expected: string): void {
+  #open(bracket: number, expected: string): void {
     if (this.peek() !== bracket) this.wrongType(expected);
-    if (this.depth === this.maxDepth) {
-      this.fail("too-deep", `at most ${this.maxDepth} arrays and objects in each other`, "more");
+    if (this.#depth === this.#maxDepth) {
+      this.fail("too-deep", `at most ${this.#maxDepth} arrays and objects in each other`, "more");
     }
-    this.depth++;
+    this.#depth++;
     this.position++;
   }
 
-  private close(): void {
-    this.depth--;
+  #close(): void {
+    this.#depth--;
     this.position++;
   }
 
-  private key(): string {
+  #key(): string {
     if (this.peek() !== QUOTE) this.unexpected("a quoted name");
     const key = this.string();
     if (this.peek() !== COLON) this.unexpected("a colon");
@@ -258,7 +258,7 @@ export class JsonScanner {
   }
 
   /** Whether another item follows: passes over the comma, or stays before the closing bracket. */
-  private next(close: number, what: string): boolean {
+  #next(close: number, what: string): boolean {
     const byte = this.peek();
     if (byte === close) return false;
     if (byte !== COMMA) this.unexpected(`a comma or the end of the ${what}`);
@@ -266,16 +266,17 @@ export class JsonScanner {
     return true;
   }
 
-  private literal(byte: number): Literal | undefined {
+  #literal(byte: number): Literal | undefined {
     const literal = literals.get(byte);
     if (!literal) return undefined;
     const end = this.position + literal[0].length;
-    const text = String.fromCharCode(...this.bytes.subarray(this.position, end));
-    return text === literal[0] && isDelimiter(this.bytes[end]) ? literal : undefined;
+    const text = String.fromCharCode(...this.#bytes.subarray(this.position, end));
+    return text === literal[0] && isDelimiter(this.#bytes[end]) ? literal : undefined;
   }
 
-  private parseNumber(begin: number): number {
-    const { bytes, position } = this;
+  #parseNumber(begin: number): number {
+    const { position } = this;
+    const bytes = this.#bytes;
     let value = 0;
     let index = begin;
     while (index < position && isDigit(bytes[index])) value = value * 10 + (bytes[index++] - DIGIT_0);
@@ -283,14 +284,14 @@ export class JsonScanner {
     return Number(decodeUtf8(bytes.subarray(begin, position)));
   }
 
-  private digits(): void {
-    if (!isDigit(this.bytes[this.position])) this.unexpected("a digit");
-    while (isDigit(this.bytes[this.position])) this.position++;
+  #digits(): void {
+    if (!isDigit(this.#bytes[this.position])) this.unexpected("a digit");
+    while (isDigit(this.#bytes[this.position])) this.position++;
   }
 
   /** Moves behind the closing quote and gives the string's flags. */
-  private endOfString(begin: number): number {
-    const { bytes } = this;
+  #endOfString(begin: number): number {
+    const bytes = this.#bytes;
     let flags = 0;
     for (let index = begin; index < bytes.length; index++) {
       const byte = bytes[index];
@@ -300,7 +301,7 @@ export class JsonScanner {
       }
       if (byte < SPACE) {
         this.position = index;
-        const got = `byte 0x${byte.toString(16).padStart(2, "0")} ${this.place()}`;
+        const got = `byte 0x${byte.toString(16).padStart(2, "0")} ${this.#place()}`;
         this.fail("invalid-json", "control characters escaped in a string", got);
       }
       if (byte === BACKSLASH) {
@@ -314,39 +315,39 @@ export class JsonScanner {
   }
 
   /** A short ASCII string; field names, dtypes and shard names come again and again, and are kept once. */
-  private shortAscii(begin: number, end: number): string {
-    const { bytes } = this;
+  #shortAscii(begin: number, end: number): string {
+    const bytes = this.#bytes;
     const length = end - begin;
     const slot = length === 0 ? 0 : (length * 31 + bytes[begin] * 7 + bytes[end - 1]) & 63;
-    const known = this.recent[slot];
+    const known = this.#recent[slot];
     let same = known.length === length;
     for (let index = 0; same && index < length; index++) same = known.charCodeAt(index) === bytes[begin + index];
     if (same) return known;
-    const characters = this.characters[length] ?? new Array(length).fill(0);
-    this.characters[length] = characters;
+    const characters = this.#characters[length] ?? new Array(length).fill(0);
+    this.#characters[length] = characters;
     for (let index = 0; index < length; index++) characters[index] = bytes[begin + index];
-    this.recent[slot] = String.fromCharCode.apply(null, characters);
-    return this.recent[slot];
+    this.#recent[slot] = String.fromCharCode.apply(null, characters);
+    return this.#recent[slot];
   }
 
-  private decode(begin: number, end: number, flags: number): string {
-    let raw: Uint8Array | BadEscape = this.bytes.subarray(begin, end);
-    if (flags & ESCAPED) raw = unescapeJson(this.bytes, begin, end);
-    if (!(raw instanceof Uint8Array)) return this.badEscape(raw);
+  #decode(begin: number, end: number, flags: number): string {
+    let raw: Uint8Array | BadEscape = this.#bytes.subarray(begin, end);
+    if (flags & ESCAPED) raw = unescapeJson(this.#bytes, begin, end);
+    if (!(raw instanceof Uint8Array)) return this.#badEscape(raw);
     const text = decodeUtf8(raw);
     if (text !== undefined) return text;
     this.position = begin;
-    return this.fail("invalid-utf8", "UTF-8", `other bytes in the string ${this.place()}`);
+    return this.fail("invalid-utf8", "UTF-8", `other bytes in the string ${this.#place()}`);
   }
 
-  private badEscape({ index, surrogate }: BadEscape): never {
+  #badEscape({ index, surrogate }: BadEscape): never {
     this.position = index;
-    if (surrogate) this.fail("lone-surrogate", "surrogates in pairs", `${surrogate} alone ${this.place()}`);
+    if (surrogate) this.fail("lone-surrogate", "surrogates in pairs", `${surrogate} alone ${this.#place()}`);
     return this.unexpected("an escape that JSON has");
   }
 
-  private place(): string {
-    return `at byte ${(this.options.base ?? 0) + this.position}`;
+  #place(): string {
+    return `at byte ${(this.#options.base ?? 0) + this.position}`;
   }
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import v8 from "node:v8";
 
 // On by default from V8 12 on; Node 20 has it behind a flag.
-v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+if (Number.parseInt(process.versions.v8, 10) < 12) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
 
 type Data = Float32Array | Uint16Array | Int32Array | Uint32Array;
 export interface Operand {

@@ -109,28 +109,33 @@ describe.each(builds)("$name kernels", (build) => {
     });
   });
 
-  test("gemm passes infinities and NaN of half weights on", () => {
-    for (const [type, infinity, nan] of [
-      ["f16", 0x7c00, 0x7e00],
-      ["bf16", 0x7f80, 0x7fc0],
-    ] as const) {
+  test("gemm passes infinities and NaN of half weights on, to the outputs that they belong to and no others", () => {
+    const specials = { f16: [0x7c00, 0xfc00, 0x7e01, 0x7c01], bf16: [0x7f80, 0xff80, 0x7fc0, 0x7f81] };
+    for (const [type, bits] of Object.entries(specials)) {
       for (const M of [1, 2, 3, 4]) {
-        const bits = new Uint16Array(8);
-        bits.set([infinity, infinity | 0x8000, nan, 0, infinity, infinity | 0x8000, nan]);
-        const [y] = run(
-          build,
-          `gemm_${type}`,
-          input(new Float32Array(M).fill(2)),
-          input(packHalfPanels(bits, 8, 1)),
-          0,
-          output(M * 8),
-          M,
-          8,
-          1,
-          scratch(2048),
-        );
-        const row = [Infinity, -Infinity, NaN, 0, Infinity, -Infinity, NaN, 0];
-        expectSame(type, y, Array.from({ length: M }, () => row).flat());
+        for (const k of [0, 255, 256, 699]) {
+          const weight = halfBits(N * K, type);
+          // Outputs in whole groups of panels, in the last panel, in low and high halves of lanes.
+          for (const [i, n] of [0, 5, 30, 44].entries()) weight[n * K + k] = bits[i];
+          const values = Float32Array.from(weight, type === "f16" ? fromFloat16 : fromBFloat16);
+          const x = randomFloats(M * K, 1);
+          const expected = multiply(build, x, "f32", packPanels(values, N, K), N);
+          expect(expected.filter(Number.isFinite).length).toBe(M * (N - 4));
+          expectSame(type, multiply(build, x, type, packHalfPanels(weight, N, K), N), expected);
+        }
+      }
+    }
+  });
+
+  test("gemm_f16 takes inputs of any size", () => {
+    for (const M of [1, 2, 3, 4]) {
+      const weight = halfBits(N * K, "f16");
+      const packed = packPanels(Float32Array.from(weight, fromFloat16), N, K);
+      for (const size of [65535, 65536, 1e10, 3e38, Number.POSITIVE_INFINITY, Number.NaN, 1e-40]) {
+        const x = randomFloats(M * K, 1);
+        x[M * K - 1] = size;
+        const expected = multiply(build, x, "f32", packed, N);
+        expectSame(`${M} rows, ${size}`, multiply(build, x, "f16", packHalfPanels(weight, N, K), N), expected);
       }
     }
   });

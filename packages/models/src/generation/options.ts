@@ -1,5 +1,5 @@
 import { ConfigError, OptionError } from "@kiloformer/core";
-import { type RawConfig, show, tokenIds } from "../config.ts";
+import { inertKeys, type RawConfig, show, tokenIds } from "../config.ts";
 
 /** Generation options under the names of `transformers`' `GenerationConfig`. */
 export interface GenerationOptions {
@@ -75,35 +75,22 @@ const rules: Readonly<Record<Exclude<Key, "eos_token_id" | "signal">, Rule>> = {
 };
 const samplingKeys = ["temperature", "top_k", "top_p", "min_p", "seed"] as const satisfies readonly Key[];
 
-/** Keys of generation_config.json that change nothing here, or nothing at these values. */
-const inertDefaults: Readonly<Record<string, readonly unknown[] | undefined>> = {
-  _from_model_config: undefined,
-  transformers_version: undefined,
-  bos_token_id: undefined,
-  pad_token_id: undefined,
-  decoder_start_token_id: undefined,
-  use_cache: undefined,
-  cache_implementation: undefined,
-  output_attentions: undefined,
-  output_hidden_states: undefined,
-  output_scores: undefined,
-  output_logits: undefined,
-  return_dict_in_generate: undefined,
-  trust_remote_code: undefined,
-  num_beams: [1],
-  num_beam_groups: [1],
-  num_return_sequences: [1],
-  length_penalty: [1],
-  early_stopping: [false],
-  diversity_penalty: [0],
-  encoder_repetition_penalty: [1],
-  encoder_no_repeat_ngram_size: [0],
-  typical_p: [1],
-  epsilon_cutoff: [0],
-  eta_cutoff: [0],
-  min_length: [0],
-  renormalize_logits: [false],
-  remove_invalid_values: [false],
+/** Settings that change nothing at these values; other values are not supported yet. */
+const harmlessValues: Readonly<Record<string, unknown>> = {
+  num_beams: 1,
+  num_beam_groups: 1,
+  num_return_sequences: 1,
+  length_penalty: 1,
+  early_stopping: false,
+  diversity_penalty: 0,
+  encoder_repetition_penalty: 1,
+  encoder_no_repeat_ngram_size: 0,
+  typical_p: 1,
+  epsilon_cutoff: 0,
+  eta_cutoff: 0,
+  min_length: 0,
+  renormalize_logits: false,
+  remove_invalid_values: false,
 };
 
 /** What a model's own files say of generation. */
@@ -145,9 +132,8 @@ export function readGenerationDefaults(
 }
 
 function isInert(key: string, value: unknown): boolean {
-  if (!Object.hasOwn(inertDefaults, key)) return Array.isArray(value) && value.length === 0;
-  const harmless = inertDefaults[key];
-  return harmless === undefined || harmless.includes(value);
+  if (Object.hasOwn(harmlessValues, key)) return harmlessValues[key] === value;
+  return inertKeys.has(key) || (Array.isArray(value) && value.length === 0);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { DisposedError, OptionError, PAGE, pageFloats, parseJsonObject } from "@kiloformer/core";
+import { ConfigError, DisposedError, OptionError, PAGE, pageFloats, parseJsonObject } from "@kiloformer/core";
 import {
   type DecodeStream,
   G2PTokenizer,
@@ -83,7 +83,11 @@ export class Pipeline {
   static async fromDirectory(directory: string, options: PipelineOptions = {}): Promise<Pipeline> {
     const { files, close } = await readDirectory(directory);
     try {
-      return await this.fromFiles(files, options);
+      if (files.has("config.json")) return await this.fromFiles(files, options);
+      throw new ConfigError(
+        "missing-file",
+        `${directory}: expected a model's folder with config.json, got one without`,
+      );
     } finally {
       await close();
     }

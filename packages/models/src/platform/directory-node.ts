@@ -13,7 +13,7 @@ const wanted = /\.(safetensors|json|model|txt)$/;
 
 /**
  * Opens a model's folder.
- * @throws {SourceError} `not-found`, `not-a-directory`, `not-a-model`
+ * @throws {SourceError} `not-found`, `not-a-directory`
  */
 export async function readDirectory(directory: string): Promise<OpenDirectory> {
   const files = new Map<string, Source>();
@@ -22,10 +22,6 @@ export async function readDirectory(directory: string): Promise<OpenDirectory> {
   };
   try {
     for (const name of await names(directory)) files.set(name, await fileSource(join(directory, name), name));
-    if (!files.has("config.json")) {
-      const message = `${directory}: expected a model's folder with config.json, got one without`;
-      throw new SourceError("not-a-model", message, { directory });
-    }
   } catch (error) {
     await close();
     throw error;
