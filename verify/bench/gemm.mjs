@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url);
 const kernelFile = (build) => new URL(`../../packages/core/dist/kernels-${build}.wasm`, import.meta.url);
 const limitsSource = fileURLToPath(new URL("../../../shared/prototypes/limits.ts", import.meta.url));
 
-const ROUNDS = 25;
+const ROUNDS = 40;
 /** Millions of multiplications and additions that one turn does, at least once over. */
 const TURN = 100;
 /** GFLOP/s of the peers on large products that DESIGN.md names. A run that is further than 20 % from them says nothing. */
@@ -126,24 +126,36 @@ async function limits() {
   return { relaxedLimit: () => rate("fusedMultiplyAdd"), simdLimit: () => rate("multiplyThenAdd") };
 }
 
-/** GFLOP/s of each contender in each round. They take turns; the first product of a turn fetches the operands and does not count. */
-async function takeTurns(contenders) {
-  const rates = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
-  for (let round = -2; round < ROUNDS; round++) {
+/** Half a second, in which the engine's optimizing compiler takes over. */
+async function warmUp(run) {
+  for (const end = performance.now() + 500; performance.now() < end; ) await run();
+}
+
+/**
+ * GFLOP/s of each contender in each undisturbed round. They take turns; the first product of a turn fetches the operands and
+ * does not count. `gauge`, if there is one, runs before and after each round: the half in which it was slower is left out.
+ */
+async function takeTurns(contenders, gauge) {
+  for (const { run, rate } of Object.values(contenders)) await warmUp(run ?? rate);
+  const rounds = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const before = gauge?.() ?? 0;
+    const rates = {};
     for (const [name, { run, work, rate }] of Object.entries(contenders)) {
       if (rate) {
-        rates[name].push(rate());
+        rates[name] = rate();
         continue;
       }
       const repeats = Math.ceil(TURN / work);
       await run();
       const begin = performance.now();
       for (let i = 0; i < repeats; i++) await run();
-      // The first rounds warm up.
-      if (round >= 0) rates[name].push((work * repeats) / (performance.now() - begin));
+      rates[name] = (work * repeats) / (performance.now() - begin);
     }
+    rounds.push({ speed: Math.min(before, gauge?.() ?? 0), rates });
   }
-  return rates;
+  if (gauge) rounds.sort((a, b) => b.speed - a.speed).splice(ROUNDS / 2);
+  return Object.fromEntries(Object.keys(contenders).map((name) => [name, rounds.map(({ rates }) => rates[name])]));
 }
 
 /** That all contenders compute the same product; the half weights are others. */
@@ -197,7 +209,7 @@ async function compareWithPeers(engineLimits) {
     await expectSameProducts(contenders, K);
     for (const contender of Object.values(contenders)) contender.work = (2 * M * N * K) / 1e6;
     for (const [name, rate] of Object.entries(engineLimits ?? {})) contenders[name] = { rate };
-    const rounds = await takeTurns(contenders);
+    const rounds = await takeTurns(contenders, engineLimits?.relaxedLimit);
     const rates = Object.fromEntries(Object.entries(rounds).map(([name, list]) => [name, median(list)]));
     for (const { release } of Object.values(contenders)) release?.();
     const off = ([low, high], rate) => rate < 0.8 * low || rate > 1.2 * high;
@@ -219,7 +231,7 @@ async function compareWithPeers(engineLimits) {
 }
 
 /** Rates of shapes that no tile divides, as shares of the rate of one that all tiles divide. */
-async function compareOddShapes() {
+async function compareOddShapes(engineLimits) {
   const [x, w] = [random(128 * 384), random(384 * 1536, 2)];
   for (const build of ["relaxed", "simd"]) {
     const contenders = {};
@@ -228,7 +240,7 @@ async function compareOddShapes() {
       const { run } = await ours(build, "f32", x.subarray(0, M * K), w.subarray(0, N * K), shape);
       contenders[`[${shape}]`] = { run, work: (2 * M * N * K) / 1e6 };
     }
-    const { [`[${FULL_SHAPE}]`]: full, ...odd } = await takeTurns(contenders);
+    const { [`[${FULL_SHAPE}]`]: full, ...odd } = await takeTurns(contenders, engineLimits?.relaxedLimit);
     const shares = Object.entries(odd).map(([shape, rates]) => `${shape} ${percent(ratio(rates, full))}`);
     console.log(`${build}, of the rate of [${FULL_SHAPE}] (${median(full).toFixed(1)}): ${shares.join(", ")}`);
   }
@@ -236,10 +248,11 @@ async function compareOddShapes() {
 
 /** Measures and prints; returns the rates in GFLOP/s. */
 export async function run() {
-  console.log(`\n## Matrix products, GFLOP/s: ${engine()}, one thread, relaxed SIMD on, medians of ${ROUNDS}\n`);
-  const summary = await compareWithPeers(await limits());
+  console.log(`\n## Matrix products, GFLOP/s: ${engine()}, one thread, relaxed SIMD on, medians\n`);
+  const engineLimits = await limits();
+  const summary = await compareWithPeers(engineLimits);
   console.log("");
-  await compareOddShapes();
+  await compareOddShapes(engineLimits);
   return summary;
 }
 

@@ -1,6 +1,6 @@
 // Attention over the pages of a key/value cache (docs/kernels.md): keys and values are packed weights there.
 import { product } from "./product";
-import { loadSome, multiplyAdd, storeSome } from "./simd";
+import { multiplyAdd, storeSome } from "./simd";
 import { divideRow, paddedExponentials, rowMaximum } from "./softmax";
 
 const PAGE = 64;
@@ -8,7 +8,7 @@ const PAGE = 64;
 const ROWS = 24;
 /** Keys whose weighted values are summed before the sum joins the total. */
 const VALUE_BLOCK = 16;
-/** Heads up to this width take shorter ways while few rows are decoded: there the product's loops are mostly overhead. */
+/** Heads up to this width are decoded by loops of their own. */
 const SMALL_HEAD = 16;
 /** Inputs of a score that are summed before the sum joins the total. */
 const SCORE_BLOCK = 256;
@@ -46,7 +46,7 @@ export function cache_append_f32(
 
 /** Floats that `attention_f32` needs as scratch for `rows` queries over S keys. */
 export function attention_scratch_f32(rows: i32, S: i32, H: i32, K: i32, E: i32): i32 {
-  return (rows == 1 ? H / K : min(rows, ROWS)) * (roundUp8(S) + 1);
+  return (rows == 1 ? max(H / K, 2) : min(rows, ROWS)) * (roundUp8(S) + 1);
 }
 
 /** The queries of one key/value head: rows of x and y, `limit + r * step` keys visible to row r. */
@@ -74,12 +74,7 @@ function attend(
   for (let start = 0; start < S; start += PAGE) {
     const page = <usize>load<u32>(pages + (start / PAGE) * 4) + keys;
     const count = min(S - start, PAGE);
-    const scores = scratch + start * 4;
-    if (rows < 4 && E <= SMALL_HEAD && count == PAGE) {
-      for (let row = 0; row < rows; row++) scoreWholePage(q + row * qStride, page, scores + row * scoreStride, E);
-    } else {
-      product<f32>(q, qStride, page, <usize>E * 32, 0, scores, scoreStride, rows, count, E, SCORE_BLOCK, false, 0);
-    }
+    product<f32>(q, qStride, page, <usize>E * 32, 0, scratch + start * 4, scoreStride, rows, count, E, SCORE_BLOCK, false, 0);
   }
   weigh(scratch, scoreStride, y, yStride, rows, limit, step, pages, values, E, scale);
 }
@@ -110,11 +105,7 @@ function weigh(
   for (let start = 0; start < common; start += PAGE) {
     const page = <usize>load<u32>(pages + (start / PAGE) * 4) + values;
     const count = min(common - start, PAGE);
-    if (rows < 4 && E <= SMALL_HEAD && count == PAGE) {
-      for (let row = 0; row < rows; row++) weighWholePage(scores + row * scoreStride + start * 4, page, y + row * yStride, E, start > 0);
-    } else {
-      product<f32>(scores + start * 4, scoreStride, page, PAGE * 32, 0, y, yStride, rows, E, count, VALUE_BLOCK, start > 0, 0);
-    }
+    product<f32>(scores + start * 4, scoreStride, page, PAGE * 32, 0, y, yStride, rows, E, count, VALUE_BLOCK, start > 0, 0);
   }
   for (let row = 0; row < rows; row++) {
     const visible = limit + row * step;
@@ -129,69 +120,129 @@ function weigh(
   for (let row = 0; row < rows; row++) divideRow(y + row * yStride, E, load<f32>(scores + (row + 1) * scoreStride - 4));
 }
 
-/** One query times a whole page of keys, four panels side by side, in the product's order. */
-function scoreWholePage(q: usize, keys: usize, scores: usize, E: i32): void {
-  const panel = <usize>E * 32;
-  const end = q + <usize>E * 4;
-  for (let group = 0; group < PAGE / 32; group++, scores += 128, keys += 3 * panel) {
-    let low0 = f32x4.splat(0), low1 = low0, low2 = low0, low3 = low0;
-    let high0 = low0, high1 = low0, high2 = low0, high3 = low0;
-    for (let at = q; at < end; at += 4, keys += 32) {
-      const value = v128.load32_splat(at);
-      low0 = multiplyAdd(value, v128.load(keys), low0);
-      high0 = multiplyAdd(value, v128.load(keys, 16), high0);
-      low1 = multiplyAdd(value, v128.load(keys + panel), low1);
-      high1 = multiplyAdd(value, v128.load(keys + panel, 16), high1);
-      low2 = multiplyAdd(value, v128.load(keys + 2 * panel), low2);
-      high2 = multiplyAdd(value, v128.load(keys + 2 * panel, 16), high2);
-      low3 = multiplyAdd(value, v128.load(keys + 3 * panel), low3);
-      high3 = multiplyAdd(value, v128.load(keys + 3 * panel, 16), high3);
-    }
-    v128.store(scores, low0);
-    v128.store(scores, high0, 16);
-    v128.store(scores, low1, 32);
-    v128.store(scores, high1, 48);
-    v128.store(scores, low2, 64);
-    v128.store(scores, high2, 80);
-    v128.store(scores, low3, 96);
-    v128.store(scores, high3, 112);
-  }
-}
-
 /**
- * One row of weights times a whole page of values: the four blocks of a page are summed side by side, as one alone would
- * wait for itself, and then added in order, as the product does.
+ * The same for a few rows that all see S keys of small heads, as in decoding, where the product's loops are mostly overhead.
+ * Two rows go together (an odd last one with itself), with two panels or two blocks side by side: eight sums, in the product's
+ * order.
  */
-function weighWholePage(weights: usize, values: usize, y: usize, E: i32, continued: bool): void {
-  for (let channel = 0; channel < E; channel += 8, values += PAGE * 32, y += 32) {
-    let low0 = f32x4.splat(0), low1 = low0, low2 = low0, low3 = low0;
-    let high0 = low0, high1 = low0, high2 = low0, high3 = low0;
-    for (let key = 0; key < VALUE_BLOCK; key++) {
-      const weight = weights + <usize>key * 4, value = values + <usize>key * 32;
-      const weight0 = v128.load32_splat(weight);
-      low0 = multiplyAdd(weight0, v128.load(value), low0);
-      high0 = multiplyAdd(weight0, v128.load(value, 16), high0);
-      const weight1 = v128.load32_splat(weight, VALUE_BLOCK * 4);
-      low1 = multiplyAdd(weight1, v128.load(value, VALUE_BLOCK * 32), low1);
-      high1 = multiplyAdd(weight1, v128.load(value, VALUE_BLOCK * 32 + 16), high1);
-      const weight2 = v128.load32_splat(weight, VALUE_BLOCK * 8);
-      low2 = multiplyAdd(weight2, v128.load(value, VALUE_BLOCK * 64), low2);
-      high2 = multiplyAdd(weight2, v128.load(value, VALUE_BLOCK * 64 + 16), high2);
-      const weight3 = v128.load32_splat(weight, VALUE_BLOCK * 12);
-      low3 = multiplyAdd(weight3, v128.load(value, VALUE_BLOCK * 96), low3);
-      high3 = multiplyAdd(weight3, v128.load(value, VALUE_BLOCK * 96 + 16), high3);
+function attendSmall(q: usize, stride: usize, y: usize, rows: i32, S: i32, pages: usize, head: i32, K: i32, E: i32, scale: f32, scratch: usize): void {
+  const E8 = roundUp8(E);
+  const keys = <usize>(head * PAGE * E) * 4, values = <usize>(K * PAGE * E + head * PAGE * E8) * 4;
+  const first = scratch, second = scratch + <usize>roundUp8(S) * 4;
+  for (let row = 0; row < rows; row += 2) {
+    const next = min(row + 1, rows - 1);
+    const q0 = q + <usize>row * stride, q1 = q + <usize>next * stride;
+    const y0 = y + <usize>row * stride, y1 = y + <usize>next * stride;
+    for (let start = 0; start < S; start += PAGE) {
+      const page = <usize>load<u32>(pages + (start / PAGE) * 4) + keys;
+      const panels = (min(S - start, PAGE) + 7) >> 3;
+      for (let panel = 0; panel < panels; panel += 2) {
+        const at = <usize>(start + panel * 8) * 4;
+        scorePair(q0, q1, page + <usize>(panel * E) * 32, first + at, second + at, E, panel + 1 < panels);
+      }
     }
-    addTo(y, low0, low1, low2, low3, min(E - channel, 4), continued);
-    if (E - channel > 4) addTo(y + 16, high0, high1, high2, high3, min(E - channel - 4, 4), continued);
+    const sum0 = <f32>paddedExponentials(first, S, rowMaximum(first, S), scale);
+    const sum1 = <f32>paddedExponentials(second, S, rowMaximum(second, S), scale);
+    for (let channel = 0; channel < E; channel += 8) {
+      const place = <usize>channel * 4;
+      weighPair(first, second, pages, values + place * PAGE, y0 + place, y1 + place, E - channel, S, sum0, sum1);
+    }
   }
 }
 
-/** Four sums in order, on what is there when `continued`; writes `count` floats (1 to 4). */
-function addTo(y: usize, sum0: v128, sum1: v128, sum2: v128, sum3: v128, count: i32, continued: bool): void {
-  if (continued) sum0 = f32x4.add(count == 4 ? v128.load(y) : loadSome(y, count), sum0);
-  const sum = f32x4.add(f32x4.add(f32x4.add(sum0, sum1), sum2), sum3);
-  if (count == 4) v128.store(y, sum);
-  else storeSome(y, sum, count);
+/** Two queries times one panel of keys, or two. */
+@inline
+function scorePair(q0: usize, q1: usize, keys: usize, scores0: usize, scores1: usize, E: i32, two: bool): void {
+  const panel: usize = two ? <usize>E * 32 : 0;
+  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+  const end = q0 + <usize>E * 4;
+  for (; q0 < end; q0 += 4, q1 += 4, keys += 32) {
+    const a = v128.load32_splat(q0), b = v128.load32_splat(q1);
+    let key = v128.load(keys);
+    a0 = multiplyAdd(a, key, a0);
+    b0 = multiplyAdd(b, key, b0);
+    key = v128.load(keys, 16);
+    a1 = multiplyAdd(a, key, a1);
+    b1 = multiplyAdd(b, key, b1);
+    key = v128.load(keys + panel);
+    a2 = multiplyAdd(a, key, a2);
+    b2 = multiplyAdd(b, key, b2);
+    key = v128.load(keys + panel, 16);
+    a3 = multiplyAdd(a, key, a3);
+    b3 = multiplyAdd(b, key, b3);
+  }
+  v128.store(scores0, a0);
+  v128.store(scores0, a1, 16);
+  v128.store(scores1, b0);
+  v128.store(scores1, b1, 16);
+  if (!two) return;
+  v128.store(scores0, a2, 32);
+  v128.store(scores0, a3, 48);
+  v128.store(scores1, b2, 32);
+  v128.store(scores1, b3, 48);
+}
+
+/** Two rows of S weights times eight channels of the values, divided by the weights' sums: two whole blocks at a time. */
+function weighPair(weights0: usize, weights1: usize, pages: usize, values: usize, y0: usize, y1: usize, channels: i32, S: i32, sum0: f32, sum1: f32): void {
+  let low0 = f32x4.splat(0), high0 = low0, low1 = low0, high1 = low0;
+  for (let start = 0; start < S; start += VALUE_BLOCK) {
+    const page = <usize>load<u32>(pages + (start / PAGE) * 4);
+    let value = page + values + (start % PAGE) * 32;
+    let a0 = f32x4.splat(0), a1 = a0, b0 = a0, b1 = a0;
+    if (S - start >= 2 * VALUE_BLOCK && start % (2 * VALUE_BLOCK) == 0) {
+      let a2 = a0, a3 = a0, b2 = a0, b3 = a0;
+      for (const end = value + VALUE_BLOCK * 32; value < end; value += 32, weights0 += 4, weights1 += 4) {
+        let a = v128.load32_splat(weights0), b = v128.load32_splat(weights1);
+        let v = v128.load(value);
+        a0 = multiplyAdd(a, v, a0);
+        b0 = multiplyAdd(b, v, b0);
+        v = v128.load(value, 16);
+        a1 = multiplyAdd(a, v, a1);
+        b1 = multiplyAdd(b, v, b1);
+        a = v128.load32_splat(weights0, VALUE_BLOCK * 4);
+        b = v128.load32_splat(weights1, VALUE_BLOCK * 4);
+        v = v128.load(value, VALUE_BLOCK * 32);
+        a2 = multiplyAdd(a, v, a2);
+        b2 = multiplyAdd(b, v, b2);
+        v = v128.load(value, VALUE_BLOCK * 32 + 16);
+        a3 = multiplyAdd(a, v, a3);
+        b3 = multiplyAdd(b, v, b3);
+      }
+      low0 = f32x4.add(f32x4.add(low0, a0), a2);
+      high0 = f32x4.add(f32x4.add(high0, a1), a3);
+      low1 = f32x4.add(f32x4.add(low1, b0), b2);
+      high1 = f32x4.add(f32x4.add(high1, b1), b3);
+      weights0 += VALUE_BLOCK * 4;
+      weights1 += VALUE_BLOCK * 4;
+      start += VALUE_BLOCK;
+      continue;
+    }
+    for (const end = value + <usize>min(S - start, VALUE_BLOCK) * 32; value < end; value += 32, weights0 += 4, weights1 += 4) {
+      const a = v128.load32_splat(weights0), b = v128.load32_splat(weights1);
+      let v = v128.load(value);
+      a0 = multiplyAdd(a, v, a0);
+      b0 = multiplyAdd(b, v, b0);
+      v = v128.load(value, 16);
+      a1 = multiplyAdd(a, v, a1);
+      b1 = multiplyAdd(b, v, b1);
+    }
+    low0 = f32x4.add(low0, a0);
+    high0 = f32x4.add(high0, a1);
+    low1 = f32x4.add(low1, b0);
+    high1 = f32x4.add(high1, b1);
+  }
+  storeQuotients(y0, low0, high0, sum0, channels);
+  storeQuotients(y1, low1, high1, sum1, channels);
+}
+
+function storeQuotients(y: usize, low: v128, high: v128, sum: f32, channels: i32): void {
+  const sums = f32x4.splat(sum);
+  low = f32x4.div(low, sums);
+  if (channels < 4) return storeSome(y, low, channels);
+  v128.store(y, low);
+  high = f32x4.div(high, sums);
+  if (channels < 8) storeSome(y + 16, high, channels - 4);
+  else v128.store(y, high, 16);
 }
 
 /**
@@ -218,7 +269,8 @@ export function attention_f32(
   if (rows == 1) {
     for (let head = 0; head < K; head++) {
       const offset = <usize>(head * group) * headBytes;
-      attend(q + offset, headBytes, y + offset, headBytes, group, position + 1, 0, pages, head, K, E, scale, scratch);
+      if (E <= SMALL_HEAD) attendSmall(q + offset, headBytes, y + offset, group, position + 1, pages, head, K, E, scale, scratch);
+      else attend(q + offset, headBytes, y + offset, headBytes, group, position + 1, 0, pages, head, K, E, scale, scratch);
     }
     return;
   }

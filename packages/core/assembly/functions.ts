@@ -16,12 +16,12 @@ export function exponential(x: v128): v128 {
   const n = f32x4.sub(shifted, magic);
   let r = multiplyAdd(n, constant(EXP + 16), x);
   r = multiplyAdd(n, constant(EXP + 20), r);
+  const square = f32x4.mul(r, r);
   let p = multiplyAdd(r, constant(EXP + 24), constant(EXP + 28));
-  p = multiplyAdd(r, p, constant(EXP + 32));
-  p = multiplyAdd(r, p, constant(EXP + 36));
-  p = multiplyAdd(r, p, constant(EXP + 40));
-  p = multiplyAdd(r, p, constant(EXP + 44));
-  p = f32x4.add(multiplyAdd(f32x4.mul(r, r), p, r), one);
+  const middle = multiplyAdd(r, constant(EXP + 32), constant(EXP + 36));
+  const last = multiplyAdd(r, constant(EXP + 40), constant(EXP + 44));
+  p = multiplyAdd(multiplyAdd(p, square, middle), square, last);
+  p = f32x4.add(multiplyAdd(square, p, r), one);
   // 2^n in two factors: n reaches -150 and 128.
   const exponent = i32x4.sub(shifted, magic);
   const half = i32x4.shr_s(exponent, 1);

@@ -1,5 +1,5 @@
 // Into panels, and single rows out of panels and tables.
-import { BFloat16, Float16, panelStep, widenOne } from "./weights";
+import { BFloat16, Float16, panelStep, widen, widenOne } from "./weights";
 
 /** Byte offset of output `row`, input `column` in a packed weight of `K` inputs. */
 function panelOffset<T>(row: i32, column: i32, K: i32): usize {
@@ -19,14 +19,23 @@ function pack<T>(
   column0: i32,
   K: i32,
 ): void {
-  const step = <usize>columnStride * sizeof<T>();
-  for (let row = 0; row < rows; row++) {
-    let from = src + <usize>row * rowStride * sizeof<T>();
-    let to = dst + panelOffset<T>(row0 + row, column0, K);
-    for (let column = 0; column < columns; column++) {
-      store<T>(to, load<T>(from));
-      from += step;
-      to += panelStep<T>();
+  const rowStep = <usize>rowStride * sizeof<T>(), columnStep = <usize>columnStride * sizeof<T>();
+  if (columnStride == 1) {
+    for (let row = 0; row < rows; row++, src += rowStep) {
+      let from = src, to = dst + panelOffset<T>(row0 + row, column0, K);
+      for (const end = src + <usize>columns * sizeof<T>(); from < end; from += sizeof<T>(), to += panelStep<T>()) {
+        store<T>(to, load<T>(from));
+      }
+    }
+    return;
+  }
+  // A transposed matrix: eight rows at a time, as they lie together in the source.
+  for (let row = 0; row < rows; row += 8, src += rowStep * 8) {
+    const last = min(row + 8, rows);
+    let from = src;
+    for (let column = column0; column < column0 + columns; column++, from += columnStep) {
+      let element = from;
+      for (let r = row; r < last; r++, element += rowStep) store<T>(dst + panelOffset<T>(row0 + r, column, K), load<T>(element));
     }
   }
 }
@@ -93,7 +102,8 @@ export function embed_panels_bf16(ids: usize, w: usize, y: usize, T: i32, D: i32
 }
 
 function widenRow<T>(src: usize, dst: usize, n: i32): void {
-  for (let i = 0; i < n; i++) store<f32>(dst + i * 4, widenOne<T>(src + i * sizeof<T>()));
+  for (; n >= 4; n -= 4, src += 8, dst += 16) v128.store(dst, widen<T>(i32x4.shl(v128.load16x4_u(src), 16)));
+  for (; n > 0; n--, src += 2, dst += 4) store<f32>(dst, widenOne<T>(src));
 }
 
 /** `y[t] = table[ids[t]]`: rows of a row-major table `[V, D]`. */

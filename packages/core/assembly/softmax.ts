@@ -35,40 +35,9 @@ const DECAY = memory.data<f32>([
 ]);
 
 /**
- * `y = e ** x` of eight x up to 0, for sums whose largest term is 1: the error is below 2^-24 of that term, and what lies below
- * e^-86 is zero. NaN stays NaN. Two vectors at a time, as one alone waits for itself and constants are loaded once.
- */
-@inline
-function decayTwo(x0: v128, x1: v128, y: usize): void {
-  const magic = constant(DECAY + 8);
-  let factor = constant(DECAY + 4);
-  const shifted0 = f32x4.add(f32x4.mul(x0, factor), magic), shifted1 = f32x4.add(f32x4.mul(x1, factor), magic);
-  factor = constant(DECAY + 12);
-  const r0 = multiplyAdd(f32x4.sub(shifted0, magic), factor, x0), r1 = multiplyAdd(f32x4.sub(shifted1, magic), factor, x1);
-  factor = constant(DECAY + 16);
-  let next = constant(DECAY + 20);
-  let p0 = multiplyAdd(r0, factor, next), p1 = multiplyAdd(r1, factor, next);
-  next = constant(DECAY + 24);
-  p0 = multiplyAdd(r0, p0, next);
-  p1 = multiplyAdd(r1, p1, next);
-  next = constant(DECAY + 28);
-  p0 = multiplyAdd(r0, p0, next);
-  p1 = multiplyAdd(r1, p1, next);
-  next = constant(DECAY + 32);
-  p0 = multiplyAdd(r0, p0, next);
-  p1 = multiplyAdd(r1, p1, next);
-  next = constant(DECAY + 36);
-  p0 = f32x4.add(multiplyAdd(f32x4.mul(r0, r0), p0, r0), next);
-  p1 = f32x4.add(multiplyAdd(f32x4.mul(r1, r1), p1, r1), next);
-  // Times 2^n: n stands in the low bits of the shifted number.
-  next = constant(DECAY);
-  v128.store(y, v128.andnot(i32x4.add(p0, i32x4.shl(shifted0, 23)), f32x4.lt(x0, next)));
-  v128.store(y, v128.andnot(i32x4.add(p1, i32x4.shl(shifted1, 23)), f32x4.lt(x1, next)), 16);
-}
-
-/**
  * `x = e ** ((x - largest) * factor)` in place, for n values in room for a multiple of eight; zeros behind them. Gives their sum,
- * whose order depends on the places only: f32 within 64 terms, f64 beyond.
+ * whose order depends on the places only: f32 within 64 terms, f64 beyond. No x is above `largest`, so that the largest term is 1:
+ * the errors are below 2^-24 of that, and what lies below e^-86 is zero. NaN stays NaN.
  */
 export function paddedExponentials(x: usize, n: i32, largest: f32, factor: f32): f64 {
   const shifts = f32x4.splat(largest), factors = f32x4.splat(factor);
@@ -78,13 +47,40 @@ export function paddedExponentials(x: usize, n: i32, largest: f32, factor: f32):
     let left = min(n, SUM_BLOCK);
     n -= left;
     for (; left > 0; left -= 8, x += 32) {
-      decayTwo(f32x4.mul(f32x4.sub(v128.load(x), shifts), factors), f32x4.mul(f32x4.sub(v128.load(x, 16), shifts), factors), x);
+      // Two vectors at a time, as one alone waits for itself and each constant is loaded once.
+      const x0 = f32x4.mul(f32x4.sub(v128.load(x), shifts), factors), x1 = f32x4.mul(f32x4.sub(v128.load(x, 16), shifts), factors);
+      const magic = constant(DECAY + 8);
+      let c = constant(DECAY + 4);
+      const shifted0 = multiplyAdd(x0, c, magic), shifted1 = multiplyAdd(x1, c, magic);
+      c = constant(DECAY + 12);
+      const r0 = multiplyAdd(f32x4.sub(shifted0, magic), c, x0), r1 = multiplyAdd(f32x4.sub(shifted1, magic), c, x1);
+      c = constant(DECAY + 16);
+      let d = constant(DECAY + 20);
+      let p0 = multiplyAdd(r0, c, d), p1 = multiplyAdd(r1, c, d);
+      c = constant(DECAY + 24);
+      p0 = multiplyAdd(r0, p0, c);
+      p1 = multiplyAdd(r1, p1, c);
+      c = constant(DECAY + 28);
+      p0 = multiplyAdd(r0, p0, c);
+      p1 = multiplyAdd(r1, p1, c);
+      c = constant(DECAY + 32);
+      p0 = multiplyAdd(r0, p0, c);
+      p1 = multiplyAdd(r1, p1, c);
+      c = constant(DECAY + 36);
+      p0 = multiplyAdd(multiplyAdd(r0, p0, c), r0, c);
+      p1 = multiplyAdd(multiplyAdd(r1, p1, c), r1, c);
+      // Times 2^n: n stands in the low bits of the shifted number.
+      c = constant(DECAY);
+      p0 = v128.andnot(i32x4.add(p0, i32x4.shl(shifted0, 23)), f32x4.lt(x0, c));
+      p1 = v128.andnot(i32x4.add(p1, i32x4.shl(shifted1, 23)), f32x4.lt(x1, c));
       if (left < 8) {
-        v128.store(x, firstLanes(v128.load(x), left, f32x4.splat(0)));
-        v128.store(x, firstLanes(v128.load(x, 16), left - 4, f32x4.splat(0)), 16);
+        p0 = firstLanes(p0, left, f32x4.splat(0));
+        p1 = firstLanes(p1, left - 4, f32x4.splat(0));
       }
-      even = f32x4.add(even, v128.load(x));
-      odd = f32x4.add(odd, v128.load(x, 16));
+      v128.store(x, p0);
+      v128.store(x, p1, 16);
+      even = f32x4.add(even, p0);
+      odd = f32x4.add(odd, p1);
     }
     even = f32x4.add(even, odd);
     even = f32x4.add(even, i64x2.shuffle(even, even, 1, 0));

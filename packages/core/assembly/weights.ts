@@ -46,7 +46,7 @@ function moved(lanes: v128): v128 {
 }
 
 /** Four floats from the halves in the upper halves of four lanes, exact for every value. */
-function widen<T>(lanes: v128): v128 {
+export function widen<T>(lanes: v128): v128 {
   if (isSigned<T>()) return v128.and(lanes, constant(BITS + 16));
   const bits = moved(lanes);
   const infinity = constant(BITS + 8);
