@@ -12,7 +12,21 @@ const ROW_BLOCK_FLOATS = 48 * 1024;
  * A sum runs over blocks of `blockLength` inputs: each starts at zero and takes its inputs in order, then the blocks are
  * added in order, then the bias. Half weights need `scratch` for one panel of one block in f32.
  */
-export function product<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: usize, y: usize, yStride: usize, rows: i32, columns: i32, depth: i32, blockLength: i32, continued: bool, scratch: usize): void {
+export function product<T>(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  panelStride: usize,
+  bias: usize,
+  y: usize,
+  yStride: usize,
+  rows: i32,
+  columns: i32,
+  depth: i32,
+  blockLength: i32,
+  continued: bool,
+  scratch: usize,
+): void {
   if (rows < (sizeof<T>() == 4 ? 3 : 4)) {
     return few<T>(x, xStride, w, panelStride, bias, y, yStride, rows, columns, depth, blockLength, continued, scratch);
   }
@@ -22,8 +36,9 @@ export function product<T>(x: usize, xStride: usize, w: usize, panelStride: usiz
     // Tiles of equal height, the first ones a row higher.
     const height = rows / tiles, higher = rows % tiles;
     const now = min(tiles, blockTiles);
-    many<T>(x, xStride, w, panelStride, bias, y, yStride, height, min(higher, now), now, columns, depth, blockLength, continued, scratch);
-    const done = height * now + min(higher, now);
+    const extra = min(higher, now);
+    many<T>(x, xStride, w, panelStride, bias, y, yStride, height, extra, now, columns, depth, blockLength, continued, scratch);
+    const done = height * now + extra;
     x += xStride * done;
     y += yStride * done;
     rows -= done;
@@ -31,8 +46,27 @@ export function product<T>(x: usize, xStride: usize, w: usize, panelStride: usiz
   }
 }
 
-/** Three or more rows: panel by panel and block by block, each used by all row tiles while it is in the first-level cache. */
-function many<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: usize, y: usize, yStride: usize, height: i32, higher: i32, tiles: i32, columns: i32, depth: i32, blockLength: i32, continued: bool, scratch: usize): void {
+/**
+ * Three or more rows, in `tiles` tiles of `height` rows of which the first `extra` have one more: panel by panel and block by
+ * block, each used by all tiles while it is in the first-level cache.
+ */
+function many<T>(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  panelStride: usize,
+  bias: usize,
+  y: usize,
+  yStride: usize,
+  height: i32,
+  extra: i32,
+  tiles: i32,
+  columns: i32,
+  depth: i32,
+  blockLength: i32,
+  continued: bool,
+  scratch: usize,
+): void {
   for (let column = 0; column < columns; column += 8, w += panelStride, y += 32) {
     const left = columns - column;
     let start = 0;
@@ -47,8 +81,8 @@ function many<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: u
       const tileBias = start + length >= depth && bias ? bias + column * 4 : 0;
       let tileX = x + start * 4, tileY = y;
       for (let tile = 0; tile < tiles; tile++) {
-        const rows = tile < higher ? height + 1 : height;
-        if (ASC_FEATURE_RELAXED_SIMD && rows == 6) tile6x8(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
+        const rows = tile < extra ? height + 1 : height;
+        if (TILE_ROWS == 6 && rows == 6) tile6x8(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
         else if (rows == 5) tile5x8(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
         else if (rows == 4) tile4x8(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
         else tile3x8<f32>(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
@@ -61,7 +95,21 @@ function many<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: u
 }
 
 /** One to three rows: several panels side by side, so that there are enough sums to keep the multipliers busy. */
-function few<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: usize, y: usize, yStride: usize, rows: i32, columns: i32, depth: i32, blockLength: i32, continued: bool, scratch: usize): void {
+function few<T>(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  panelStride: usize,
+  bias: usize,
+  y: usize,
+  yStride: usize,
+  rows: i32,
+  columns: i32,
+  depth: i32,
+  blockLength: i32,
+  continued: bool,
+  scratch: usize,
+): void {
   const group = rows == 1 ? 4 : rows == 2 ? 2 : 1;
   let small = true;
   for (let row = 0; row < rows; row++) if (!isSmall<T>(x + xStride * row, depth)) small = false;
@@ -92,7 +140,20 @@ function few<T>(x: usize, xStride: usize, w: usize, panelStride: usize, bias: us
   }
 }
 
-function narrowTile<T>(rows: i32, panels: i32, x: usize, xStride: usize, panel: usize, panelStride: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
+function narrowTile<T>(
+  rows: i32,
+  panels: i32,
+  x: usize,
+  xStride: usize,
+  panel: usize,
+  panelStride: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): bool {
   if (rows == 3) return tile3x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);
   if (rows == 2) {
     if (panels == 1) return tile2x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);

@@ -29,64 +29,83 @@ export function rowMaximum(x: usize, n: i32): f32 {
   return max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1));
 }
 
-const DECAY = memory.data<f32>([
-  -86, 1.44269504088896341, 12582912, -0.693147180559945309, 1.3814590638503432e-3, 8.368725888431072e-3,
-  4.166838899254799e-2, 1.666652113199234e-1, 4.999999403953552e-1, 1,
+const LOG2_E: f32 = 1.44269504088896341;
+/** The lowest exponent that a float has with room to spare, 1.5 * 2^23, and 2^r for |r| <= 1/2 as a polynomial. */
+const POWER = memory.data<f32>([
+  -124, 12582912, 1.5353321214206517e-4, 1.3398926239460707e-3, 9.618437848985195e-3, 5.5503323674201965e-2,
+  2.4022647738456726e-1, 6.931471824645996e-1, 1,
 ]);
 
 /**
  * `x = e ** ((x - largest) * factor)` in place, for n values in room for a multiple of eight; zeros behind them. Gives their sum,
  * whose order depends on the places only: f32 within 64 terms, f64 beyond. No x is above `largest`, so that the largest term is 1:
- * the errors are below 2^-24 of that, and what lies below e^-86 is zero. NaN stays NaN.
+ * errors are about 2^-24 of that, and nothing is below 2^-125. NaN stays NaN.
  */
 export function paddedExponentials(x: usize, n: i32, largest: f32, factor: f32): f64 {
-  const shifts = f32x4.splat(largest), factors = f32x4.splat(factor);
+  const factors = f32x4.splat(factor * LOG2_E);
+  // Fused, the product is not rounded by itself, and the shift's own rounding is common to all terms.
+  const shifts = ASC_FEATURE_RELAXED_SIMD ? f32x4.splat(-largest * (factor * LOG2_E)) : f32x4.splat(largest);
   let total: f64 = 0;
   while (n > 0) {
     let even = f32x4.splat(0), odd = even;
     let left = min(n, SUM_BLOCK);
     n -= left;
-    for (; left > 0; left -= 8, x += 32) {
-      // Two vectors at a time, as one alone waits for itself and each constant is loaded once.
-      const x0 = f32x4.mul(f32x4.sub(v128.load(x), shifts), factors), x1 = f32x4.mul(f32x4.sub(v128.load(x, 16), shifts), factors);
-      const magic = constant(DECAY + 8);
-      let c = constant(DECAY + 4);
-      const shifted0 = multiplyAdd(x0, c, magic), shifted1 = multiplyAdd(x1, c, magic);
-      c = constant(DECAY + 12);
-      const r0 = multiplyAdd(f32x4.sub(shifted0, magic), c, x0), r1 = multiplyAdd(f32x4.sub(shifted1, magic), c, x1);
-      c = constant(DECAY + 16);
-      let d = constant(DECAY + 20);
-      let p0 = multiplyAdd(r0, c, d), p1 = multiplyAdd(r1, c, d);
-      c = constant(DECAY + 24);
-      p0 = multiplyAdd(r0, p0, c);
-      p1 = multiplyAdd(r1, p1, c);
-      c = constant(DECAY + 28);
-      p0 = multiplyAdd(r0, p0, c);
-      p1 = multiplyAdd(r1, p1, c);
-      c = constant(DECAY + 32);
-      p0 = multiplyAdd(r0, p0, c);
-      p1 = multiplyAdd(r1, p1, c);
-      c = constant(DECAY + 36);
-      p0 = multiplyAdd(multiplyAdd(r0, p0, c), r0, c);
-      p1 = multiplyAdd(multiplyAdd(r1, p1, c), r1, c);
-      // Times 2^n: n stands in the low bits of the shifted number.
-      c = constant(DECAY);
-      p0 = v128.andnot(i32x4.add(p0, i32x4.shl(shifted0, 23)), f32x4.lt(x0, c));
-      p1 = v128.andnot(i32x4.add(p1, i32x4.shl(shifted1, 23)), f32x4.lt(x1, c));
-      if (left < 8) {
-        p0 = firstLanes(p0, left, f32x4.splat(0));
-        p1 = firstLanes(p1, left - 4, f32x4.splat(0));
+    // Two or four vectors at a time, as one alone waits for itself and each constant is loaded once.
+    for (; left >= 16; left -= 16, x += 64) {
+      const lowest = constant(POWER), magic = constant(POWER + 4);
+      let t0 = f32x4.pmax(exponent(x, factors, shifts), lowest), t1 = f32x4.pmax(exponent(x + 16, factors, shifts), lowest);
+      let t2 = f32x4.pmax(exponent(x + 32, factors, shifts), lowest), t3 = f32x4.pmax(exponent(x + 48, factors, shifts), lowest);
+      const n0 = f32x4.add(t0, magic), n1 = f32x4.add(t1, magic), n2 = f32x4.add(t2, magic), n3 = f32x4.add(t3, magic);
+      t0 = f32x4.sub(t0, f32x4.sub(n0, magic));
+      t1 = f32x4.sub(t1, f32x4.sub(n1, magic));
+      t2 = f32x4.sub(t2, f32x4.sub(n2, magic));
+      t3 = f32x4.sub(t3, f32x4.sub(n3, magic));
+      let c = constant(POWER + 8);
+      let p0 = c, p1 = c, p2 = c, p3 = c;
+      for (let term = POWER + 12; term < POWER + 36; term += 4) {
+        c = constant(term);
+        p0 = multiplyAdd(t0, p0, c);
+        p1 = multiplyAdd(t1, p1, c);
+        p2 = multiplyAdd(t2, p2, c);
+        p3 = multiplyAdd(t3, p3, c);
       }
+      // Times 2^n: n stands in the low bits of the shifted number.
+      p0 = i32x4.add(p0, i32x4.shl(n0, 23));
+      p1 = i32x4.add(p1, i32x4.shl(n1, 23));
+      p2 = i32x4.add(p2, i32x4.shl(n2, 23));
+      p3 = i32x4.add(p3, i32x4.shl(n3, 23));
       v128.store(x, p0);
       v128.store(x, p1, 16);
-      even = f32x4.add(even, p0);
-      odd = f32x4.add(odd, p1);
+      v128.store(x, p2, 32);
+      v128.store(x, p3, 48);
+      even = f32x4.add(f32x4.add(even, p0), p2);
+      odd = f32x4.add(f32x4.add(odd, p1), p3);
+    }
+    for (; left > 0; left -= 4, x += 16) {
+      const magic = constant(POWER + 4);
+      const t = f32x4.pmax(exponent(x, factors, shifts), constant(POWER));
+      const shifted = f32x4.add(t, magic);
+      const r = f32x4.sub(t, f32x4.sub(shifted, magic));
+      let p = constant(POWER + 8);
+      for (let term = POWER + 12; term < POWER + 36; term += 4) p = multiplyAdd(r, p, constant(term));
+      p = firstLanes(i32x4.add(p, i32x4.shl(shifted, 23)), left, f32x4.splat(0));
+      v128.store(x, p);
+      const next = f32x4.add(even, p);
+      even = odd;
+      odd = next;
     }
     even = f32x4.add(even, odd);
     even = f32x4.add(even, i64x2.shuffle(even, even, 1, 0));
     total += <f64>f32x4.extract_lane(even, 0) + <f64>f32x4.extract_lane(even, 1);
   }
   return total;
+}
+
+/** Four exponents to the base of 2. */
+@inline
+function exponent(x: usize, factors: v128, shifts: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return multiplyAdd(v128.load(x), factors, shifts);
+  return f32x4.mul(f32x4.sub(v128.load(x), shifts), factors);
 }
 
 /** `y = e ** (x - largest)`, and the sum of all n, whose order depends on the places only. */

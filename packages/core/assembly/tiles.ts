@@ -39,7 +39,17 @@ function putSome(y: usize, low: v128, high: v128, columns: i32, continued: bool,
 }
 
 /** Six rows, eight outputs. */
-export function tile6x8(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile6x8(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): void {
   const x1 = x + xStride;
   const x2 = x1 + xStride;
   const x3 = x2 + xStride;
@@ -94,7 +104,17 @@ export function tile6x8(x: usize, xStride: usize, w: usize, depth: i32, y: usize
 }
 
 /** Five rows, eight outputs. */
-export function tile5x8(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile5x8(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): void {
   const x1 = x + xStride;
   const x2 = x1 + xStride;
   const x3 = x2 + xStride;
@@ -141,7 +161,17 @@ export function tile5x8(x: usize, xStride: usize, w: usize, depth: i32, y: usize
 }
 
 /** Four rows, eight outputs. */
-export function tile4x8(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): void {
+export function tile4x8(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): void {
   const x1 = x + xStride;
   const x2 = x1 + xStride;
   const x3 = x2 + xStride;
@@ -180,7 +210,17 @@ export function tile4x8(x: usize, xStride: usize, w: usize, depth: i32, y: usize
 }
 
 /** Three rows, eight outputs. */
-export function tile3x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
+export function tile3x8<T>(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): bool {
   const x1 = x + xStride;
   const x2 = x1 + xStride;
   let low0 = f32x4.splat(0), high0 = low0;
@@ -215,7 +255,18 @@ export function tile3x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: us
 }
 
 /** Two rows, sixteen outputs of panels that lie `panelStride` apart. */
-export function tile2x16<T>(x: usize, xStride: usize, w: usize, panelStride: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
+export function tile2x16<T>(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  panelStride: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): bool {
   const w1 = w + panelStride;
   const x1 = x + xStride;
   let low00 = f32x4.splat(0), high00 = low00;
@@ -262,7 +313,17 @@ export function tile2x16<T>(x: usize, xStride: usize, w: usize, panelStride: usi
 }
 
 /** Two rows, eight outputs. */
-export function tile2x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: usize, yStride: usize, columns: i32, continued: bool, bias: usize): bool {
+export function tile2x8<T>(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): bool {
   const x1 = x + xStride;
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
@@ -294,7 +355,16 @@ export function tile2x8<T>(x: usize, xStride: usize, w: usize, depth: i32, y: us
 }
 
 /** One row, thirty-two outputs of panels that lie `panelStride` apart. */
-export function tile1x32<T>(x: usize, w: usize, panelStride: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): bool {
+export function tile1x32<T>(
+  x: usize,
+  w: usize,
+  panelStride: usize,
+  depth: i32,
+  y: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): bool {
   const w1 = w + panelStride;
   const w2 = w1 + panelStride;
   const w3 = w2 + panelStride;
