@@ -85,7 +85,10 @@ async function compareStories(folder) {
 
 const rows = [];
 for (const folder of folders) rows.push([basename(folder), await compare(folder)]);
-for (const [name, check] of [["hama-g2p", compareG2p], ["tinystories-260k", compareStories]]) {
+for (const [name, check] of [
+  ["hama-g2p", compareG2p],
+  ["tinystories-260k", compareStories],
+]) {
   const folder = join(shared, "models", name);
   if (existsSync(folder)) rows.push([name, await check(folder)]);
   else console.log(`skipped: ${name}, as ../shared is not beside the repository`);

@@ -1,12 +1,14 @@
 // The few vector helpers that every kernel uses.
 
 /** `a * b + c`, fused where the build has relaxed SIMD. */
+@inline
 export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
 /** Four copies of the constant at `address`. Current V8 rebuilds a `v128.const` at each use; a load costs nothing. */
+@inline
 export function constant(address: usize): v128 {
   return v128.load32_splat(address);
 }

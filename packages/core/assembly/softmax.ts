@@ -8,6 +8,7 @@ const LANES = memory.data<i32>([0, 1, 2, 3]);
 const SUM_BLOCK = 64;
 
 /** Replaces the lanes from `count` on by `filler`. */
+@inline
 function firstLanes(values: v128, count: i32, filler: v128): v128 {
   return v128.bitselect(values, filler, i32x4.gt_s(i32x4.splat(count), v128.load(LANES)));
 }

@@ -6,36 +6,30 @@
 import { loadSome, multiplyAdd, storeSome } from "./simd";
 import { highWeights, inputFor, isFinite, largestSize, lowWeights, panelStep } from "./weights";
 
-/** Writes the sums of one row and one panel: added to what earlier blocks left (`continued`), plus the bias (0: none). */
-function put(y: usize, low: v128, high: v128, continued: bool, bias: usize): void {
-  if (continued) {
-    low = f32x4.add(v128.load(y), low);
-    high = f32x4.add(v128.load(y, 16), high);
-  }
-  if (bias) {
-    low = f32x4.add(low, v128.load(bias));
-    high = f32x4.add(high, v128.load(bias, 16));
-  }
+/** Writes the sums of one row and one panel: the first block of a product without bias, all eight outputs. */
+@inline
+function put(y: usize, low: v128, high: v128): void {
   v128.store(y, low);
   v128.store(y, high, 16);
 }
 
-/** The same for a panel of which only the first `columns` outputs exist. */
+/** The same for every other case: added to what earlier blocks left (`continued`), plus the bias (0: none), `columns` outputs. */
 function putSome(y: usize, low: v128, high: v128, columns: i32, continued: bool, bias: usize): void {
-  if (columns >= 8) return put(y, low, high, continued, bias);
-  if (columns >= 4) {
-    if (continued) low = f32x4.add(v128.load(y), low);
-    if (bias) low = f32x4.add(low, v128.load(bias));
-    v128.store(y, low);
+  for (let lane = 0; lane < 2; lane++) {
+    if (columns >= 4) {
+      if (continued) low = f32x4.add(v128.load(y), low);
+      if (bias) low = f32x4.add(low, v128.load(bias));
+      v128.store(y, low);
+    } else if (columns > 0) {
+      if (continued) low = f32x4.add(loadSome(y, columns), low);
+      if (bias) low = f32x4.add(low, loadSome(bias, columns));
+      storeSome(y, low, columns);
+    }
     y += 16;
     if (bias) bias += 16;
     columns -= 4;
     low = high;
   }
-  if (columns <= 0) return;
-  if (continued) low = f32x4.add(loadSome(y, columns), low);
-  if (bias) low = f32x4.add(low, loadSome(bias, columns));
-  storeSome(y, low, columns);
 }
 
 /** Six rows, eight outputs. */
@@ -83,23 +77,23 @@ export function tile6x8(
     low5 = multiplyAdd(value, low, low5);
     high5 = multiplyAdd(value, high, high5);
   }
-  const whole = columns >= 8;
-  if (whole) put(y, low0, high0, continued, bias);
+  const whole = columns >= 8 && !continued && !bias;
+  if (whole) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1, continued, bias);
+  if (whole) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2, continued, bias);
+  if (whole) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low3, high3, continued, bias);
+  if (whole) put(y, low3, high3);
   else putSome(y, low3, high3, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low4, high4, continued, bias);
+  if (whole) put(y, low4, high4);
   else putSome(y, low4, high4, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low5, high5, continued, bias);
+  if (whole) put(y, low5, high5);
   else putSome(y, low5, high5, columns, continued, bias);
 }
 
@@ -143,20 +137,20 @@ export function tile5x8(
     low4 = multiplyAdd(value, low, low4);
     high4 = multiplyAdd(value, high, high4);
   }
-  const whole = columns >= 8;
-  if (whole) put(y, low0, high0, continued, bias);
+  const whole = columns >= 8 && !continued && !bias;
+  if (whole) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1, continued, bias);
+  if (whole) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2, continued, bias);
+  if (whole) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low3, high3, continued, bias);
+  if (whole) put(y, low3, high3);
   else putSome(y, low3, high3, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low4, high4, continued, bias);
+  if (whole) put(y, low4, high4);
   else putSome(y, low4, high4, columns, continued, bias);
 }
 
@@ -195,17 +189,17 @@ export function tile4x8(
     low3 = multiplyAdd(value, low, low3);
     high3 = multiplyAdd(value, high, high3);
   }
-  const whole = columns >= 8;
-  if (whole) put(y, low0, high0, continued, bias);
+  const whole = columns >= 8 && !continued && !bias;
+  if (whole) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1, continued, bias);
+  if (whole) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2, continued, bias);
+  if (whole) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low3, high3, continued, bias);
+  if (whole) put(y, low3, high3);
   else putSome(y, low3, high3, columns, continued, bias);
 }
 
@@ -242,14 +236,14 @@ export function tile3x8<T>(
     largest = largestSize<T>(largest, w);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 8;
-  if (whole) put(y, low0, high0, continued, bias);
+  const whole = columns >= 8 && !continued && !bias;
+  if (whole) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1, continued, bias);
+  if (whole) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2, continued, bias);
+  if (whole) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   return true;
 }
@@ -295,14 +289,14 @@ export function tile2x16<T>(
     largest = largestSize<T>(largest, w1 + step);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 16;
+  const whole = columns >= 16 && !continued && !bias;
   const y1 = y + yStride;
   const bias1 = bias ? bias + 32 : 0;
   if (whole) {
-    put(y, low00, high00, continued, bias);
-    put(y + 32, low01, high01, continued, bias1);
-    put(y1, low10, high10, continued, bias);
-    put(y1 + 32, low11, high11, continued, bias1);
+    put(y, low00, high00);
+    put(y + 32, low01, high01);
+    put(y1, low10, high10);
+    put(y1 + 32, low11, high11);
   } else {
     putSome(y, low00, high00, columns, continued, bias);
     putSome(y + 32, low01, high01, columns - 8, continued, bias1);
@@ -342,11 +336,11 @@ export function tile2x8<T>(
     largest = largestSize<T>(largest, w + step);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 8;
+  const whole = columns >= 8 && !continued && !bias;
   const y1 = y + yStride;
   if (whole) {
-    put(y, low0, high0, continued, bias);
-    put(y1, low1, high1, continued, bias);
+    put(y, low0, high0);
+    put(y1, low1, high1);
   } else {
     putSome(y, low0, high0, columns, continued, bias);
     putSome(y1, low1, high1, columns, continued, bias);
@@ -391,15 +385,15 @@ export function tile1x32<T>(
     largest = largestSize<T>(largest, w3 + step);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 32;
+  const whole = columns >= 32 && !continued && !bias;
   const bias1 = bias ? bias + 32 : 0;
   const bias2 = bias ? bias + 64 : 0;
   const bias3 = bias ? bias + 96 : 0;
   if (whole) {
-    put(y, low0, high0, continued, bias);
-    put(y + 32, low1, high1, continued, bias1);
-    put(y + 64, low2, high2, continued, bias2);
-    put(y + 96, low3, high3, continued, bias3);
+    put(y, low0, high0);
+    put(y + 32, low1, high1);
+    put(y + 64, low2, high2);
+    put(y + 96, low3, high3);
   } else {
     putSome(y, low0, high0, columns, continued, bias);
     putSome(y + 32, low1, high1, columns - 8, continued, bias1);
@@ -422,8 +416,8 @@ export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i3
     largest = largestSize<T>(largest, w + step);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 8;
-  if (whole) put(y, low0, high0, continued, bias);
+  const whole = columns >= 8 && !continued && !bias;
+  if (whole) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   return true;
 }

@@ -7,6 +7,7 @@ export type Float16 = u16;
 export type BFloat16 = i16;
 
 /** Bytes of a panel that hold the eight weights of one input. */
+@inline
 export function panelStep<T>(): usize {
   return sizeof<T>() * 8;
 }
@@ -19,6 +20,7 @@ const BITS = memory.data<u32>([0x8fffe000, 0x77800000, 0x0f800000, 0x7f800000, 0
  * The weights of outputs 0 to 3 of one input, as f32. Float16 weights come 2^112 too small, because sign, exponent and
  * fraction are only moved to where an f32 has them; `inputFor` makes up for it, exactly, where `isFinite` and `isSmall` hold.
  */
+@inline
 export function lowWeights<T>(address: usize): v128 {
   const lanes = v128.load(address);
   if (sizeof<T>() == 4) return lanes;
@@ -27,6 +29,7 @@ export function lowWeights<T>(address: usize): v128 {
 }
 
 /** The weights of outputs 4 to 7 of one input. */
+@inline
 export function highWeights<T>(address: usize): v128 {
   if (sizeof<T>() == 4) return v128.load(address, 16);
   const lanes = v128.load(address);
@@ -34,6 +37,7 @@ export function highWeights<T>(address: usize): v128 {
 }
 
 /** What to multiply weights by: four copies of the input at `address`. */
+@inline
 export function inputFor<T>(address: usize): v128 {
   const value = v128.load32_splat(address);
   if (sizeof<T>() == 4 || isSigned<T>()) return value;
@@ -41,6 +45,7 @@ export function inputFor<T>(address: usize): v128 {
 }
 
 /** The f16 in the upper halves of four lanes as f32, 2^112 too small. */
+@inline
 function moved(lanes: v128): v128 {
   return v128.and(i32x4.shr_s(lanes, 3), constant(BITS));
 }
@@ -61,6 +66,7 @@ export function widenOne<T>(address: usize): f32 {
 }
 
 /** The largest bits that f16 weights had so far, without their signs: `isFinite` tells whether one was infinite or NaN. */
+@inline
 export function largestSize<T>(soFar: v128, address: usize): v128 {
   if (sizeof<T>() == 4 || isSigned<T>()) return soFar;
   return i16x8.max_u(soFar, v128.and(v128.load(address), constant(BITS + 20)));

@@ -6,26 +6,15 @@ export type RawConfig = Readonly<Record<string, unknown>>;
 /** No count in a model's config is larger: beyond it lie broken files. */
 const MAX_COUNT = 2 ** 31 - 1;
 
-const words = (list: string): ReadonlySet<string> => new Set(list.trim().split(/\s+/));
-
 /** Keys that nothing is computed with: bookkeeping, training, other tools, and what is read elsewhere. */
-export const inertKeys = words(`
-  model_type architectures transformers_version _name_or_path name_or_path torch_dtype dtype auto_map _from_model_config
-  use_cache return_dict return_dict_in_generate output_attentions output_hidden_states output_scores output_logits
-  is_decoder is_encoder_decoder add_cross_attention initializer_range attention_dropout hidden_dropout embd_pdrop
-  resid_pdrop attn_pdrop dropout classifier_dropout chunk_size_feed_forward cross_attention_hidden_size tokenizer_class
-  prefix task_specific_params problem_type finetuning_task id2label label2id num_labels torchscript tf_legacy_loss
-  use_bfloat16 pruned_heads gradient_checkpointing unsloth_version unsloth_fixed _attn_implementation
-  _attn_implementation_internal _attn_implementation_autoset attn_implementation pad_token_id bos_token_id eos_token_id
-  sep_token_id cls_token_id mask_token_id unk_token_id decoder_start_token_id pretraining_tp is_llama_config license
-  cache_implementation trust_remote_code`);
-
-/** Generation settings, which older configs hold and `transformers` no longer reads from there. */
-const generationKeys = words(`
-  max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
-  typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
-  num_return_sequences forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty
-  suppress_tokens begin_suppress_tokens max_new_tokens`);
+export const inertKeys: ReadonlySet<string> = new Set(
+  `model_type architectures transformers_version _name_or_path torch_dtype dtype auto_map _from_model_config use_cache
+  return_dict return_dict_in_generate output_attentions output_hidden_states output_scores output_logits is_decoder
+  is_encoder_decoder add_cross_attention initializer_range attention_dropout chunk_size_feed_forward tokenizer_class prefix
+  task_specific_params problem_type id2label label2id torchscript unsloth_version unsloth_fixed attn_implementation
+  _attn_implementation_internal _attn_implementation_autoset pad_token_id bos_token_id eos_token_id sep_token_id
+  decoder_start_token_id pretraining_tp is_llama_config cache_implementation trust_remote_code`.split(/\s+/),
+);
 
 export interface Range {
   readonly min?: number;
@@ -115,11 +104,12 @@ export class ConfigReader {
     );
   }
 
-  /** Keys that were neither honoured nor known to be inert. */
-  finish(): string[] {
-    const known = (key: string) => this.#seen.has(key) || inertKeys.has(key) || generationKeys.has(key);
+  /** Keys that were neither honoured, nor inert, nor known elsewhere. */
+  finish(elsewhere: (key: string) => boolean): string[] {
+    const known = (key: string) => this.#seen.has(key) || inertKeys.has(key) || elsewhere(key);
     const unknown = Object.keys(this.#raw).filter((key) => !known(key));
-    for (const [key, reader] of this.#nested) unknown.push(...reader.finish().map((inner) => `${key}.${inner}`));
+    for (const [key, reader] of this.#nested)
+      unknown.push(...reader.finish(elsewhere).map((inner) => `${key}.${inner}`));
     return unknown;
   }
 

@@ -93,6 +93,13 @@ const harmlessValues: Readonly<Record<string, unknown>> = {
   remove_invalid_values: false,
 };
 
+/** Generation settings in a config.json, where older configs have them and `transformers` no longer reads them. */
+export function isGenerationKey(key: string): boolean {
+  return (
+    Object.hasOwn(rules, key) || Object.hasOwn(harmlessValues, key) || /^(forced|begin|suppress|bad_words)_/.test(key)
+  );
+}
+
 /** What a model's own files say of generation. */
 export interface GenerationDefaults {
   readonly options: GenerationOptions;

@@ -13,7 +13,7 @@ import { loadTokenizer, type SentencePieceParts, type Tokenizer, TokenizerError 
 import type { Architecture, DecoderModel } from "../architecture.ts";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
 import { Decoder } from "../generation/decoder.ts";
-import { type GenerationDefaults, readGenerationDefaults } from "../generation/options.ts";
+import { type GenerationDefaults, isGenerationKey, readGenerationDefaults } from "../generation/options.ts";
 import { readSmallFile } from "./files.ts";
 import type { PipelineOptions, ProgressEvent } from "./options.ts";
 
@@ -85,7 +85,7 @@ export async function planModel(
   const checkpoint = await Checkpoint.open(sources, { signal, onWarning: warn, maxHeaderBytes: maxHeaderBytes() });
   const weights = Weights.over(checkpoint.tensors, { dtype });
   const model = architecture.load(reader, weights);
-  const unknownKeys = reader.finish();
+  const unknownKeys = reader.finish(isGenerationKey);
   if (unknownKeys.length > 0) {
     const message = `config.json: expected only keys that this runtime knows, got ${unknownKeys.join(", ")}`;
     if (strict) throw new ConfigError("unknown-key", message, { keys: unknownKeys });
