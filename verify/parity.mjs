@@ -5,7 +5,7 @@ import v8 from "node:v8";
 import { ensureBuilt, root } from "./built.mjs";
 
 // Node 20 has relaxed SIMD behind a flag that must be set before the first module is compiled; Node 24 just has it.
-v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+if (Number.parseInt(process.versions.v8, 10) < 12) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
 ensureBuilt();
 const { parseSafetensors, Pipeline } = await import("kiloformer");
 const shared = join(root, "../shared");

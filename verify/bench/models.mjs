@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import v8 from "node:v8";
 import { engine, median } from "./report.mjs";
 
-v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+if (Number.parseInt(process.versions.v8, 10) < 12) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
 const { Pipeline } = await import("kiloformer");
 const models = fileURLToPath(new URL("../../../shared/models/", import.meta.url));
 

@@ -25,12 +25,9 @@ install();
 const engines = [process.execPath];
 const newer = node24();
 if (newer && !process.versions.node.startsWith("24.")) engines.push(newer);
-for (const engine of engines) {
-  const { status } = spawnSync(engine, [`${here}gemm.mjs`], { stdio: "inherit" });
-  if (status) process.exit(status);
-}
-for (const name of ["models", "loading"]) {
-  if (!existsSync(`${here}${name}.mjs`)) continue;
-  const { run } = await import(`./${name}.mjs`);
-  await run();
+for (const name of ["gemm", "models", "loading"]) {
+  for (const engine of engines) {
+    const { status } = spawnSync(engine, [`${here}${name}.mjs`], { stdio: "inherit" });
+    if (status) process.exit(status);
+  }
 }

@@ -1,9 +1,10 @@
 // Attention over the pages of a key/value cache (docs/kernels.md): keys and values are packed weights there.
 import { product } from "./product";
-import { multiplyAdd, storeSome } from "./simd";
-import { divideRow, paddedExponentials, rowMaximum } from "./softmax";
+import { constant, multiplyAdd, storeSome } from "./simd";
+import { divideRow, lanesMaximum, paddedExponentials, rowMaximum } from "./softmax";
 
 const PAGE = 64;
+const LOWEST = memory.data<f32>([-Infinity]);
 /** Rows that are worked on together: their scores for all keys lie in scratch. */
 const ROWS = 24;
 /** Keys whose weighted values are summed before the sum joins the total. */
@@ -128,58 +129,60 @@ function weigh(
 function attendSmall(q: usize, stride: usize, y: usize, rows: i32, S: i32, pages: usize, head: i32, K: i32, E: i32, scale: f32, scratch: usize): void {
   const E8 = roundUp8(E);
   const keys = <usize>(head * PAGE * E) * 4, values = <usize>(K * PAGE * E + head * PAGE * E8) * 4;
+  const headBytes = <usize>E * 4;
   const first = scratch, second = scratch + <usize>roundUp8(S) * 4;
   for (let row = 0; row < rows; row += 2) {
     const next = min(row + 1, rows - 1);
     const q0 = q + <usize>row * stride, q1 = q + <usize>next * stride;
     const y0 = y + <usize>row * stride, y1 = y + <usize>next * stride;
-    for (let start = 0; start < S; start += PAGE) {
+    // Pairs of panels that are whole give the maximum on the way; what is behind them holds more than scores.
+    const whole = S & ~15;
+    let largest0 = constant(LOWEST), largest1 = largest0;
+    for (let start = 0; start < S; start += 16) {
       const page = <usize>load<u32>(pages + (start / PAGE) * 4) + keys;
-      const panels = (min(S - start, PAGE) + 7) >> 3;
-      for (let panel = 0; panel < panels; panel += 2) {
-        const at = <usize>(start + panel * 8) * 4;
-        scorePair(q0, q1, page + <usize>(panel * E) * 32, first + at, second + at, E, panel + 1 < panels);
+      const two = S - start > 8;
+      const panel: usize = two ? <usize>E * 32 : 0;
+      let at = page + <usize>((start % PAGE) * E) * 4;
+      let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+      for (let k: usize = 0; k < headBytes; k += 4, at += 32) {
+        const a = v128.load32_splat(q0 + k), b = v128.load32_splat(q1 + k);
+        let key = v128.load(at);
+        a0 = multiplyAdd(a, key, a0);
+        b0 = multiplyAdd(b, key, b0);
+        key = v128.load(at, 16);
+        a1 = multiplyAdd(a, key, a1);
+        b1 = multiplyAdd(b, key, b1);
+        key = v128.load(at + panel);
+        a2 = multiplyAdd(a, key, a2);
+        b2 = multiplyAdd(b, key, b2);
+        key = v128.load(at + panel, 16);
+        a3 = multiplyAdd(a, key, a3);
+        b3 = multiplyAdd(b, key, b3);
       }
+      const score0 = first + start * 4, score1 = second + start * 4;
+      v128.store(score0, a0);
+      v128.store(score0, a1, 16);
+      v128.store(score1, b0);
+      v128.store(score1, b1, 16);
+      if (two) {
+        v128.store(score0, a2, 32);
+        v128.store(score0, a3, 48);
+        v128.store(score1, b2, 32);
+        v128.store(score1, b3, 48);
+      }
+      if (start >= whole) continue;
+      largest0 = f32x4.pmax(largest0, f32x4.pmax(f32x4.pmax(a0, a1), f32x4.pmax(a2, a3)));
+      largest1 = f32x4.pmax(largest1, f32x4.pmax(f32x4.pmax(b0, b1), f32x4.pmax(b2, b3)));
     }
-    const sum0 = <f32>paddedExponentials(first, S, rowMaximum(first, S), scale);
-    const sum1 = <f32>paddedExponentials(second, S, rowMaximum(second, S), scale);
+    const maximum0 = max(lanesMaximum(largest0), rowMaximum(first + whole * 4, S - whole));
+    const maximum1 = max(lanesMaximum(largest1), rowMaximum(second + whole * 4, S - whole));
+    const sum0 = <f32>paddedExponentials(first, S, maximum0, scale);
+    const sum1 = <f32>paddedExponentials(second, S, maximum1, scale);
     for (let channel = 0; channel < E; channel += 8) {
       const place = <usize>channel * 4;
       weighPair(first, second, pages, values + place * PAGE, y0 + place, y1 + place, E - channel, S, sum0, sum1);
     }
   }
-}
-
-/** Two queries times one panel of keys, or two. */
-@inline
-function scorePair(q0: usize, q1: usize, keys: usize, scores0: usize, scores1: usize, E: i32, two: bool): void {
-  const panel: usize = two ? <usize>E * 32 : 0;
-  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-  const end = q0 + <usize>E * 4;
-  for (; q0 < end; q0 += 4, q1 += 4, keys += 32) {
-    const a = v128.load32_splat(q0), b = v128.load32_splat(q1);
-    let key = v128.load(keys);
-    a0 = multiplyAdd(a, key, a0);
-    b0 = multiplyAdd(b, key, b0);
-    key = v128.load(keys, 16);
-    a1 = multiplyAdd(a, key, a1);
-    b1 = multiplyAdd(b, key, b1);
-    key = v128.load(keys + panel);
-    a2 = multiplyAdd(a, key, a2);
-    b2 = multiplyAdd(b, key, b2);
-    key = v128.load(keys + panel, 16);
-    a3 = multiplyAdd(a, key, a3);
-    b3 = multiplyAdd(b, key, b3);
-  }
-  v128.store(scores0, a0);
-  v128.store(scores0, a1, 16);
-  v128.store(scores1, b0);
-  v128.store(scores1, b1, 16);
-  if (!two) return;
-  v128.store(scores0, a2, 32);
-  v128.store(scores0, a3, 48);
-  v128.store(scores1, b2, 32);
-  v128.store(scores1, b3, 48);
 }
 
 /** Two rows of S weights times eight channels of the values, divided by the weights' sums: two whole blocks at a time. */

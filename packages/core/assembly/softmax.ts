@@ -26,6 +26,11 @@ export function rowMaximum(x: usize, n: i32): f32 {
   let largest = f32x4.pmax(f32x4.pmax(largest0, largest1), f32x4.pmax(largest2, largest3));
   for (; n >= 4; n -= 4, x += 16) largest = f32x4.pmax(largest, v128.load(x));
   if (n > 0) largest = f32x4.pmax(largest, firstLanes(loadSome(x, n), n, lowest));
+  return lanesMaximum(largest);
+}
+
+/** The largest of four values. */
+export function lanesMaximum(largest: v128): f32 {
   largest = f32x4.pmax(largest, i64x2.shuffle(largest, largest, 1, 0));
   return max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1));
 }
