@@ -337,8 +337,14 @@ test("stream gives the text of generate, piece by piece", async () => {
 test("text without a tokenizer is an error, ids are not", async () => {
   const { "vocab.json": _, ...files } = tinyFiles();
   const bare = await Pipeline.fromFiles(files);
-  await expect(bare.generate("abc")).rejects.toEqual(
+  await expect(bare.generate("abc", { return_dict_in_generate: true })).rejects.toEqual(
     failing("no-tokenizer", "generate: expected a tokenizer file beside the model, or ids as the prompt, got text"),
+  );
+  await expect(bare.generate([4, 5])).rejects.toEqual(
+    failing(
+      "no-tokenizer",
+      "generate: expected a tokenizer file beside the model, or return_dict_in_generate: true, got neither",
+    ),
   );
   await expect(bare.stream([4, 5]).next()).rejects.toEqual(
     failing("no-tokenizer", "stream: expected a tokenizer file beside the model, got none"),
@@ -348,6 +354,21 @@ test("text without a tokenizer is an error, ids are not", async () => {
   );
   expect((await bare.generate([4, 5], { return_dict_in_generate: true, max_new_tokens: 2 })).ids).toHaveLength(2);
   await bare.dispose();
+});
+
+test("a tokenizer that is not supported leaves a model that takes and gives ids, and says so", async () => {
+  const warnings: string[] = [];
+  const { "vocab.json": _, ...rest } = tinyFiles();
+  const files = { ...rest, "tokenizer.json": '{"model": {"type": "BPE"}}' };
+  const model = await Pipeline.fromFiles(files, { onWarning: (message) => warnings.push(message) });
+  expect(warnings).toEqual([
+    "tokenizer.json is not supported yet: give tokenizer.model; the model takes and gives ids only",
+  ]);
+  expect(await model.logits([4, 5])).toHaveLength(2 * 19);
+  expect(model.tokenizer).toBeUndefined();
+  await expect(model.generate("abc")).rejects.toMatchObject({ name: "TokenizerError", code: "unsupported" });
+  await expect(Pipeline.fromFiles(files, { strict: true })).rejects.toMatchObject({ code: "unsupported" });
+  await model.dispose();
 });
 
 test("words longer than the context pass through phonemize, and are spoken of", async () => {

@@ -166,16 +166,16 @@ async function readConfig(
   return bytes && parseJsonObject(bytes, name);
 }
 
-/** A tokenizer that is not supported yet leaves a model that takes and gives ids. */
+/** A tokenizer.json is not supported yet: it leaves a model that takes and gives ids. */
 async function readTokenizer(
   sources: ReadonlyMap<string, Source>,
   model: DecoderModel,
   parts: SentencePieceParts,
-  { signal, strict }: PipelineOptions,
+  options: PipelineOptions,
 ): Promise<Tokenizer | TokenizerError | undefined> {
   const files = new Map<string, Uint8Array>();
   for (const name of tokenizerFiles) {
-    const bytes = await readSmallFile(sources, name, signal);
+    const bytes = await readSmallFile(sources, name, options.signal);
     if (bytes) files.set(name, bytes);
   }
   if (![...files.keys()].some((name) => !tokenizerSettings.has(name))) return undefined;
@@ -185,8 +185,10 @@ async function readTokenizer(
     const message = `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`;
     throw new ConfigError("vocabulary-too-large", message, { vocabSize: model.vocabSize, maxId: tokenizer.maxId });
   } catch (error) {
-    if (error instanceof TokenizerError && error.code === "unsupported" && !strict) return error;
-    throw error;
+    const unsupported = error instanceof TokenizerError && error.code === "unsupported" && files.has("tokenizer.json");
+    if (!unsupported || options.strict) throw error;
+    warner(options)(`${error.message}; the model takes and gives ids only`);
+    return error;
   }
 }
 

@@ -143,6 +143,7 @@ export class Pipeline {
       );
     }
     const settings = this.#settings(options);
+    if (!whole) this.#textSide("generate", " beside the model, or return_dict_in_generate: true, got neither");
     const [sequence] = await generateBatch(this.#loaded.decoder, [this.#encode(prompt)], settings);
     return whole ? this.#result(sequence) : this.#result(sequence).text;
   }
