@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { ensureBuilt } from "../built.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
@@ -21,6 +22,7 @@ function node24() {
   return files.find(existsSync);
 }
 
+ensureBuilt();
 install();
 const engines = [process.execPath];
 const newer = node24();
