@@ -170,6 +170,13 @@ describe("G6 options that are unknown or not supported", () => {
   });
 });
 
+test("logits and phonemize refuse options that they do not know", async () => {
+  await expect(pipeline.logits([4], { banana: 1 } as object)).rejects.toEqual(
+    failing("unknown-option", "logits: expected signal, got banana"),
+  );
+  await expect(pipeline.phonemize("abc", { banana: 1 } as object)).rejects.toMatchObject({ code: "unknown-option" });
+});
+
 describe("G7 prompts that are empty or no ids", () => {
   test.each([[[]], [[-1]], [[19]], [[1.5]], [["4"]], [[4n]]])("%s", async (ids) => {
     const error = await failure({}, ids as unknown as number[]);

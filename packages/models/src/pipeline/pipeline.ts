@@ -199,6 +199,9 @@ export class Pipeline {
    */
   async logits(ids: readonly number[] | Int32Array, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
     const { decoder, model } = this.#live();
+    const unknown = Object.keys(options).find((key) => key !== "signal");
+    if (unknown)
+      throw new OptionError("unknown-option", `logits: expected signal, got ${unknown}`, { option: unknown });
     const list = this.#idList(ids);
     if (list.length > model.contextLength) {
       const message = `logits: expected at most ${model.contextLength} ids, the model's context, got ${list.length}`;
