@@ -18,7 +18,6 @@ import {
   relu,
   rmsNorm,
   rope,
-  scale,
   sigmoid,
   silu,
   softmax,
@@ -299,17 +298,6 @@ export const cases: Record<string, Case> = {
   widen_bf16: widenCase("widen_bf16", fromBFloat16),
   add_f32: pairCase("add_f32", add),
   mul_f32: pairCase("mul_f32", mul),
-  scale_f32: {
-    behaviour: "rounds once, for every length",
-    sweep(build) {
-      for (const n of lengths) {
-        const x = randomFloats(n, n);
-        const expected = new Float32Array(n);
-        scale(x, expected, n, Math.fround(0.3));
-        expectSame(`scale_f32 ${n}`, run(build, "scale_f32", input(x), output(n), n, 0.3)[0], expected);
-      }
-    },
-  },
   exp_f32: unaryCase("exp_f32", Math.exp, ulps(1)),
   relu_f32: unaryCase("relu_f32", relu, ulps(0)),
   sigmoid_f32: unaryCase("sigmoid_f32", sigmoid, ulps(3)),

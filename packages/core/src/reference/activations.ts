@@ -44,7 +44,3 @@ export function add(a: Numbers, b: Numbers, y: Numbers, n: number): void {
 export function mul(a: Numbers, b: Numbers, y: Numbers, n: number): void {
   for (let i = 0; i < n; i++) y[i] = a[i] * b[i];
 }
-
-export function scale(x: Numbers, y: Numbers, n: number, factor: number): void {
-  for (let i = 0; i < n; i++) y[i] = x[i] * factor;
-}

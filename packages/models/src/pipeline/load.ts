@@ -2,6 +2,7 @@ import {
   Checkpoint,
   ConfigError,
   fillWeights,
+  headerLimits,
   parseJsonObject,
   type Reservation,
   Runtime,
@@ -201,9 +202,10 @@ export function warner({ onWarning }: PipelineOptions): (message: string) => voi
   return onWarning ?? ((message) => console.warn(`kiloformer: ${message}`));
 }
 
-/** Caps on the header of a safetensors file: what each place can hold in memory. */
+/** The cap on the header of a safetensors file: what this place can hold in memory. */
 function maxHeaderBytes(): number {
   const agent = globalThis.navigator?.userAgent ?? "";
-  if (agent === "Cloudflare-Workers") return 8e6;
-  return agent.startsWith("Node.js") ? 100e6 : 25e6;
+  if (agent === "Cloudflare-Workers") return headerLimits.worker;
+  // Node 20 has no navigator.
+  return agent === "" || agent.startsWith("Node.js") ? headerLimits.node : headerLimits.browser;
 }

@@ -26,7 +26,7 @@ export interface PipelineOptions {
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Told what the files hold and this runtime does not know. Default: `console.warn`. */
   readonly onWarning?: (message: string) => void;
-  /** True: what would be a warning is an error. Default false. */
+  /** True: unknown config keys and tensors, and a tokenizer that is not supported, are errors, not warnings. Default false. */
   readonly strict?: boolean;
   /** True: the kernels whose results are bit-equal on all machines. Default false: the fastest. */
   readonly deterministic?: boolean;

@@ -79,7 +79,7 @@ export class Pipeline {
     return this.fromFiles(files, options);
   }
 
-  /** Opens a model's folder (Node, Deno, Bun); files are read in pieces, never whole. */
+  /** Opens a model's folder, where there is a file system (Node); weights are read in pieces, never whole. */
   static async fromDirectory(directory: string, options: PipelineOptions = {}): Promise<Pipeline> {
     const { files, close } = await readDirectory(directory);
     try {
