@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { addG2P } from "./commands/g2p.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
+import { addTokenize } from "./commands/tokenize.ts";
 import { report, usageError } from "./errors.ts";
 import { type Terminal, watchErrors } from "./terminal.ts";
 
@@ -11,6 +12,7 @@ Examples:
   kiloformer g2p "Hello 안녕하세요"
   kiloformer generate --model ./stories --prompt "Once upon a time" --temperature 0.8
   kiloformer inspect ./stories
+  kiloformer tokenize --tokenizer tokenizer.json "Hello world"
 
 kiloformer <command> --help shows a command's options and examples.`;
 
@@ -45,6 +47,7 @@ function createProgram(terminal: Terminal): Command {
   addG2P(program, terminal);
   addGenerate(program, terminal);
   addInspect(program, terminal);
+  addTokenize(program, terminal);
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "kiloformer" : `kiloformer ${command.name()}`;
     command.exitOverride((error) => {

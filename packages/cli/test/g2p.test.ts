@@ -47,11 +47,16 @@ describe("g2p", () => {
     expect(objects).toEqual(texts.map((text, index) => ({ text, ipa: expected[index] })));
   });
 
-  test("is one line where the model is no G2P", async () => {
+  test("is one line where the model is no G2P, after what is wrong with its tokenizer", async () => {
     const model = modelFolder({ vocabulary: { a: 0, b: 1 } });
     const { code, stdout, stderr } = await kiloformer(["g2p", "--model", model, "abc"]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    const [warning, line, ...others] = stderr.trimEnd().split("\n");
+    expect(warning).toMatch(
+      /^kiloformer: warning: tokenizer: expected tokenizer\.json, .*, got vocab\.json; the model takes and gives ids only$/,
+    );
+    expect(line).toMatch(/^kiloformer: phonemize: expected /);
+    expect(others).toEqual([]);
   });
 });
 

@@ -15,15 +15,19 @@ describe("help and version", () => {
   test.each([[[]], [["--help"]], [["help"]]])("%j prints every command and an example of each", async (argv) => {
     const { code, stdout, stderr } = await kiloformer(argv);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    for (const command of ["g2p", "generate", "inspect"]) expect(stdout).toContain(`  kiloformer ${command} `);
+    for (const command of ["g2p", "generate", "inspect", "tokenize"])
+      expect(stdout).toContain(`  kiloformer ${command} `);
   });
 
-  test.each(["g2p", "generate", "inspect"])("%s --help has its options, --verbose and examples", async (command) => {
-    const { code, stdout } = await kiloformer([command, "--help"]);
-    expect(code).toBe(0);
-    for (const part of ["--json", "--verbose", "Examples:", `kiloformer ${command} `]) expect(stdout).toContain(part);
-    expect((await kiloformer(["help", command])).stdout).toBe(stdout);
-  });
+  test.each(["g2p", "generate", "inspect", "tokenize"])(
+    "%s --help has its options, --verbose and examples",
+    async (command) => {
+      const { code, stdout } = await kiloformer([command, "--help"]);
+      expect(code).toBe(0);
+      for (const part of ["--json", "--verbose", "Examples:", `kiloformer ${command} `]) expect(stdout).toContain(part);
+      expect((await kiloformer(["help", command])).stdout).toBe(stdout);
+    },
+  );
 });
 
 describe("a bad command line is one line with a hint", () => {
@@ -36,6 +40,7 @@ describe("a bad command line is one line with a hint", () => {
     [["g2p", "--model"], "option '--model <DIR>' argument missing (see kiloformer g2p --help)"],
     [["generate", "--prompt", "a"], "required option '--model <DIR>' not specified (see kiloformer generate --help)"],
     [["generate", "--model", "x"], "required option '--prompt <TEXT>' not specified (see kiloformer generate --help)"],
+    [["tokenize", "a"], "required option '--tokenizer <PATH>' not specified (see kiloformer tokenize --help)"],
     [["inspect"], "missing required argument 'PATH' (see kiloformer inspect --help)"],
     [
       ["inspect", "a", "b"],

@@ -1,4 +1,5 @@
 import type { BatchEntry, Forward, HeadLayout, Runtime, Tensor, Weights } from "@kiloformer/core";
+import type { TokenizerFormat } from "@kiloformer/tokenizers";
 import type { ConfigReader } from "./config.ts";
 
 /** New positions of several sequences, one sequence after another. */
@@ -43,4 +44,6 @@ export interface Architecture {
   load(config: ConfigReader, weights: Weights): DecoderModel;
   /** Tensors that checkpoints of this family carry and inference does not use. */
   harmless(name: string): boolean;
+  /** The tokenizers that such models are published with, for a pipeline that is not given any. */
+  readonly tokenizers: readonly TokenizerFormat[];
 }

@@ -1,20 +1,25 @@
 export * from "@kiloformer/core";
 export {
+  bertFormats,
+  type ChatOptions,
   compatibilityJamo,
   type DecodeOptions,
   type DecodeStream,
   type EncodeOptions,
+  type Encoding,
   G2PTokenizer,
+  g2pVocabulary,
   joinHangul,
-  loadTokenizer,
+  openTokenizer,
   type Segment,
   type SentencePieceParts,
-  SentencePieceTokenizer,
+  sentencePiece,
   sentencePieceParts,
   splitHangul,
-  type Tokenizer,
   TokenizerError,
   type TokenizerFiles,
+  type TokenizerFormat,
+  type TokenizerOptions,
 } from "@kiloformer/tokenizers";
 export type { Architecture, Batch, DecoderModel } from "./architecture.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";

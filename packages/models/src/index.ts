@@ -1,12 +1,13 @@
-import { sentencePieceParts } from "@kiloformer/tokenizers";
+import { allFormats } from "@kiloformer/tokenizers";
 import { createPipeline, type Pipeline as PipelineClass } from "./pipeline/pipeline.ts";
 import { architectures } from "./registry.ts";
 
+export { allFormats, Tokenizer } from "@kiloformer/tokenizers";
 export * from "./core.ts";
 export { g2p } from "./g2p.ts";
 export { llama } from "./llama.ts";
 export { architectures } from "./registry.ts";
 
 /** A pipeline that opens every architecture of this package. */
-export const Pipeline = createPipeline(architectures, sentencePieceParts);
+export const Pipeline = createPipeline(architectures, allFormats);
 export type Pipeline = PipelineClass;

@@ -19,6 +19,7 @@ import {
   type VectorWeight,
   type Weights,
 } from "@kiloformer/core";
+import { g2pVocabulary } from "@kiloformer/tokenizers";
 import type { Architecture, Batch, DecoderModel } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { type Rope, readRope } from "./rope.ts";
@@ -216,4 +217,5 @@ export const llama: Architecture = {
     return new Llama(checked, reserve(checked, weights));
   },
   harmless: (name) => /(^|\.)rotary_emb\.inv_freq$/.test(name),
+  tokenizers: [g2pVocabulary],
 };

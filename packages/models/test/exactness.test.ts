@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { architectures, type ModelFiles } from "../src/index.ts";
+import { allFormats, architectures, type ModelFiles } from "../src/index.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { readDirectory } from "../src/platform/directory-node.ts";
@@ -31,7 +31,7 @@ describe.each(models)("%s", (name, files) => {
       const options = { runtime, onWarning: () => {} };
       const directory = typeof model === "string" ? await readDirectory(model) : undefined;
       const sources = directory?.files ?? toSources(model as Exclude<typeof model, string>);
-      const { decoder } = await loadModel(sources, architectures, options);
+      const { decoder } = await loadModel(sources, architectures, options, allFormats);
       await directory?.close();
       return { runtime, decoder };
     };

@@ -2,7 +2,16 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { resolveGenerationOptions } from "../src/generation/options.ts";
 import { seededRandom } from "../src/generation/random.ts";
 import { createSampler } from "../src/generation/sampler.ts";
-import { type GenerationOptions, NonFiniteError, OptionError, Pipeline, type Prompt } from "../src/index.ts";
+import {
+  bertFormats,
+  createPipeline,
+  type GenerationOptions,
+  llama,
+  NonFiniteError,
+  OptionError,
+  Pipeline,
+  type Prompt,
+} from "../src/index.ts";
 import { failing } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 
@@ -366,15 +375,45 @@ test("text without a tokenizer is an error, ids are not", async () => {
 test("a tokenizer that is not supported leaves a model that takes and gives ids, and says so", async () => {
   const warnings: string[] = [];
   const { "vocab.json": _, ...rest } = tinyFiles();
-  const files = { ...rest, "tokenizer.json": '{"model": {"type": "BPE"}}' };
-  const model = await Pipeline.fromFiles(files, { onWarning: (message) => warnings.push(message) });
+  const files = { ...rest, "tokenizer.json": tinyTokenizerJson };
+  const LlamaPipeline = createPipeline([llama]);
+  const model = await LlamaPipeline.fromFiles(files, { onWarning: (message) => warnings.push(message) });
   expect(warnings).toEqual([
-    "tokenizer.json is not supported yet: give tokenizer.model; the model takes and gives ids only",
+    "tokenizer: expected a G2P's vocab.json, got tokenizer.json; the model takes and gives ids only",
   ]);
   expect(await model.logits([4, 5])).toHaveLength(2 * 19);
   expect(model.tokenizer).toBeUndefined();
   await expect(model.generate("abc")).rejects.toMatchObject({ name: "TokenizerError", code: "unsupported" });
-  await expect(Pipeline.fromFiles(files, { strict: true })).rejects.toMatchObject({ code: "unsupported" });
+  await expect(LlamaPipeline.fromFiles(files, { strict: true })).rejects.toMatchObject({ code: "unsupported" });
+  await model.dispose();
+});
+
+const letters = Array.from("?abcdefghijklmnopqr", (letter, id): [string, number] => [letter, id]);
+const tinyTokenizerJson = JSON.stringify({
+  model: { type: "WordLevel", unk_token: "?", vocab: Object.fromEntries(letters) },
+  pre_tokenizer: { type: "WhitespaceSplit" },
+});
+
+test("a model with a tokenizer.json takes text and gives it, and one that is damaged is refused", async () => {
+  const { "vocab.json": _, ...rest } = tinyFiles();
+  const model = await Pipeline.fromFiles({ ...rest, "tokenizer.json": tinyTokenizerJson });
+  const options = { max_new_tokens: 3, eos_token_id: null };
+  const { ids } = await model.generate([1, 2], { ...options, return_dict_in_generate: true });
+  const text = ids.map((id) => ` ${letters[id][0]}`).join("");
+  expect(await model.generate("a b", options)).toBe(text);
+  let streamed = "";
+  for await (const piece of model.stream("a b", options)) streamed += piece;
+  expect(streamed).toBe(text);
+  await model.dispose();
+  await expect(Pipeline.fromFiles({ ...rest, "tokenizer.json": "{" })).rejects.toMatchObject({ code: "file" });
+});
+
+test("a page that names its formats opens them and no others", async () => {
+  const { "vocab.json": _, ...rest } = tinyFiles();
+  const BertPipeline = createPipeline([llama], bertFormats);
+  const vocabulary = ["[PAD]", "[UNK]", "a", "b"].join("\n");
+  const model = await BertPipeline.fromFiles({ ...rest, "vocab.txt": vocabulary });
+  expect(model.tokenizer?.encode("b A").ids).toEqual([3, 2]);
   await model.dispose();
 });
 

@@ -11,7 +11,7 @@ describe.skipIf(!shared).each(builds)("hama-g2p, %s build", (build) => {
     const pipeline = await Pipeline.fromDirectory(folder, { runtime });
     expect(words).toHaveLength(699);
     for (const { word, input_ids, output_ids, ipa } of words) {
-      expect(pipeline.tokenizer!.encode(word)).toEqual(input_ids);
+      expect(pipeline.tokenizer!.encode(word).ids).toEqual(input_ids);
       const result = await pipeline.generate(word, { return_dict_in_generate: true });
       expect([word, result.ids, result.text]).toEqual([word, output_ids, ipa]);
     }
@@ -24,7 +24,7 @@ describe.skipIf(!shared).each(builds)("hama-g2p, %s build", (build) => {
     const { logits_after_hello_sos: expected } = readJson(`${folder}/expected.json`);
     const runtime = await debugRuntime(build);
     const pipeline = await Pipeline.fromDirectory(folder, { runtime });
-    const ids = pipeline.tokenizer!.encode("hello");
+    const { ids } = pipeline.tokenizer!.encode("hello");
     const logits = (await pipeline.logits(ids)).slice(-expected.length);
     const differences = Array.from(logits, (logit, id) => Math.abs(logit - expected[id]));
     expect(Math.max(...differences)).toBeLessThan(1e-4);
@@ -40,7 +40,7 @@ describe.skipIf(!shared).each(builds)("tinystories-260k, %s build", (build) => {
     const runtime = await debugRuntime(build);
     const pipeline = await Pipeline.fromDirectory(folder, { runtime });
     for (const { prompt, input_ids, output_ids, text, first_logits } of stories) {
-      expect(pipeline.tokenizer!.encode(prompt)).toEqual(input_ids);
+      expect(pipeline.tokenizer!.encode(prompt).ids).toEqual(input_ids);
       const options = { max_new_tokens: output_ids.length };
       const result = await pipeline.generate(prompt, { ...options, return_dict_in_generate: true });
       expect(result.ids).toEqual(output_ids);

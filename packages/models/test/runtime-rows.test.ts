@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { architectures, DisposedError, type Grow, MemoryError, Pipeline, Runtime, RuntimeError } from "../src/index.ts";
+import {
+  allFormats,
+  architectures,
+  DisposedError,
+  type Grow,
+  MemoryError,
+  Pipeline,
+  Runtime,
+  RuntimeError,
+} from "../src/index.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { failing } from "./shared.ts";
@@ -288,7 +297,7 @@ describe("R5 a trap", () => {
 describe("R6 consumers that stop", () => {
   test("breaking out of the loop frees the cache and leaves the pipeline usable", async () => {
     const runtime = await Runtime.create();
-    const loaded = await loadModel(toSources(tinyFiles()), architectures, { runtime });
+    const loaded = await loadModel(toSources(tinyFiles()), architectures, { runtime }, allFormats);
     const pipeline = new Pipeline(loaded, {});
     const { pool } = loaded.decoder;
     await pipeline.generate("abc", { max_new_tokens: 20, eos_token_id: null });

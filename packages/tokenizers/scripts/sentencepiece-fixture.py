@@ -1,10 +1,12 @@
 """Writes test/fixtures/sentencepiece.json: small random models, and what sentencepiece does with them.
 
 Run with sentencepiece 0.2.2 and protobuf: python scripts/sentencepiece-fixture.py
+MODELS and OUT say how many and where to, for a longer comparison.
 """
 import base64
 import io
 import json
+import os
 import pathlib
 import random
 import tempfile
@@ -15,6 +17,7 @@ from sentencepiece import sentencepiece_model_pb2 as proto
 random.seed(2024)
 ALPHABET = list("aabbc▁▁ d<>") + ["é", "한", "😀", "\u3000", "ﬁ", "\x01", "\ufffd", "\u00ad"]
 FLAGS = ("add_dummy_prefix", "remove_extra_whitespaces", "escape_whitespaces")
+UNIGRAM, BPE, WORD, CHAR = 1, 2, 3, 4
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
 
@@ -39,13 +42,17 @@ def text(longest):
 def random_model(index, chars):
     model = proto.ModelProto()
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
-    trainer.model_type = 2 - index % 3 // 2
+    trainer.model_type = (BPE, BPE, UNIGRAM, BPE, UNIGRAM, WORD, CHAR)[index % 7]
     trainer.byte_fallback = random.random() < 0.4
     trainer.treat_whitespace_as_suffix = random.random() < 0.2
     for flag in FLAGS:
         setattr(normalizer, flag, random.random() < 0.6)
     if random.random() < 0.3:
         normalizer.precompiled_charsmap = chars
+    if random.random() < 0.2:
+        model.denormalizer_spec.precompiled_charsmap = chars
+        for flag in FLAGS:
+            setattr(model.denormalizer_spec, flag, random.random() < 0.5)
     if random.random() < 0.2:
         trainer.unk_surface = random.choice(["", " ? ", "x"])
     seen = set()
@@ -67,13 +74,23 @@ def random_model(index, chars):
     return model
 
 
+def offsets(processor, source):
+    """Where each token begins and ends, in code points instead of bytes."""
+    points = {len(source[:point].encode()): point for point in range(len(source) + 1)}
+    tokens = processor.encode(source, return_type="proto").pieces
+    return [points[place] for token in tokens for place in (token.begin, token.end)]
+
+
 def describe(model, processor):
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
+    words = [piece.piece for piece in model.pieces if piece.type in (NORMAL, USER_DEFINED, UNUSED)]
     encoded = []
-    for _ in range(8):
+    for index in range(9):
         source = random.choice(["", " ", "  a "]) + text(20) if random.random() < 0.9 else random.choice(["", " ", "▁", "\x01"])
+        if index > 6:
+            source = "".join(random.choice(words).replace("▁", " ") for _ in range(4))
         ids = processor.encode(source)
-        encoded.append([source, ids, processor.decode(ids)])
+        encoded.append([source, ids, offsets(processor, source), processor.decode(ids)])
     decoded = []
     for _ in range(8):
         ids = [random.randrange(len(model.pieces)) for _ in range(random.randint(0, 8))]
@@ -83,6 +100,8 @@ def describe(model, processor):
             ids = [random.choice([0, 1, len(model.pieces) - 1])] + run[:cut] + ids[: random.randint(0, 3)] + run[cut:]
         decoded.append([ids, processor.decode(ids)])
     flags = {flag: getattr(normalizer, flag) for flag in FLAGS}
+    if model.HasField("denormalizer_spec"):
+        flags["denormalizer"] = {flag: getattr(model.denormalizer_spec, flag) for flag in FLAGS}
     return {
         "model_type": trainer.model_type,
         "byte_fallback": trainer.byte_fallback,
@@ -100,7 +119,7 @@ def main():
     assert sentencepiece.__version__ == "0.2.2", sentencepiece.__version__
     chars = charsmap()
     models = []
-    for index in range(45):
+    for index in range(int(os.environ.get("MODELS", 63))):
         model = random_model(index, chars)
         processor = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
         models.append(describe(model, processor))
@@ -109,7 +128,7 @@ def main():
         "byte_pieces": "<0x00> to <0xFF> follow the first three pieces where byte_fallback is true",
         "charsmap": base64.b64encode(chars).decode(),
     }
-    path = pathlib.Path(__file__).parent.parent / "test/fixtures/sentencepiece.json"
+    path = pathlib.Path(os.environ.get("OUT", pathlib.Path(__file__).parent.parent / "test/fixtures/sentencepiece.json"))
     lines = ",\n".join(json.dumps(model, ensure_ascii=True) for model in models)
     path.write_text(json.dumps(fixture, indent=1)[:-2] + ',\n "models": [\n' + lines + "\n]}\n")
 

@@ -1,49 +1,227 @@
+import { type Aligned, beginOf, charLength, endOf, lastCharLength } from "./aligned.ts";
 import { mismatch } from "./errors.ts";
-import type { ReplaceAt, Replacement } from "./normalizers.ts";
-import { utf8Bytes } from "./utf8.ts";
+import type { Rule } from "./models/pieces.ts";
+import { utf8, utf8Bytes, utf8Length } from "./utf8.ts";
+
+/** What stands at a place of the text after normalization, and how many UTF-16 code units it replaces. */
+export interface Replacement {
+  readonly text: string;
+  readonly length: number;
+}
+
+let segmenter: Intl.Segmenter | undefined;
+// What is known of a code unit: that nothing replaced begins with it, and that it is a grapheme cluster of its own
+// wherever its neighbours are such too.
+const isKnown = 1;
+const isKept = 2;
+const isSimple = 4;
+// Not: what extends the character before it or the one after it without being a mark, and conjoining jamo.
+const simple =
+  /^(?![\u0d4e\u0e33\u0eb3\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff\uff9e\uff9f])[\n\p{L}\p{N}\p{P}\p{S}\p{Z}]/u;
 
 /**
- * A precompiled charsmap: a Darts double array over UTF-8 and the replacements; the longest match wins.
- * @param bytes field 2 of NormalizerSpec: u32 size of the array in bytes, the array, NUL-terminated texts
- * @throws {TokenizerError} `code: "file"` when the sizes do not fit
+ * A precompiled charsmap: a Darts double array over UTF-8, and the texts that it points to.
  * @see sentencepiece src/normalizer.cc, Normalizer::NormalizePrefix
  */
-export function charsmap(bytes: Uint8Array, where: string): ReplaceAt {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const size = bytes.length < 4 ? 0 : view.getUint32(0, true);
-  if (size === 0 || size % 4 !== 0 || size > bytes.length - 4) {
-    throw mismatch("file", `${where}: precompiled_charsmap`, `4-byte units within ${bytes.length} bytes`, size);
+export class Charsmap {
+  readonly #bytes: Uint8Array;
+  readonly #units: Uint32Array;
+  readonly #texts = new Map<number, string>();
+  readonly #kinds = new Uint8Array(65536);
+  #isLeaf = false;
+
+  /**
+   * @param bytes u32 size of the array in bytes, the array, NUL-terminated texts
+   * @throws {TokenizerError} `code: "file"` when the sizes do not fit
+   */
+  constructor(bytes: Uint8Array, where: string) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const size = bytes.length < 4 ? 0 : view.getUint32(0, true);
+    if (size === 0 || size % 4 !== 0 || size > bytes.length - 4) {
+      throw mismatch("file", `${where}: precompiled_charsmap`, `4-byte units within ${bytes.length} bytes`, size);
+    }
+    this.#units = Uint32Array.from({ length: size / 4 }, (_, index) => view.getUint32(4 + index * 4, true));
+    this.#bytes = bytes.slice(4 + size);
   }
-  const units = Uint32Array.from({ length: size / 4 }, (_, index) => view.getUint32(4 + index * 4, true));
-  const unit = (index: number): number => (index < units.length ? units[index] : 0);
-  const children = (index: number): number => index ^ ((unit(index) >>> 10) << ((unit(index) & 512) >>> 6));
-  const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
-  const texts = new Map<number, string>();
-  const textAt = (offset: number): string => {
-    let found = texts.get(offset);
-    if (found === undefined) {
-      const begin = Math.min(4 + size + offset, bytes.length);
-      const end = bytes.indexOf(0, begin);
-      found = utf8.decode(bytes.subarray(begin, end < 0 ? bytes.length : end));
-      texts.set(offset, found);
-    }
-    return found;
-  };
-  return (text, from) => {
+
+  /** What the text becomes at a place, by the longest of the matches, or by the shortest. */
+  at(text: string, begin: number, end = text.length, isLongest = true): Replacement | undefined {
     let found: Replacement | undefined;
-    let node = children(0);
-    for (let at = from; at < text.length; ) {
+    if (this.#is(isKept, text.charCodeAt(begin))) return found;
+    let node = this.#children(0);
+    for (let at = begin; at < end && (isLongest || !found); ) {
       const codePoint = text.codePointAt(at) as number;
-      let isLeaf = false;
-      for (const byte of utf8Bytes(codePoint)) {
-        node ^= byte;
-        if ((unit(node) & 0x800000ff) >>> 0 !== byte) return found;
-        isLeaf = (unit(node) & 256) !== 0;
-        node = children(node);
-      }
+      node = this.#step(node, codePoint);
+      if (node < 0) break;
       at += codePoint > 0xffff ? 2 : 1;
-      if (isLeaf) found = { text: textAt(unit(node) & 0x7fffffff), length: at - from };
+      if (this.#isLeaf) found = { text: this.#textAt(this.#units[node] & 0x7fffffff), length: at - begin };
     }
     return found;
-  };
+  }
+
+  /**
+   * The normalized text. By sentencepiece's rule the longest match is replaced at each place; by Hugging Face's, a
+   * whole grapheme cluster of less than 6 bytes by what the shortest match at its beginning says, or else each of its
+   * characters alone. Offsets are Hugging Face's.
+   * @see tokenizers src/normalizers/precompiled.rs
+   */
+  normalize(input: Aligned, rule: Rule): Aligned {
+    const { text } = input;
+    const isGoogle = rule === "sentencepiece";
+    const out = new Replacer(input);
+    // A place where a cluster is known to begin.
+    let begin = 0;
+    for (let at = 0; at < text.length; ) {
+      const found = this.at(text, at, text.length, isGoogle);
+      if (!found) at++;
+      else if (isGoogle) {
+        out.replace(at, at + found.length, found.text);
+        at += found.length;
+      } else {
+        // Clusters matter only where something may be replaced: this one is looked for from the last sure begin of one.
+        const known = begin;
+        for (
+          begin = at;
+          begin > known &&
+          !(this.#is(isSimple, text.charCodeAt(begin - 1)) && this.#is(isSimple, text.charCodeAt(begin)));
+        )
+          begin--;
+        let end = this.#clusterEnd(text, begin);
+        for (; end <= at; end = this.#clusterEnd(text, end)) begin = end;
+        let size = 0;
+        for (const character of text.slice(begin, Math.min(end, begin + 6)))
+          size += utf8Length(character.codePointAt(0) as number);
+        const whole = size < 6 ? this.at(text, begin, end, false) : undefined;
+        if (whole) out.replace(begin, end, whole.text);
+        while (begin < end) {
+          const next = begin + charLength(text, begin);
+          const one = whole ? undefined : this.at(text, begin, next, false);
+          if (one) out.replace(begin, next, one.text);
+          begin = next;
+        }
+        at = end;
+      }
+    }
+    return out.finish();
+  }
+
+  /** Where the grapheme cluster ends that begins at a place. */
+  #clusterEnd(text: string, begin: number): number {
+    const { length } = text;
+    if (
+      this.#is(isSimple, text.charCodeAt(begin)) &&
+      (begin + 1 === length || this.#is(isSimple, text.charCodeAt(begin + 1)))
+    )
+      return begin + 1;
+    segmenter ??= new Intl.Segmenter("en");
+    for (let room = 32; ; room *= 2) {
+      let end = Math.min(begin + room, length);
+      end += charLength(text, end - 1) - 1;
+      const cluster = segmenter.segment(text.slice(begin, end)).containing(0) as Intl.SegmentData;
+      const clusterEnd = begin + cluster.segment.length;
+      if (clusterEnd < end || end === length) return clusterEnd;
+    }
+  }
+
+  #is(kind: number, unit: number): boolean {
+    if (this.#kinds[unit] === 0) {
+      const mayBegin = (unit & 0xfc00) === 0xd800 || this.#step(this.#children(0), unit) >= 0;
+      this.#kinds[unit] = isKnown | (mayBegin ? 0 : isKept) | (simple.test(String.fromCharCode(unit)) ? isSimple : 0);
+    }
+    return (this.#kinds[unit] & kind) !== 0;
+  }
+
+  #children(node: number): number {
+    const unit = this.#units[node];
+    return node ^ ((unit >>> 10) << ((unit & 512) >>> 6));
+  }
+
+  /** The node after one more character, or a negative number; `#isLeaf` says whether a match ends there. */
+  #step(from: number, codePoint: number): number {
+    let node = from;
+    for (const byte of utf8Bytes(codePoint)) {
+      node ^= byte;
+      if ((this.#units[node] & 0x800000ff) !== byte) return -1;
+      this.#isLeaf = (this.#units[node] & 256) !== 0;
+      node = this.#children(node);
+    }
+    return node;
+  }
+
+  #textAt(offset: number): string {
+    let found = this.#texts.get(offset);
+    if (found === undefined) {
+      const end = this.#bytes.indexOf(0, offset);
+      found = utf8.decode(this.#bytes.subarray(offset, end < 0 ? undefined : end));
+      this.#texts.set(offset, found);
+    }
+    return found;
+  }
+}
+
+/**
+ * A text as parts of it are replaced, with Hugging Face's offsets: a new character takes the place of the next old one,
+ * unless it is one too many; then it has the offsets of the old one before it. Old characters too many go with the new
+ * character before them, even one of an earlier part; at the very beginning they are not counted, so that all offsets
+ * lag.
+ * @see tokenizers src/tokenizer/normalizer.rs, NormalizedString::transform_range
+ */
+class Replacer {
+  readonly #input: Aligned;
+  #text = "";
+  #kept = 0;
+  /** Where the last new character begins, and by where it begins how many a character is more than the old ones. */
+  #last = -1;
+  readonly #changes = new Map<number, number>();
+
+  constructor(input: Aligned) {
+    this.#input = input;
+  }
+
+  /** Puts a text in the place of the old one from `begin` to `end`; what lies before is kept. */
+  replace(begin: number, end: number, replacement: string): void {
+    const { text } = this.#input;
+    const kept = text.slice(this.#kept, begin);
+    if (kept !== "") {
+      this.#text += kept;
+      this.#last = this.#text.length - lastCharLength(kept, kept.length);
+    }
+    this.#kept = end;
+    let old = begin;
+    for (const character of replacement) {
+      this.#last = this.#text.length;
+      this.#text += character;
+      if (old < end) old += charLength(text, old);
+      else this.#changes.set(this.#last, 1);
+    }
+    for (; old < end; old += charLength(text, old))
+      this.#changes.set(this.#last, (this.#changes.get(this.#last) ?? 0) - 1);
+  }
+
+  finish(): Aligned {
+    const input = this.#input;
+    const { length } = input.text;
+    if (this.#kept === 0) return input;
+    this.replace(length, length, "");
+    const text = this.#text;
+    const begins = new Int32Array(text.length);
+    const ends = new Int32Array(text.length);
+    // The last old character, and where the next one begins.
+    let begin = 0;
+    let old = 0;
+    for (let at = 0; at < text.length; ) {
+      let own = begin;
+      const change = this.#changes.get(at) ?? 0;
+      for (let left = change; left <= 0; left++) {
+        begin = old;
+        if (left === change) own = begin;
+        old += charLength(input.text, old);
+      }
+      const next = at + charLength(text, at);
+      begins.fill(beginOf(input, own), at, next);
+      ends.fill(old === 0 ? beginOf(input, 0) : endOf(input, own + charLength(input.text, own) - 1), at, next);
+      at = next;
+    }
+    return { text, at: 0, begins, ends };
+  }
 }

@@ -5,9 +5,17 @@ export type ErrorFields = Readonly<Record<string, unknown>>;
  * What went wrong, for programs:
  * `file` a tokenizer file is damaged, `unsupported` it asks for something that is not built in, `vocabulary` its tokens
  * or ids are wrong, `text` and `ids` the argument of `encode` or `decode`, `options` an option, `unknown` a character
- * that has no token.
+ * that has no token, `template` a chat template that fails.
  */
-export type TokenizerErrorCode = "file" | "unsupported" | "vocabulary" | "text" | "ids" | "options" | "unknown";
+export type TokenizerErrorCode =
+  | "file"
+  | "unsupported"
+  | "vocabulary"
+  | "text"
+  | "ids"
+  | "options"
+  | "unknown"
+  | "template";
 
 /**
  * Every failure of this package. `code` is made for programs, `message` reads `where: expected X, got Y`.

@@ -1,87 +1,90 @@
-import { mismatch, TokenizerError } from "./errors.ts";
-import { readJson } from "./json.ts";
-import { G2PTokenizer, isG2PVocabulary } from "./phonetics/g2p.ts";
-import { type SentencePieceOptions, type SentencePieceParts, SentencePieceTokenizer } from "./sentencepiece.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { mismatch } from "./errors.ts";
+import type { Rule } from "./models/pieces.ts";
+import type { TextTokenizer } from "./text-tokenizer.ts";
 
 /** The files of a tokenizer by their names in the model's folder, as an object or a map; JSON may be text. */
 export type TokenizerFiles = ReadonlyMap<string, TokenizerFile> | Readonly<Record<string, TokenizerFile | undefined>>;
 
-/** The bytes of a file, or the text of a JSON file. */
+/** The bytes of a file, or its text. */
 export type TokenizerFile = Uint8Array | string;
 
-const configName = "tokenizer_config.json";
+/** How files are opened, where they do not say it. */
+export interface TokenizerOptions {
+  /**
+   * Whose rules count. Files decide: those of sentencepiece for a `.model`, Hugging Face's for a tokenizer.json, which is
+   * preferred. `"sentencepiece"` prefers the `.model`; `"huggingface"` reads a `.model` by Hugging Face's rules.
+   */
+  readonly rule?: Rule;
+  /** How a tiktoken rank file cuts words: the pattern in Oniguruma's syntax. */
+  readonly pattern?: string;
+}
+
+/** What is known of the files while one is chosen. */
+export interface OpeningFiles {
+  /** Those that may hold a tokenizer. */
+  readonly files: ReadonlyMap<string, TokenizerFile>;
+  /** All of them. */
+  readonly all: ReadonlyMap<string, TokenizerFile>;
+  readonly options: TokenizerOptions;
+}
+
+/** One way in which tokenizers are published. */
+export interface TokenizerFormat {
+  /** In words, for messages. */
+  readonly name: string;
+  /** Opens the files, if there is one of this format among them. */
+  open(files: OpeningFiles): TextTokenizer | undefined;
+}
+
+// What lies beside a tokenizer and is none.
+const settingsFiles =
+  /(^|\/)((tokenizer_|generation_|preprocessor_|sentence_bert_|quantize_)?config|config_sentence_transformers|special_tokens_map|added_tokens|modules|.*\.index)\.json$|chat_template|\.(jinja|safetensors|md)$/;
 
 /**
- * Opens a tokenizer from the files of a model, by what is in them: a SentencePiece `.model`, else a G2P's vocab.json.
- * Where `tokenizer_config.json` is among them, its `tokenizer_class`, `add_bos_token` and `add_eos_token` are honoured.
- * @param parts what `.model` files beyond Llama's BPE need: `sentencePieceParts` where they may come
- * @throws {TokenizerError} `code: "unsupported"` for files or a class that are not built in, and what the tokenizers throw
+ * Opens a tokenizer by the first of the formats that its files have.
+ * @throws {TokenizerError} `code: "unsupported"` for files of none, and what the formats throw
  */
-export function loadTokenizer(files: TokenizerFiles, parts: SentencePieceParts = {}): Tokenizer {
-  const all = new Map(files instanceof Map ? files : Object.entries(files).filter(([, file]) => file !== undefined));
-  const names = [...all.keys()].filter((name) => name !== configName);
-  const model = names.find((name) => name.endsWith(".model") || isBinary(all.get(name)));
-  if (model !== undefined) return openModel(model, all, parts);
-  for (const name of names.filter((name) => !name.endsWith(".txt"))) {
-    const value = readJson(all.get(name) as TokenizerFile, name);
-    if (isG2PVocabulary(value) && !names.includes("merges.txt")) return new G2PTokenizer(value, { file: name });
-    if (typeof value === "object" && value !== null && "model" in value) {
-      throw new TokenizerError("unsupported", `${name} is not supported yet: give tokenizer.model`, { file: name });
-    }
+export function openTokenizer(
+  files: TokenizerFiles,
+  formats: readonly TokenizerFormat[],
+  options: TokenizerOptions = {},
+): TextTokenizer {
+  if (Object(files) !== files) throw mismatch("file", "tokenizer", "files by their names", files);
+  const entries = files instanceof Map ? [...files] : Object.entries(files).filter(([, file]) => file !== undefined);
+  for (const [name, file] of entries) {
+    const isFile = typeof file === "string" || file instanceof Uint8Array;
+    if (!isFile) throw mismatch("file", name, "bytes or text", file);
   }
-  throw mismatch(
-    "unsupported",
-    "tokenizer",
-    "a SentencePiece .model or a G2P vocab.json",
-    names,
-    names.join(", ") || "none",
-  );
+  const all = new Map(entries as [string, TokenizerFile][]);
+  const named = new Map([...all].filter(([name]) => !settingsFiles.test(name)));
+  const opening = { files: named, all, options };
+  for (const format of formats) {
+    const tokenizer = format.open(opening);
+    if (tokenizer) return tokenizer;
+  }
+  const known = formats.map(({ name }) => name).join(", ");
+  throw mismatch("unsupported", "tokenizer", known, undefined, [...named.keys()].join(", ") || "no file");
 }
 
-/** Whether a file without a telling name is protobuf: field 1 comes first, which is a line feed to a text. */
-function isBinary(file: TokenizerFile | undefined): boolean {
-  return typeof file === "object" && file[0] === 0x0a && file[2] === 0x0a;
+/** Whether a file is protobuf with a field 1 that is a message: no text begins so. */
+export function isProtobuf(file: TokenizerFile): boolean {
+  return typeof file === "object" && file[0] === 0x0a && (file[2] === 0x0a || file[3] === 0x0a);
 }
 
-// The classes whose ids are those of the .model file, and whether a begin and an end id surround a text.
-const classes: Readonly<Record<string, { readonly add_bos_token?: boolean; readonly add_eos_token: boolean }>> = {
-  LlamaTokenizer: { add_eos_token: false },
-  GemmaTokenizer: { add_eos_token: false },
-  T5Tokenizer: { add_bos_token: false, add_eos_token: true },
-};
-
-function openModel(
-  file: string,
+/** The first file that is a text of some kind, by its name and its first characters. */
+export function findText(
   files: ReadonlyMap<string, TokenizerFile>,
-  parts: SentencePieceParts,
-): SentencePieceTokenizer {
-  const bytes = files.get(file);
-  if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
-  const { tokenizer_class = "LlamaTokenizer", ...config } = readConfig(files.get(configName));
-  const name = tokenizer_class.replace(/Fast$/, "");
-  if (!Object.hasOwn(classes, name)) {
-    throw mismatch("unsupported", configName, `a tokenizer_class of ${Object.keys(classes).join(", ")}`, name);
+  is: (name: string, begin: string) => boolean,
+): readonly [name: string, file: TokenizerFile] | undefined {
+  for (const [name, file] of files) {
+    if (isProtobuf(file)) continue;
+    const begin = typeof file === "string" ? file.slice(0, 4096) : new TextDecoder().decode(file.subarray(0, 4096));
+    if (is(name, begin.trimStart())) return [name, file];
   }
-  return new SentencePieceTokenizer(bytes, { ...parts, ...classes[name], ...config, file });
+  return undefined;
 }
 
-interface TokenizerConfig extends Pick<SentencePieceOptions, "add_bos_token" | "add_eos_token"> {
-  tokenizer_class?: string;
-}
-
-const configTypes = { tokenizer_class: "string", add_bos_token: "boolean", add_eos_token: "boolean" };
-
-/** What tokenizer_config.json says of the three keys; what is null, as Python writes None, is left out. */
-function readConfig(file: TokenizerFile | undefined): TokenizerConfig {
-  const value = file === undefined ? {} : readJson(file, configName);
-  if (Object(value) !== value || Array.isArray(value)) throw mismatch("file", configName, "an object", value);
-  const config: Record<string, unknown> = {};
-  for (const [name, found] of Object.entries(value as object)) {
-    const type = Object.hasOwn(configTypes, name) && configTypes[name as keyof typeof configTypes];
-    if (!type || found === null) continue;
-    if (typeof found !== type) throw mismatch("file", `${configName}: ${name}`, `a ${type}`, found);
-    config[name] = found;
-  }
-  return config;
+/** Whether this is the name of the merges beside a vocab.json. */
+export function isMerges(name: string): boolean {
+  return /merges.*\.txt$/.test(name);
 }

@@ -1,42 +1,230 @@
-/** What stands at a place of the text after normalization, and how many UTF-16 code units it replaces. */
-export interface Replacement {
-  readonly text: string;
-  readonly length: number;
+import { type Aligned, beginOf, charLength, endOf, lastCharLength, Rewriter, slice } from "./aligned.ts";
+import { type Finder, findNext } from "./finder.ts";
+import { isCjk, isWhiteSpace, withoutMarks } from "./unicode.ts";
+
+/**
+ * Changes a text before it is cut; what it leaves alone it returns as it is.
+ * @param isFirst whether the input is not what follows a part that was normalized before
+ * @param isLast whether nothing follows
+ */
+export type Normalizer = (input: Aligned, isFirst?: boolean, isLast?: boolean) => Aligned;
+
+const chunkLength = 32_768;
+const surroundings = 64;
+// Between two of these no published normalizer looks across: letters of ASCII, kana, ideographs, syllables.
+const seam = /[A-Za-z\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}/g;
+
+/** All of a text, with a pause after every so many characters. */
+export function* normalizeInChunks(normalize: Normalizer, input: Aligned): Generator<void, Aligned> {
+  const { length } = input.text;
+  if (length <= chunkLength) return normalize(input);
+  const parts: Aligned[] = [];
+  for (let begin = 0; begin < length; yield) {
+    const end = findSeam(normalize, input, begin + chunkLength);
+    parts.push(normalize(slice(input, begin, end), begin === 0, end === length));
+    begin = end;
+  }
+  return yield* join(parts);
 }
 
-/** What `text` becomes at `from`, or undefined where nothing is replaced there. */
-export type ReplaceAt = (text: string, from: number) => Replacement | undefined;
+/** The next place where a text can be cut: its surroundings come out the same in one part and in two. */
+function findSeam(normalize: Normalizer, input: Aligned, from: number): number {
+  seam.lastIndex = from;
+  for (let found = seam.exec(input.text); found; found = seam.exec(input.text)) {
+    const at = found.index + 1;
+    const [left, right, both] = [
+      [at - surroundings, at],
+      [at, at + surroundings],
+      [at - surroundings, at + surroundings],
+    ].map(([begin, end]) => normalize(slice(input, begin, end), false, false).text);
+    if (left + right === both) return at;
+    seam.lastIndex = at + surroundings;
+  }
+  return input.text.length;
+}
 
-/** How SentencePiece normalizes: the flags of NormalizerSpec and TrainerSpec. */
-export interface SentencePieceFlags {
-  readonly addDummyPrefix: boolean;
-  readonly removeExtraWhitespaces: boolean;
-  readonly escapeWhitespaces: boolean;
-  readonly treatWhitespaceAsSuffix: boolean;
+function* join(parts: readonly Aligned[]): Generator<void, Aligned> {
+  if (parts.length === 1) return parts[0];
+  const text = parts.map((part) => part.text).join("");
+  const begins = new Int32Array(text.length);
+  const ends = new Int32Array(text.length);
+  let length = 0;
+  for (const part of parts) {
+    for (let unit = 0; unit < part.text.length; unit++) {
+      begins[length] = beginOf(part, unit);
+      ends[length++] = endOf(part, unit);
+    }
+    yield;
+  }
+  return { text, at: 0, begins, ends };
+}
+
+/** Replaces every character by what `change` says; each character of that comes from the whole character before. */
+export function mapCharacters(change: (character: string) => string): Normalizer {
+  const known = new Map<number, string>();
+  return (input) => {
+    const { text } = input;
+    let out: Rewriter | undefined;
+    let kept = 0;
+    for (let at = 0; at < text.length; ) {
+      const codePoint = text.codePointAt(at) as number;
+      const end = at + (codePoint > 0xffff ? 2 : 1);
+      let changed = known.get(codePoint);
+      if (changed === undefined) {
+        changed = change(text.slice(at, end));
+        known.set(codePoint, changed);
+      }
+      if (changed.length !== end - at || changed.codePointAt(0) !== codePoint) {
+        out ??= new Rewriter(input);
+        out.keep(kept, at);
+        out.add(changed, at, end);
+        kept = end;
+      }
+      at = end;
+    }
+    out?.keep(kept, text.length);
+    return out?.finish() ?? input;
+  };
+}
+
+/** A text of the same length, unit for unit. */
+function withText(input: Aligned, text: string): Aligned {
+  return text === input.text ? input : { ...input, text };
+}
+
+// Of the formats (Cf), those that Unicode 8 did not have stay.
+const isRemoved = /^(?![\t\n\r\u0890\u0891\u08e2\u{110cd}\u{13430}-\u{1343f}])[\p{Cc}\p{Cf}\p{Co}\ufffd]/u;
+
+/**
+ * What BERT's tokenizers do first: controls vanish, every white space is a space, ideographs stand alone, accents go,
+ * letters become small.
+ * @see tokenizers src/normalizers/bert.rs
+ */
+export function bertNormalizer(flags: {
+  readonly clean_text: boolean;
+  readonly handle_chinese_chars: boolean;
+  readonly strip_accents: boolean;
+  readonly lowercase: boolean;
+}): Normalizer {
+  const { clean_text, handle_chinese_chars, strip_accents, lowercase } = flags;
+  const rare = mapCharacters((character) => {
+    const codePoint = character.codePointAt(0) as number;
+    if (clean_text && isRemoved.test(character)) return "";
+    let changed = clean_text && isWhiteSpace(codePoint) ? " " : character;
+    if (handle_chinese_chars && isCjk(codePoint)) changed = ` ${changed} `;
+    if (strip_accents) changed = withoutMarks(changed.normalize("NFD"));
+    return lowercase ? changed.toLowerCase() : changed;
+  });
+  return (input) => {
+    if (!/^[\t\n\r -~]*$/.test(input.text)) return rare(input);
+    const clean = clean_text ? input.text.replace(/[\t\n\r]/g, " ") : input.text;
+    return withText(input, lowercase ? clean.toLowerCase() : clean);
+  };
+}
+
+/** Drops white space at the ends. */
+export function strip(input: Aligned, left: boolean, right: boolean): Aligned {
+  const { text } = input;
+  let begin = 0;
+  let end = text.length;
+  while (left && begin < end && isWhiteSpace(text.charCodeAt(begin))) begin++;
+  while (right && end > begin && isWhiteSpace(text.charCodeAt(end - 1))) end--;
+  return begin === 0 && end === text.length ? input : slice(input, begin, end);
+}
+
+/** Puts a prefix before a text that is not empty; it comes from the text's first character. */
+export function prepend(input: Aligned, prefix: string): Aligned {
+  const { text } = input;
+  if (text === "" || prefix === "") return input;
+  const out = new Rewriter(input);
+  out.add(prefix, 0, charLength(text, 0));
+  out.keep(0, text.length);
+  return out.finish();
+}
+
+/** Replaces every match; what then stands there comes from the match's last unit. */
+export function replaceMatches(input: Aligned, finder: Finder, content: string): Aligned {
+  const { text } = input;
+  let out: Rewriter | undefined;
+  let kept = 0;
+  while (findNext(finder, text, kept, out ? kept : -1)) {
+    const { begin, end } = finder;
+    out ??= new Rewriter(input);
+    out.keep(kept, begin);
+    out.add(content, end - lastCharLength(text, end), Math.max(end, 1));
+    kept = end;
+  }
+  out?.keep(kept, text.length);
+  return out?.finish() ?? input;
+}
+
+/** Makes every character a space that Google's NMT models read as one, and drops their controls. */
+export const nmt = /* @__PURE__ */ mapCharacters((character) =>
+  /[\u008f\u009f]|(?![\0\t\n\f\r])\p{ASCII}(?<!\P{Cc})/u.test(character)
+    ? ""
+    : character.replace(/[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/, " "),
+);
+
+/** Lower case, character by character: a final sigma is like any other. */
+export const lowercase = /* @__PURE__ */ mapCharacters((character) => character.toLowerCase());
+
+/** Drops every mark, and leaves what is composed. */
+export const stripAccents = /* @__PURE__ */ mapCharacters((character) => character.replace(/\p{M}/u, ""));
+
+/**
+ * A Unicode normalization form. A character that is taken apart is the origin of all its parts; one that is put together
+ * comes from the first.
+ */
+export function unicodeForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
+  return (input) => {
+    const { text } = input;
+    if (/^\p{ASCII}*$/u.test(text)) return input;
+    let out: Rewriter | undefined;
+    let kept = 0;
+    // Forms change nothing across the place before an ASCII character.
+    for (const { 0: part, index } of text.matchAll(/\p{ASCII}?\P{ASCII}+/gu)) {
+      const changed = part.normalize(form);
+      if (changed === part) continue;
+      out ??= new Rewriter(input);
+      out.keep(kept, index);
+      appendForm(out, part, index, changed);
+      kept = index + part.length;
+    }
+    out?.keep(kept, text.length);
+    return out?.finish() ?? input;
+  };
 }
 
 /**
- * A text as a SentencePiece model segments it: replaced place by place, spaces collapsed and marked.
- * @see sentencepiece src/normalizer.cc, Normalizer::Normalize
+ * Appends a part of the text in its new form. The reference gives every character of the full decomposition a change in
+ * length (0 for the first of an old character, 1 for the others), adds those up where characters join (one less for each
+ * that joined), and then walks along the old characters.
+ * @see tokenizers src/tokenizer/normalizer.rs, NormalizedString::transform_range
  */
-export function normalizeSentence(input: string, flags: SentencePieceFlags, replaceAt: ReplaceAt): string {
-  const { addDummyPrefix, removeExtraWhitespaces: collapse, treatWhitespaceAsSuffix: isSuffix } = flags;
-  const space = flags.escapeWhitespaces ? "\u2581" : " ";
-  let text = addDummyPrefix && !isSuffix ? space : "";
-  let isBlank = collapse || input === "";
-  let afterSpace = collapse;
-  for (let at = 0; at < input.length; ) {
-    const replaced = replaceAt(input, at);
-    const character = replaced?.text ?? String.fromCodePoint(input.codePointAt(at) as number);
-    at += replaced?.length ?? character.length;
-    if (character !== " ") isBlank = false;
-    const kept = afterSpace ? character.replace(/^ +/, "") : character;
-    if (kept !== "") afterSpace = collapse && kept.endsWith(" ");
-    text += kept;
+function appendForm(out: Rewriter, part: string, index: number, changed: string): void {
+  // The changes of each decomposed character, in order; the canonical order moves equal ones together.
+  const changes = new Map<string, { readonly values: number[]; next: number }>();
+  const ends: number[] = [];
+  let length = 0;
+  for (const character of part) {
+    length += character.length;
+    ends.push(length);
+    [...character.normalize("NFKD")].forEach((found, position) => {
+      const known = changes.get(found);
+      if (known) known.values.push(Math.min(position, 1));
+      else changes.set(found, { values: [Math.min(position, 1)], next: 0 });
+    });
   }
-  if (isBlank) return "";
-  text = text.replaceAll(" ", space);
-  let end = text.length;
-  while (collapse && text[end - 1] === space) end--;
-  return text.slice(0, end) + (addDummyPrefix && isSuffix ? space : "");
+  const beginAt = (at: number): number => (at > 0 ? ends[Math.min(at, ends.length) - 1] : 0);
+  let old = 0;
+  for (const character of changed) {
+    let change = 1;
+    for (const found of character.normalize("NFKD")) {
+      const known = changes.get(found);
+      change += (known?.values[known.next++] ?? 0) - 1;
+    }
+    const origin = change > 0 ? Math.max(old - 1, 0) : Math.min(old, ends.length - 1);
+    out.add(character, index + beginAt(origin), index + ends[origin]);
+    if (change <= 0) old += 1 - change;
+  }
 }

@@ -1,86 +1,86 @@
 import { mismatch } from "./errors.ts";
 
-/** One field of a protobuf message: numbers are unsigned 32-bit or float, everything with a length is a view. */
-export interface Field {
-  readonly number: number;
-  readonly value: number | Uint8Array;
-}
-
-/** What a message's fields are read into: the type of each default decides how its field is read. */
-export type FieldValues = Record<string, string | number | boolean | Uint8Array>;
-
 /**
- * The fields of one protobuf message in file order, every length checked before it is used.
- * Varints keep their low 32 bits, as protobuf does for `int32`, `bool` and enums; 64-bit values are skipped.
- * @throws {TokenizerError} `code: "file"` when the bytes end early or are not a message
+ * A reader of protobuf messages in some bytes, field by field, every length checked before it is used.
  * @see protobuf.dev/programming-guides/encoding
  */
-export function* readMessage(bytes: Uint8Array, where: string): Generator<Field> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 0;
-  const take = (length: number): number => {
-    if (length > bytes.length - at) throw mismatch("file", where, `${length} bytes at offset ${at}`, bytes.length - at);
-    at += length;
-    return at - length;
-  };
-  const varint = (): number => {
+export class ProtobufReader {
+  /** The number of the field. */
+  field = 0;
+  /**
+   * What it says, if it is a float or a varint, else NaN. Varints keep their low 32 bits, as protobuf does for `int32`.
+   */
+  value = 0;
+  /** Where it lies, if it has a length; else -1. */
+  begin = -1;
+  end = -1;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #where: () => string;
+  #at = 0;
+  #limit: number;
+
+  /** @param where the file and the message, for messages of errors */
+  constructor(bytes: Uint8Array, where: () => string) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#where = where;
+    this.#limit = bytes.length;
+  }
+
+  /** Begins to read the message that a field of another reader is. */
+  open({ begin, end }: ProtobufReader): this {
+    this.#at = begin;
+    this.#limit = end;
+    return this;
+  }
+
+  /**
+   * Goes to the next field, if there is one.
+   * @throws {TokenizerError} `code: "file"` when the bytes end early or are not a message
+   */
+  next(): boolean {
+    const at = this.#at;
+    if (at >= this.#limit) return false;
+    const key = this.#varint();
+    const wireType = key & 7;
+    this.field = key >>> 3;
+    this.begin = this.end = -1;
+    this.value = NaN;
+    if (wireType === 0) this.value = this.#varint();
+    else if (wireType === 5) this.value = this.#view.getFloat32(this.#take(4), true);
+    else if (wireType === 2) {
+      this.begin = this.#take(this.#varint());
+      this.end = this.#at;
+    } else if (wireType === 1) this.#take(8);
+    if (this.field > 0 && (wireType < 3 || wireType === 5)) return true;
+    throw this.#error("a protobuf field", at, key);
+  }
+
+  #error(expected: string, offset: number, got: unknown): Error {
+    return mismatch("file", this.#where(), `${expected} at offset ${offset}`, got);
+  }
+
+  #take(length: number): number {
+    const at = this.#at;
+    if (length > this.#limit - at) throw this.#error(`${length} bytes`, at, this.#limit - at);
+    this.#at += length;
+    return at;
+  }
+
+  #varint(): number {
+    const begin = this.#at;
+    const first = this.#bytes[begin];
+    if (first < 128 && begin < this.#limit) {
+      this.#at++;
+      return first;
+    }
     let value = 0;
-    for (let index = 0; index < 10; index++) {
-      const byte = bytes[take(1)];
-      if (index < 5) value += (byte & 127) * 2 ** (7 * index);
+    for (let factor = 1; this.#at < begin + 10; factor *= 128) {
+      const byte = this.#bytes[this.#take(1)];
+      if (factor < 2 ** 32) value += (byte & 127) * factor;
       if (byte < 128) return value % 2 ** 32;
     }
-    throw mismatch("file", where, `a varint of at most 10 bytes before offset ${at}`, undefined, "a longer one");
-  };
-  while (at < bytes.length) {
-    const begin = at;
-    const key = varint();
-    const number = key >>> 3;
-    const wireType = key & 7;
-    if (number === 0) throw mismatch("file", where, `a protobuf field at offset ${begin}`, undefined, "number 0");
-    if (wireType === 0) yield { number, value: varint() };
-    else if (wireType === 1) take(8);
-    else if (wireType === 2) {
-      const length = varint();
-      const from = take(length);
-      yield { number, value: bytes.subarray(from, at) };
-    } else if (wireType === 5) yield { number, value: view.getFloat32(take(4), true) };
-    else throw mismatch("file", where, `a protobuf wire type of 0, 1, 2 or 5 at offset ${begin}`, wireType);
-  }
-}
-
-/**
- * Reads the named fields of a message over their defaults.
- * @throws {TokenizerError} `code: "file"` when a field has another type, or a text is not UTF-8
- */
-export function readFields<Values extends FieldValues>(
-  message: number | Uint8Array,
-  names: Readonly<Record<number, keyof Values & string>>,
-  defaults: Values,
-  where: string,
-): Values {
-  if (typeof message === "number") throw mismatch("file", where, "a message", message);
-  const values: FieldValues = { ...defaults };
-  for (const { number, value } of readMessage(message, where)) {
-    const name = names[number];
-    if (name === undefined) continue;
-    const type = typeof defaults[name];
-    const isNumber = type === "number" || type === "boolean";
-    if (isNumber !== (typeof value === "number")) {
-      throw mismatch("file", `${where}: field ${number}`, isNumber ? "a number" : "bytes", value);
-    }
-    if (typeof value === "number") values[name] = type === "number" ? value : value !== 0;
-    else values[name] = type === "object" ? value : readText(value, `${where}: field ${number}`);
-  }
-  return values as Values;
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function readText(bytes: Uint8Array, where: string): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    throw mismatch("file", where, "UTF-8", bytes, "other bytes");
+    throw this.#error("a varint of at most 10 bytes", begin, "more");
   }
 }

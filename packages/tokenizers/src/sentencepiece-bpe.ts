@@ -1,6 +1,16 @@
-import { mergeByRank } from "./models/bpe.ts";
-import { controlPiece, unusedPiece } from "./sentencepiece-file.ts";
-import type { Piece, Segmenter, SentencePieceVocabulary } from "./sentencepiece-vocabulary.ts";
+import { charLength } from "./aligned.ts";
+import type { LongestMatch } from "./longest-match.ts";
+import { mergeSteps } from "./models/bpe.ts";
+import type { Cut, PieceSink } from "./models/pieces.ts";
+import { unusedPiece, type Vocabulary } from "./models/vocabulary.ts";
+
+/** The pieces of a file, and how one that is unknown and those that stay whole are told. */
+export interface Pieces {
+  readonly vocabulary: Vocabulary;
+  readonly unkId: number;
+  /** User-defined pieces. */
+  readonly whole: LongestMatch;
+}
 
 const cacheSize = 10_000;
 
@@ -9,88 +19,112 @@ const cacheSize = 10_000;
  * are taken apart again.
  *
  * A text falls into chunks wherever two neighbouring characters stand side by side in no piece: no merge crosses such a
- * place, so each chunk is segmented alone, and a short one only once.
+ * place, so each chunk is cut alone, and a short one only once.
  * @see sentencepiece src/bpe_model.cc, Model::SampleEncode
  */
-export function bpeSegmenter(vocabulary: SentencePieceVocabulary): Segmenter {
-  const segment = chunkSegmenter(vocabulary);
+export function bpeCut(pieces: Pieces): Cut {
+  const { vocabulary, whole } = pieces;
+  const cut = chunkCut(pieces);
   // Where an unused piece comes apart depends on the whole text in sentencepiece.
-  if (vocabulary.types.includes(unusedPiece)) return segment;
-  const neighbours = new Set<number>();
-  for (const piece of vocabulary.matchable.keys()) {
-    for (let at = 1; at < piece.length; at++) neighbours.add(pair(piece, at));
-  }
-  const cache = new Map<string, Piece[]>();
-  const cached = (chunk: string): Piece[] => {
-    const pieces = cache.get(chunk) ?? segment(chunk);
-    if (cache.size >= cacheSize) cache.clear();
-    if (chunk.length < 32) cache.set(chunk, pieces);
-    return pieces;
-  };
-  return (text) => {
-    const pieces: Piece[] = [];
-    for (let begin = 0, at = 0; at < text.length; ) {
-      at += symbolLength(vocabulary, text, at);
-      if (at < text.length && neighbours.has(pair(text, at))) continue;
-      for (const piece of cached(text.slice(begin, at))) pieces.push(piece);
+  for (let id = 0; id < vocabulary.size; id++) if (vocabulary.typeOf(id) === unusedPiece) return cut;
+  // By a hash: pairs that share a place only make chunks longer.
+  const neighbours = new Uint8Array(2 ** 18);
+  const pair = (left: number, right: number): number => Math.imul(left * 31 + right, 0x9e3779b1) >>> 14;
+  vocabulary.eachPair((left, right) => {
+    neighbours[pair(left, right)] = 1;
+  });
+  // Each piece's id and end.
+  const cache = new Map<string, number[]>();
+  return function* (text, add) {
+    let begin = 0;
+    let chunks = 0;
+    for (let at = 0; at < text.length; ) {
+      at += whole.lengthAt(text, at) || charLength(text, at);
+      if (at < text.length && neighbours[pair(text.charCodeAt(at - 1), text.charCodeAt(at))]) continue;
+      const chunk = text.slice(begin, at);
+      let found = cache.get(chunk);
+      if (!found) {
+        const fresh: number[] = [];
+        yield* cut(chunk, (id, _, end) => fresh.push(id, end));
+        if (cache.size >= cacheSize) cache.clear();
+        if (chunk.length < 32) cache.set(chunk, fresh);
+        found = fresh;
+      }
+      for (let index = 0, last = begin; index < found.length; index += 2) {
+        const end = begin + found[index + 1];
+        add(found[index], last, end);
+        last = end;
+      }
       begin = at;
+      if (++chunks % 1024 === 0) yield;
     }
-    return pieces;
   };
 }
 
-function chunkSegmenter(vocabulary: SentencePieceVocabulary): Segmenter {
-  const { types, scores, matchable, ids, unkId, userDefinedAt } = vocabulary;
-  const ranks = rankScores(scores);
-  return (text) => {
+function chunkCut({ vocabulary, unkId, whole }: Pieces): Cut {
+  const scores = vocabulary.scores.slice(0, vocabulary.size);
+  // The rank of each score: 0 for the highest, the same for equal ones.
+  const order = new Map([...new Set(scores)].sort((a, b) => b - a).map((score, rank) => [score, rank]));
+  const ranks = Int32Array.from(scores, (score) => order.get(score) as number);
+  return function* (text, add) {
     const begins: number[] = [];
     const ends: number[] = [];
-    for (let at = 0; at < text.length; at = ends[ends.length - 1]) {
+    const isWhole: boolean[] = [];
+    for (let at = 0; at < text.length; ) {
+      const length = whole.lengthAt(text, at);
       begins.push(at);
-      ends.push(at + symbolLength(vocabulary, text, at));
+      isWhole.push(length > 0);
+      at += length || charLength(text, at);
+      ends.push(at);
     }
-    const isFrozen = begins.map((begin) => userDefinedAt(text, begin) > 0);
-    // Where an unused piece was put together.
-    const seams = new Map<string, number>();
+    // Where an unused piece was put together last.
+    const seams = new Map<number, number>();
     const rank = (left: number, right: number): number => {
-      if (isFrozen[left] || isFrozen[right]) return -1;
-      const piece = text.slice(begins[left], ends[right]);
-      const id = matchable.get(piece);
-      if (id === undefined) return -1;
-      if (types[id] === unusedPiece) seams.set(piece, ends[left] - begins[left]);
-      return ranks[id];
+      if (isWhole[left] || isWhole[right]) return -1;
+      const id = vocabulary.find(text, begins[left], ends[right]);
+      if (vocabulary.typeOf(id) === unusedPiece) seams.set(id, ends[left] - begins[left]);
+      return id < 0 ? -1 : ranks[id];
     };
     const merge = (left: number, right: number): void => {
       ends[left] = ends[right];
     };
-    const pieces: Piece[] = [];
-    const emit = (piece: string): void => {
-      const id = ids.get(piece) ?? unkId;
-      const seam = types[id] === unusedPiece ? seams.get(piece) : undefined;
-      if (seam === undefined) {
-        // sentencepiece fails where a text spells a control piece; here it is unknown, and cannot be injected.
-        pieces.push({ text: piece, id: types[id] === controlPiece ? unkId : id });
-      } else {
-        emit(piece.slice(0, seam));
-        emit(piece.slice(seam));
+    const emit = (begin: number, end: number): void => {
+      const id = vocabulary.find(text, begin, end);
+      const seam = vocabulary.typeOf(id) === unusedPiece ? seams.get(id) : undefined;
+      if (seam === undefined) add(id < 0 ? unkId : id, begin, end);
+      else {
+        emit(begin, begin + seam);
+        emit(begin + seam, end);
       }
     };
-    for (const symbol of mergeByRank(begins.length, { rank, merge })) emit(text.slice(begins[symbol], ends[symbol]));
-    return pieces;
+    const kept = yield* mergeSteps(begins.length, { rank, merge });
+    for (const symbol of kept) emit(begins[symbol], ends[symbol]);
   };
 }
 
-/** The rank of each score: 0 for the highest, the same for equal ones. */
-function rankScores(scores: readonly number[]): Int32Array {
-  const order = new Map([...new Set(scores)].sort((a, b) => b - a).map((score, rank) => [score, rank]));
-  return Int32Array.from(scores, (score) => order.get(score) as number);
+/** Adds parts of a text one by one; `endOf` says where the one ends that begins at a place. */
+function partCut({ vocabulary, unkId }: Pieces, endOf: (text: string, begin: number) => number): Cut {
+  return function* (text, add: PieceSink) {
+    let parts = 0;
+    for (let begin = 0; begin < text.length; ) {
+      const end = endOf(text, begin);
+      const id = vocabulary.find(text, begin, end);
+      add(id < 0 ? unkId : id, begin, end);
+      begin = end;
+      if (++parts % 1024 === 0) yield;
+    }
+  };
 }
 
-/** The length of the user-defined piece or the character at a place. */
-function symbolLength({ userDefinedAt }: SentencePieceVocabulary, text: string, at: number): number {
-  return userDefinedAt(text, at) || ((text.codePointAt(at) as number) > 0xffff ? 2 : 1);
+/** Every character and user-defined piece, as models of type char have them. */
+export function charCut(pieces: Pieces): Cut {
+  return partCut(pieces, (text, at) => at + (pieces.whole.lengthAt(text, at) || charLength(text, at)));
 }
 
-function pair(text: string, at: number): number {
-  return text.charCodeAt(at - 1) * 65536 + text.charCodeAt(at);
+/** Every word with the mark of the space before it, as models of type word have them. */
+export function wordCut(pieces: Pieces): Cut {
+  return partCut(pieces, (text, at) => {
+    const next = text.indexOf("\u2581", at + 1);
+    return next < 0 ? text.length : next;
+  });
 }

@@ -1,96 +1,158 @@
 import { mismatch, show } from "./errors.ts";
-import { readFields, readMessage } from "./protobuf.ts";
-
-// ModelProto.SentencePiece.Type: what a piece is for.
-export const normalPiece = 1;
-export const unknownPiece = 2;
-export const controlPiece = 3;
-export const userDefinedPiece = 4;
-export const unusedPiece = 5;
-export const bytePiece = 6;
+import { bytePiece, normalPiece, unknownPiece, userDefinedPiece, Vocabulary } from "./models/vocabulary.ts";
+import { ProtobufReader } from "./protobuf.ts";
+import { characterAt, utf8, utf8Length } from "./utf8.ts";
 
 // TrainerSpec.ModelType.
-export const unigramModel = 1;
-export const bpeModel = 2;
+export const unigramType = 1;
+export const bpeType = 2;
+export const wordType = 3;
+export const charType = 4;
 
-// What the proto says of a field that a file leaves out.
-const defaults = {
-  modelType: unigramModel as number,
-  treatWhitespaceAsSuffix: false,
-  byteFallback: false,
-  unkSurface: " \u2047 ",
-  bosPiece: "<s>",
-  eosPiece: "</s>",
-  padPiece: "<pad>",
-  charsmap: new Uint8Array(),
-  addDummyPrefix: true,
-  removeExtraWhitespaces: true,
-  escapeWhitespaces: true,
-  denormalizerCharsmap: new Uint8Array(),
-};
-const pieceDefaults = { piece: "", score: 0, type: normalPiece as number };
-const pieceFields = { 1: "piece", 2: "score", 3: "type" } as const;
+/** How text is normalized: NormalizerSpec. */
+export interface NormalizerSpec {
+  readonly charsmap?: Uint8Array;
+  readonly addDummyPrefix: boolean;
+  readonly removeExtraWhitespaces: boolean;
+  readonly escapeWhitespaces: boolean;
+}
 
-// By field number of ModelProto: TrainerSpec, NormalizerSpec, and the NormalizerSpec of decoded text.
-const specs: Readonly<Record<number, Readonly<Record<number, keyof typeof defaults>>>> = {
-  2: {
-    3: "modelType",
-    24: "treatWhitespaceAsSuffix",
-    35: "byteFallback",
-    44: "unkSurface",
-    46: "bosPiece",
-    47: "eosPiece",
-    48: "padPiece",
-  },
-  3: { 2: "charsmap", 3: "addDummyPrefix", 4: "removeExtraWhitespaces", 5: "escapeWhitespaces" },
-  5: { 2: "denormalizerCharsmap" },
-};
-
-/** What a `.model` file says: its pieces by id, and its flags. */
-export interface SentencePieceFile extends Readonly<typeof defaults> {
-  readonly pieces: readonly string[];
-  readonly scores: readonly number[];
-  readonly types: readonly number[];
+/** What a checked `.model` file says. */
+export interface SentencePieceFile {
+  readonly vocabulary: Vocabulary;
+  readonly unkId: number;
+  readonly userDefined: readonly string[];
+  readonly modelType: number;
+  readonly isSuffix: boolean;
+  readonly byteFallback: boolean;
+  readonly unkSurface: string;
+  readonly bosPiece: string;
+  readonly eosPiece: string;
+  readonly padPiece: string;
+  readonly normalizer: NormalizerSpec;
+  /** What decoded text goes through. */
+  readonly denormalizer: NormalizerSpec;
 }
 
 /**
  * Reads a SentencePiece `.model` file.
  * @param where the file's name, for messages
- * @throws {TokenizerError} `code: "file"` when the bytes are not such a file or end early
- * @see sentencepiece src/sentencepiece_model.proto
+ * @throws {TokenizerError} `code: "file"` when the bytes are not such a file or end early, `"vocabulary"` when
+ * SentencePiece refuses the pieces
+ * @see sentencepiece src/sentencepiece_model.proto; src/model_interface.cc, ModelInterface::InitializePieces
  */
 export function readSentencePieceFile(bytes: Uint8Array, where: string): SentencePieceFile {
   // No such file begins with a printable character, but web pages and pointers to files do.
   if (bytes.length === 0 || (bytes[0] > 0x2a && bytes[0] < 0x7f)) {
-    throw mismatch("file", where, "a SentencePiece model", new TextDecoder().decode(bytes.subarray(0, 40)));
+    throw mismatch("file", where, "a SentencePiece model", utf8.decode(bytes.subarray(0, 40)));
   }
-  const pieces: string[] = [];
-  const scores: number[] = [];
-  const types: number[] = [];
-  const seen = new Set<number>();
-  let flags = defaults;
-  for (const { number, value } of readMessage(bytes, where)) {
-    seen.add(number);
-    if (number === 1) {
-      const at = `${where}: piece ${pieces.length}`;
-      const { piece, score, type } = readFields(value, pieceFields, pieceDefaults, at);
-      if (piece === "" || Number.isNaN(score) || type < 1 || type > 6) {
-        throw mismatch(
-          "file",
-          at,
-          "a text, a score and a type from 1 to 6",
-          undefined,
-          `${show(piece)}, ${score}, ${type}`,
-        );
+  const vocabulary = new Vocabulary(bytes.length);
+  const userDefined: string[] = [];
+  let unkId = -1;
+  let byteCount = 0;
+  const { units } = vocabulary;
+  let isInPiece = false;
+  const here = (): string => (isInPiece ? `${where}: piece ${vocabulary.size}` : where);
+  const file = new ProtobufReader(bytes, here);
+  const inner = new ProtobufReader(bytes, here);
+
+  const readPiece = (): void => {
+    let length = 0;
+    let score = 0;
+    let type = normalPiece;
+    while (inner.next()) {
+      const { field, value, begin, end } = inner;
+      if (field === 2) score = value;
+      else if (field === 3) type = value;
+      else if (field === 1) length = 0;
+      for (let at = begin; at < end && field === 1; ) {
+        const codePoint = characterAt(bytes, at, end);
+        if (codePoint < 0) throw mismatch("file", here(), "UTF-8", bytes[at]);
+        if (codePoint > 0xffff) units[length++] = 0xd7c0 + (codePoint >> 10);
+        units[length++] = codePoint > 0xffff ? 0xdc00 | (codePoint & 0x3ff) : codePoint;
+        at += utf8Length(codePoint);
       }
-      pieces.push(piece);
-      scores.push(score);
-      types.push(type);
-    } else if (specs[number]) flags = readFields(value, specs[number], flags, where);
+    }
+    const id = vocabulary.size;
+    const isRepeated = vocabulary.add(length, score, type);
+    const isRare = type !== normalPiece || length === 0 || Number.isNaN(score) || isRepeated;
+    if (isRare) checkPiece(id, isRepeated);
+  };
+
+  const checkPiece = (id: number, isRepeated: boolean): void => {
+    const piece = vocabulary.idToToken(id) as string;
+    const score = vocabulary.scores[id];
+    const type = vocabulary.typeOf(id);
+    const error = (code: "file" | "vocabulary", expected: string, got = show(piece)): Error =>
+      mismatch(code, `${where}: piece ${id}`, expected, piece, got);
+    if (piece === "" || Number.isNaN(score) || !(type >= 1 && type <= 6)) {
+      throw error("file", "a text, a score and a type from 1 to 6", `${show(piece)}, ${score}, ${type}`);
+    }
+    if (isRepeated) throw error("vocabulary", "a piece that is new");
+    if (type === userDefinedPiece) userDefined.push(piece);
+    else if (type === unknownPiece) {
+      if (unkId >= 0) throw error("vocabulary", "one unknown piece");
+      unkId = id;
+    } else if (type === bytePiece) {
+      if (!/^<0x[0-9A-F]{2}>$/.test(piece)) throw error("vocabulary", "a byte from <0x00> to <0xFF>");
+      byteCount++;
+    }
+  };
+
+  // By field of the file, then of the spec.
+  const specs = new Map<number, Map<number, number | Uint8Array>>();
+  while (file.next()) {
+    const { field } = file;
+    isInPiece = field === 1;
+    inner.open(file);
+    if (isInPiece) readPiece();
+    else if (field < 6) {
+      const spec = specs.get(field) ?? new Map();
+      specs.set(field, spec);
+      // Copies: views would keep the whole file.
+      while (inner.next()) spec.set(inner.field, inner.begin < 0 ? inner.value : bytes.slice(inner.begin, inner.end));
+    }
+    isInPiece = false;
   }
   // The specs follow the pieces, so a file without them was cut.
-  if (!seen.has(2) || !seen.has(3)) {
+  if (!specs.has(2) || !specs.has(3)) {
     throw mismatch("file", where, "a trainer_spec and a normalizer_spec", undefined, "the file's end");
   }
-  return { ...flags, pieces, scores, types };
+  // As protobuf does, a field of another type is one that is not there.
+  const number = (spec: number, field: number, fallback: number): number => {
+    const value = specs.get(spec)?.get(field);
+    return typeof value === "number" ? value : fallback;
+  };
+  const bytesOf = (spec: number, field: number): Uint8Array | undefined => {
+    const value = specs.get(spec)?.get(field);
+    return typeof value === "number" ? undefined : value;
+  };
+  const text = (field: number, fallback: string): string => {
+    const found = bytesOf(2, field);
+    return found ? utf8.decode(found) : fallback;
+  };
+  const normalizer = (spec: number): NormalizerSpec => ({
+    charsmap: bytesOf(spec, 2),
+    addDummyPrefix: number(spec, 3, 1) !== 0,
+    removeExtraWhitespaces: number(spec, 4, 1) !== 0,
+    escapeWhitespaces: number(spec, 5, 1) !== 0,
+  });
+  const byteFallback = number(2, 35, 0) !== 0;
+  const expected = byteFallback ? 256 : 0;
+  if (unkId < 0) throw mismatch("vocabulary", where, "an unknown piece", undefined, "none");
+  if (byteCount !== expected) throw mismatch("vocabulary", where, `${expected} byte pieces`, byteCount);
+  return {
+    vocabulary,
+    unkId,
+    userDefined,
+    modelType: number(2, 3, unigramType),
+    isSuffix: number(2, 24, 0) !== 0,
+    byteFallback,
+    unkSurface: text(44, " \u2047 "),
+    bosPiece: text(46, "") || "<s>",
+    eosPiece: text(47, "") || "</s>",
+    padPiece: text(48, "") || "<pad>",
+    normalizer: normalizer(3),
+    denormalizer: normalizer(5),
+  };
 }

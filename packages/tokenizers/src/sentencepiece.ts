@@ -1,37 +1,29 @@
+import type { Charsmap } from "./charsmap.ts";
 import { mismatch } from "./errors.ts";
-import { normalizeSentence, type ReplaceAt } from "./normalizers.ts";
-import { bpeSegmenter } from "./sentencepiece-bpe.ts";
+import { LongestMatch } from "./longest-match.ts";
+import type { Model } from "./models/model.ts";
+import { type PieceOptions, pieceModel, type Rule } from "./models/pieces.ts";
+import { bytePiece, controlPiece, unknownPiece, type Vocabulary } from "./models/vocabulary.ts";
+import type { Normalizer } from "./normalizers.ts";
+import { bpeCut, charCut, type Pieces, wordCut } from "./sentencepiece-bpe.ts";
 import {
-  bpeModel,
-  controlPiece,
+  bpeType,
+  charType,
+  type NormalizerSpec,
   readSentencePieceFile,
   type SentencePieceFile,
-  unigramModel,
-  unknownPiece,
+  unigramType,
+  wordType,
 } from "./sentencepiece-file.ts";
-import { readVocabulary, type Segmenter, type SentencePieceVocabulary } from "./sentencepiece-vocabulary.ts";
-import {
-  checkText,
-  type DecodeOptions,
-  type DecodeStream,
-  decodeAll,
-  type EncodeOptions,
-  readFlags,
-  type Tokenizer,
-} from "./tokenizer.ts";
+import { sentenceNormalizer } from "./sentencepiece-normalizer.ts";
 import { takeCharacters } from "./utf8.ts";
 
-const mark = "\u2581";
-const utf8 = new TextEncoder();
-
-/** How a SentencePiece tokenizer is opened. */
+/** How a `.model` file is opened. */
 export interface SentencePieceOptions extends SentencePieceParts {
   /** The file's name, for messages. */
   readonly file?: string;
-  /** `add_bos_token` of tokenizer_config.json; default true where the model has a begin piece, as Llama's. */
-  readonly add_bos_token?: boolean;
-  /** `add_eos_token` of tokenizer_config.json; default false. */
-  readonly add_eos_token?: boolean;
+  /** Whose rules charsmaps and Unigram sums follow; default `"sentencepiece"`. */
+  readonly rule?: Rule;
 }
 
 /**
@@ -39,155 +31,138 @@ export interface SentencePieceOptions extends SentencePieceParts {
  * one is then refused. `sentencePieceParts` is all of them.
  */
 export interface SentencePieceParts {
-  readonly unigram?: (vocabulary: SentencePieceVocabulary) => Segmenter;
-  readonly charsmap?: (bytes: Uint8Array, where: string) => ReplaceAt;
+  readonly unigram?: (vocabulary: Vocabulary, options: PieceOptions) => Model;
+  readonly charsmap?: (bytes: Uint8Array, where: string) => Charsmap;
 }
 
-/**
- * A SentencePiece `.model` file: ids and text are those of sentencepiece 0.2.2. Llama's BPE needs no option; Unigram
- * models and charsmaps need `sentencePieceParts`.
- * @see sentencepiece src/sentencepiece_processor.cc
- */
-export class SentencePieceTokenizer implements Tokenizer {
-  readonly kind = "sentencepiece";
-  readonly vocabSize: number;
-  readonly maxId: number;
+/** Text from ids one by one: all parts together are the text of all ids. */
+export interface PieceStream {
+  /** The text that is certain now: "" while a character is unfinished. */
+  push(id: number): string;
+  /** What was held back. */
+  end(): string;
+}
+
+/** The steps of a `.model` file from text to ids and back. */
+export interface SentencePiece {
+  readonly kind: "sentencepiece";
+  /** What cuts a normalized text; the whole text is one word. */
+  readonly model: Model;
+  readonly normalize: Normalizer;
+  /**
+   * Text from ids of the model.
+   * @param skips whether control pieces print nothing
+   * @param continues whether text came before, so that a word's leading space is printed at the beginning too
+   */
+  readonly decodeStream: (skips: boolean, continues: boolean) => PieceStream;
+  /** Whether an id is a control piece's. */
+  readonly isSpecial: (id: number) => boolean;
+  readonly unkId: number;
   readonly bosId?: number;
   readonly eosId?: number;
   readonly padId?: number;
-  readonly unkId: number;
-  readonly #file: SentencePieceFile;
-  readonly #vocabulary: SentencePieceVocabulary;
-  readonly #segment: Segmenter;
-  readonly #normalize: (text: string) => string;
-  readonly #addBos: boolean;
-  readonly #addEos: boolean;
-
-  /** @throws {TokenizerError} `code`: `"file"`, `"vocabulary"` or `"unsupported"` */
-  constructor(bytes: Uint8Array, options: SentencePieceOptions = {}) {
-    const where = options.file ?? "tokenizer.model";
-    const file = readSentencePieceFile(bytes, where);
-    const vocabulary = readVocabulary(file, where);
-    const control = (piece: string, fallback: string): number | undefined => {
-      const id = vocabulary.ids.get(piece || fallback);
-      return id !== undefined && file.types[id] === controlPiece ? id : undefined;
-    };
-    const replaceAt = chooseReplacements(file, vocabulary, options, where);
-    this.#file = file;
-    this.#vocabulary = vocabulary;
-    this.#segment = chooseSegmenter(file, vocabulary, options, where);
-    this.#normalize = (text) => normalizeSentence(text, file, replaceAt);
-    this.vocabSize = file.pieces.length;
-    this.maxId = this.vocabSize - 1;
-    this.unkId = vocabulary.unkId;
-    this.bosId = control(file.bosPiece, "<s>");
-    this.eosId = control(file.eosPiece, "</s>");
-    this.padId = control(file.padPiece, "<pad>");
-    this.#addBos = options.add_bos_token ?? this.bosId !== undefined;
-    this.#addEos = options.add_eos_token ?? false;
-  }
-
-  encode(text: string, options?: EncodeOptions): number[] {
-    const { add_special_tokens: adds = true } = options ?? {};
-    const defaults = { add_special_tokens: true, add_bos: adds && this.#addBos, add_eos: adds && this.#addEos };
-    const { add_bos, add_eos } = readFlags(options, defaults, "encode");
-    const ids = add_bos ? [known(this.bosId, "add_bos")] : [];
-    this.#pushIds(ids, this.#normalize(checkText(text, "encode")));
-    if (add_eos) ids.push(known(this.eosId, "add_eos"));
-    return ids;
-  }
-
-  decode(ids: Iterable<number>, options?: DecodeOptions): string {
-    return decodeAll(ids, this.decodeStream(options));
-  }
-
-  decodeStream(options?: DecodeOptions): DecodeStream {
-    const flags = readFlags(options, { skip_special_tokens: true, continuing: false }, "decode");
-    const { pieces, types, ids, bytes } = this.#vocabulary;
-    const { addDummyPrefix, removeExtraWhitespaces, unkSurface } = this.#file;
-    const pending: number[] = [];
-    let atStart = !flags.continuing && (addDummyPrefix || removeExtraWhitespaces);
-    const surface = (piece: string): string => {
-      const type = types[ids.get(piece) as number];
-      if (type === controlPiece) return flags.skip_special_tokens ? "" : piece;
-      if (type === unknownPiece) return unkSurface;
-      const isMarked = atStart && piece.startsWith(mark);
-      // The dummy prefix goes once; where extra spaces are removed, every one before the first word does.
-      if (isMarked && !removeExtraWhitespaces) atStart = false;
-      return (isMarked ? piece.slice(1) : piece).replaceAll(mark, " ");
-    };
-    const push = (id: number): string => {
-      const byte = bytes.get(this.#checkId(id));
-      if (byte !== undefined) {
-        atStart = false;
-        pending.push(byte);
-        return takeCharacters(pending, false);
-      }
-      const text = takeCharacters(pending, true) + surface(pieces[id]);
-      if (text !== "") atStart = false;
-      return text;
-    };
-    return { push, end: () => takeCharacters(pending, true) };
-  }
-
-  tokenToId(token: string): number | undefined {
-    return this.#vocabulary.ids.get(token);
-  }
-
-  idToToken(id: number): string | undefined {
-    return this.#vocabulary.pieces[id];
-  }
-
-  #checkId(id: number): number {
-    if (Number.isInteger(id) && id >= 0 && id <= this.maxId) return id;
-    throw mismatch("ids", "decode", `an id from 0 to ${this.maxId}`, id);
-  }
-
-  #pushIds(ids: number[], normalized: string): void {
-    const { unkId, byteIds } = this.#vocabulary;
-    let afterUnknown = false;
-    for (const { text, id } of this.#segment(normalized)) {
-      const isUnknown = id === unkId;
-      if (isUnknown && byteIds.length > 0) {
-        for (const byte of utf8.encode(text)) ids.push(byteIds[byte]);
-      } else if (!isUnknown || !afterUnknown) ids.push(id); // unknown neighbours are one
-      afterUnknown = isUnknown;
-    }
-  }
 }
 
-function chooseSegmenter(
-  { modelType }: SentencePieceFile,
-  vocabulary: SentencePieceVocabulary,
-  { unigram }: SentencePieceParts,
-  where: string,
-): Segmenter {
-  if (modelType === bpeModel) return bpeSegmenter(vocabulary);
-  if (modelType === unigramModel && unigram) return unigram(vocabulary);
-  const name = ["unigram", "bpe", "word", "char"][modelType - 1] ?? modelType;
-  throw mismatch("unsupported", where, `a model of type bpe${unigram ? " or unigram" : ""}`, name);
-}
-
-/** What the normalizer replaces: user-defined pieces stay as they are, the rest is the charsmap's. */
-function chooseReplacements(
-  file: SentencePieceFile,
-  { userDefinedAt }: SentencePieceVocabulary,
-  { charsmap }: SentencePieceParts,
-  where: string,
-): ReplaceAt {
-  const isMapped = file.charsmap.length > 0;
-  if (isMapped && !charsmap) throw mismatch("unsupported", where, "no precompiled_charsmap", undefined, "one");
-  if (file.denormalizerCharsmap.length > 0)
-    throw mismatch("unsupported", where, "no denormalizer_spec", undefined, "one");
-  const replaceAt = isMapped ? charsmap?.(file.charsmap, where) : undefined;
-  return (text, from) => {
-    const length = userDefinedAt(text, from);
-    return length > 0 ? { text: text.slice(from, from + length), length } : replaceAt?.(text, from);
+/**
+ * Opens a SentencePiece `.model` file: ids, offsets and text are those of sentencepiece 0.2.2. Llama's BPE needs no
+ * option; Unigram models and charsmaps need `sentencePieceParts`.
+ * @throws {TokenizerError} `code`: `"file"`, `"vocabulary"` or `"unsupported"`
+ * @see sentencepiece src/sentencepiece_processor.cc
+ */
+export function openSentencePiece(bytes: Uint8Array, options: SentencePieceOptions = {}): SentencePiece {
+  const { file: where = "tokenizer.model", rule = "sentencepiece", unigram } = options;
+  const file = readSentencePieceFile(bytes, where);
+  const { vocabulary, unkId, userDefined, modelType, byteFallback } = file;
+  const openCharsmap = ({ charsmap }: NormalizerSpec): Charsmap | undefined => {
+    if (!charsmap?.length) return undefined;
+    if (!options.charsmap) throw mismatch("unsupported", where, "no precompiled_charsmap", undefined, "one");
+    return options.charsmap(charsmap, where);
+  };
+  const isSpecial = (id: number): boolean => vocabulary.typeOf(id) === controlPiece;
+  const control = (piece: string): number | undefined => {
+    const id = vocabulary.tokenToId(piece);
+    return id !== undefined && isSpecial(id) ? id : undefined;
+  };
+  const whole = new LongestMatch(userDefined);
+  const cut = cuts[modelType]?.({ vocabulary, unkId, whole });
+  if (!cut && !(modelType === unigramType && unigram)) {
+    const expected = `a model of type bpe, word, char${unigram ? " or unigram" : ""}`;
+    throw mismatch("unsupported", where, expected, modelType === unigramType ? "unigram" : modelType);
+  }
+  return {
+    kind: "sentencepiece",
+    model: cut
+      ? pieceModel(vocabulary, { rule: "sentencepiece", unkId, byteFallback }, cut)
+      : (unigram as NonNullable<typeof unigram>)(vocabulary, { rule, unkId, byteFallback }),
+    normalize: openNormalizer(file, whole, openCharsmap(file.normalizer), rule),
+    decodeStream: openDecoder(file, openCharsmap(file.denormalizer)),
+    isSpecial,
+    unkId,
+    bosId: control(file.bosPiece),
+    eosId: control(file.eosPiece),
+    padId: control(file.padPiece),
   };
 }
 
-function known(id: number | undefined, option: string): number {
-  if (id === undefined)
-    throw mismatch("options", `encode: ${option}`, "a model that has this control piece", undefined, "none");
-  return id;
+const cuts: Readonly<Record<number, typeof bpeCut>> = { [bpeType]: bpeCut, [wordType]: wordCut, [charType]: charCut };
+
+function openNormalizer(
+  { normalizer, isSuffix }: SentencePieceFile,
+  whole: Pieces["whole"],
+  charsmap: Charsmap | undefined,
+  rule: Rule,
+): SentencePiece["normalize"] {
+  // Hugging Face normalizes all of a text before it looks at spaces.
+  const isBefore = rule === "huggingface";
+  const during = isBefore ? undefined : charsmap;
+  const normalize = sentenceNormalizer(normalizer, isSuffix, (text, at) => {
+    // User-defined pieces stay as they are.
+    const length = whole.lengthAt(text, at);
+    return length > 0 ? { text: text.slice(at, at + length), length } : during?.at(text, at);
+  });
+  return (input, ...edges) => normalize((isBefore && charsmap?.normalize(input, rule)) || input, ...edges);
+}
+
+function openDecoder(file: SentencePieceFile, charsmap: Charsmap | undefined): SentencePiece["decodeStream"] {
+  const { vocabulary, unkSurface } = file;
+  const { addDummyPrefix, removeExtraWhitespaces } = file.normalizer;
+  const denormalize = charsmap && sentenceNormalizer(file.denormalizer, false, (text, at) => charsmap.at(text, at));
+  return (skips, continues) => {
+    const bytes: number[] = [];
+    let atStart = !continues && (addDummyPrefix || removeExtraWhitespaces);
+    let held = "";
+    /** What is printed now; but rules for decoded text apply to all of it. */
+    const print = (text: string): string => {
+      if (text !== "") atStart = false;
+      if (!denormalize) return text;
+      held += text;
+      return "";
+    };
+    const surface = (piece: string, type: number): string => {
+      if (type === controlPiece) return skips ? "" : piece;
+      if (type === unknownPiece) return unkSurface;
+      const isMarked = atStart && piece.startsWith("\u2581");
+      // The dummy prefix goes once; where extra spaces are removed, every one before the first word does.
+      if (isMarked && !removeExtraWhitespaces) atStart = false;
+      return (isMarked ? piece.slice(1) : piece).replaceAll("\u2581", " ");
+    };
+    return {
+      push(id) {
+        const piece = vocabulary.idToToken(id);
+        if (piece === undefined) throw mismatch("ids", "decode", `an id from 0 to ${vocabulary.size - 1}`, id);
+        const type = vocabulary.typeOf(vocabulary.tokenToId(piece) as number);
+        if (type !== bytePiece) {
+          const text = print(takeCharacters(bytes, true));
+          return text + print(surface(piece, type));
+        }
+        atStart = false;
+        bytes.push(Number(piece.slice(1, 5)));
+        return print(takeCharacters(bytes, false));
+      },
+      end() {
+        const text = print(takeCharacters(bytes, true));
+        return denormalize ? denormalize({ text: held, at: 0 }).text : text;
+      },
+    };
+  };
 }

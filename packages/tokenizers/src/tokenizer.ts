@@ -1,36 +1,102 @@
+import type { Section } from "./added-tokens.ts";
+import { type Aligned, beginOf, endOf } from "./aligned.ts";
+import type { JinjaModule } from "./chat-template.ts";
+import { assemble, type Encoding, type EncodingView, emptyPart, type Part, push, type Template } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
+import type { Model, Tokens } from "./models/model.ts";
+import { type Normalizer, normalizeInChunks } from "./normalizers.ts";
+import {
+  checkOptions,
+  type DecodeOptions,
+  type DecodeStreamOptions,
+  decodeChecks,
+  type EncodeOptions,
+  encodeChecks,
+  streamChecks,
+} from "./options.ts";
+import type { Cutter } from "./pre-tokenizers.ts";
+import { checkIds, checkText, type DecodeStream, type SpecialIds, type TextTokenizer } from "./text-tokenizer.ts";
 
-/** Options of `encode`; a tokenizer that lacks what an option asks for refuses it. */
-export interface EncodeOptions {
-  /** Whether to add the ids that the model expects around a text; default true. */
-  readonly add_special_tokens?: boolean;
-  /** Overrides whether the begin id comes first. */
-  readonly add_bos?: boolean;
-  /** Overrides whether the end id comes last. */
-  readonly add_eos?: boolean;
+/** Tokens that are found in the text before the model sees it; `AddedTokens` is the one there is. */
+export interface AddedVocabulary {
+  readonly size: number;
+  readonly maxId: number;
+  /** The parts of a text in order; `splits` says whether special tokens are cut like other text. */
+  sections(input: Aligned, splits: boolean): Generator<void, Section[]>;
+  tokenToId(token: string): number | undefined;
+  idToToken(id: number): string | undefined;
+  isSpecial(id: number): boolean;
 }
 
-/** Options of `decode` and `decodeStream`. */
-export interface DecodeOptions {
-  /** Whether special tokens print nothing; default true. */
-  readonly skip_special_tokens?: boolean;
-  /** Whether the ids continue a text, so that a word's leading space is printed at the beginning too; default false. */
-  readonly continuing?: boolean;
+/** Cuts encodings to length and fills them up; `postProcessor` is the one there is. */
+export interface PostProcessor {
+  arrange(
+    parts: readonly Part[],
+    tokenizer: Tokenizer,
+    template: Template,
+    options: EncodeOptions,
+    view: EncodingView,
+  ): Generator<void, Encoding>;
+  pad(encodings: Encoding[], tokenizer: Tokenizer, options: EncodeOptions): Encoding[];
 }
 
-/** Text from ids that arrive one by one: all parts together are what `decode` of all ids returns. */
-export interface DecodeStream {
-  /** The text that is certain now: "" while a character is unfinished. */
-  push(id: number): string;
-  /** What was held back; the stream is not used after it. */
-  end(): string;
-}
-
-/** Text in, ids out and back. */
-export interface Tokenizer {
-  /** The way the tokenizer was published: `"sentencepiece"`, `"g2p"`. */
+/** What a tokenizer is made of: the steps from text to ids, and back. Steps that most do not need are given as values. */
+export interface TokenizerParts extends SpecialIds {
+  /** The way it was published: `"tokenizer.json"`, `"sentencepiece"`, `"wordpiece"`, `"bpe"`, `"tiktoken"`, `"g2p"`. */
   readonly kind: string;
-  /** How many tokens there are. */
+  /** What was chosen, in words: the file, the model, settings that files did not say. */
+  readonly description: string;
+  readonly model: Model;
+  readonly added?: AddedVocabulary;
+  readonly normalize?: Normalizer;
+  readonly cutter?: Cutter;
+  readonly template: Template;
+  readonly trim?: EncodingView["trim"];
+  /** The id of tokens whose text is the piece of the text itself. */
+  readonly surfaceId?: number;
+  /** Text from ids one by one, special tokens left out where `skips` says so. */
+  readonly decodeStream: (tokenizer: Tokenizer, skips: boolean, prefixIds: readonly number[]) => DecodeStream;
+  /** Text from ids, where that is not what the stream gives. */
+  readonly decode?: (tokenizer: Tokenizer, ids: readonly number[], skips: boolean) => string;
+  readonly cleanUp?: (text: string) => string;
+  readonly postProcessor?: PostProcessor;
+  readonly maxLength?: number;
+  readonly truncationSide?: "left" | "right";
+  readonly paddingSide?: "left" | "right";
+  readonly padTypeId?: number;
+  /** Whether special tokens that a text spells are cut like other text unless asked otherwise. */
+  readonly splitsSpecialTokens?: boolean;
+  /** Renders a conversation by the model's template. */
+  readonly renderChat?: (messages: readonly unknown[], options: ChatOptions) => string;
+}
+
+/** Options of `applyChatTemplate`; further ones are variables of the template. */
+export interface ChatOptions {
+  /** The module `@huggingface/jinja`, which this package does not bring. */
+  readonly jinja: JinjaModule;
+  /** The name of a template, or a template itself. */
+  readonly chat_template?: string;
+  readonly tools?: readonly unknown[] | null;
+  readonly documents?: readonly unknown[] | null;
+  /** Whether the text ends with what opens the model's answer; default false. */
+  readonly add_generation_prompt?: boolean;
+  /** Whether ids come back instead of text; default false. */
+  readonly tokenize?: boolean;
+  readonly [variable: string]: unknown;
+}
+
+const cacheSize = 20_000;
+const cachedLength = 12;
+// A longer piece of a text is worked on in parts.
+const longPiece = 16_384;
+const turnMilliseconds = 16;
+const largestBatch = 2 ** 18;
+
+/** Text in, token ids out and back. */
+export class Tokenizer implements TextTokenizer {
+  readonly kind: string;
+  readonly description: string;
+  /** How many tokens there are, added ones included. */
   readonly vocabSize: number;
   /** The largest id; an embedding needs at least one row more. */
   readonly maxId: number;
@@ -38,51 +104,233 @@ export interface Tokenizer {
   readonly eosId?: number;
   readonly padId?: number;
   readonly unkId?: number;
-  /** @throws {TokenizerError} `code: "text"` when text is not a string */
-  encode(text: string, options?: EncodeOptions): number[];
-  /** @throws {TokenizerError} `code: "ids"` when an id has no token */
-  decode(ids: Iterable<number>, options?: DecodeOptions): string;
-  decodeStream(options?: DecodeOptions): DecodeStream;
-  tokenToId(token: string): number | undefined;
-  idToToken(id: number): string | undefined;
-}
+  /** How many tokens the model takes, where the files say so; special ones included. */
+  readonly maxLength?: number;
+  readonly parts: TokenizerParts;
+  readonly #cache = new Map<string, Part>();
 
-/**
- * A text as every engine sees it: lone surrogates become U+FFFD.
- * @throws {TokenizerError} `code: "text"` when it is not a string
- */
-export function checkText(text: unknown, where: string): string {
-  if (typeof text !== "string") throw mismatch("text", where, "a string", text);
-  return text.replace(/\p{Surrogate}/gu, "\ufffd");
-}
+  constructor(parts: TokenizerParts) {
+    const { kind, description, bosId, eosId, padId, unkId, maxLength, model, added } = parts;
+    Object.assign(this, { kind, description, bosId, eosId, padId, unkId, maxLength });
+    this.kind = kind;
+    this.description = description;
+    this.vocabSize = model.size + (added?.size ?? 0);
+    this.maxId = Math.max(model.maxId, added?.maxId ?? 0);
+    this.parts = parts;
+  }
 
-/**
- * Options that are all true or false, with defaults.
- * @throws {TokenizerError} `code: "options"` for an unknown option or another value
- */
-export function readFlags<Flags extends { [Name in keyof Flags]: boolean }>(
-  options: object | undefined,
-  defaults: Flags,
-  where: string,
-): Flags {
-  const flags = { ...defaults };
-  for (const [name, value] of Object.entries(options ?? {})) {
-    if (value === undefined) continue;
-    if (!Object.hasOwn(defaults, name)) {
-      throw mismatch("options", where, `an option of ${Object.keys(defaults).join(", ")}`, name);
+  /**
+   * The tokens of a text.
+   * @throws {TokenizerError} `code: "text"` when it is not a string, `"options"` for an option, `"unknown"` for a
+   * character that has no token where the vocabulary has none for the unknown
+   */
+  encode(text: string, options?: EncodeOptions): Encoding {
+    return this.#pad([drain(this.#encode(text, checkOptions(options, encodeChecks, "encode")))], options)[0];
+  }
+
+  /** The same; the event loop has its turn at least every 50 ms. */
+  async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
+    const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));
+    for (let since = performance.now(); ; ) {
+      const { done, value } = steps.next();
+      if (done) return this.#pad([value], options)[0];
+      if (performance.now() - since < turnMilliseconds) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      since = performance.now();
     }
-    if (typeof value !== "boolean") throw mismatch("options", `${where}: ${name}`, "true or false", value);
-    flags[name as keyof Flags] = value as Flags[keyof Flags];
   }
-  return flags;
+
+  /**
+   * The tokens of several texts, or pairs of texts; `padding` fills them up to the longest.
+   * @throws {TokenizerError} as `encode` does, and for more than 262,144 texts
+   */
+  encodeBatch(texts: readonly (string | readonly [string, string])[], options?: EncodeOptions): Encoding[] {
+    const checked = checkOptions(options, encodeChecks, "encode");
+    if (!Array.isArray(texts) || texts.length > largestBatch) {
+      throw mismatch("text", "encodeBatch", `a list of at most ${largestBatch} texts`, texts);
+    }
+    const encodings = texts.map((item) => {
+      const [text, text_pair] = Array.isArray(item) ? item : [item, checked.text_pair];
+      return drain(this.#encode(text, { ...checked, text_pair }));
+    });
+    return this.#pad(encodings, options);
+  }
+
+  /**
+   * The text of ids.
+   * @throws {TokenizerError} `code: "ids"` when an id has no token
+   */
+  decode(ids: Iterable<number>, options?: DecodeOptions): string {
+    const { skip_special_tokens: skips = true, clean_up_tokenization_spaces } = checkOptions(
+      options,
+      decodeChecks,
+      "decode",
+    );
+    const list = checkIds(ids);
+    for (const id of list) this.checkId(id);
+    const { decode, decodeStream, cleanUp } = this.parts;
+    const stream = decode ? undefined : decodeStream(this, skips, []);
+    const text = stream
+      ? list.map((id) => stream.push(id)).join("") + stream.end()
+      : (decode?.(this, list, skips) ?? "");
+    return clean_up_tokenization_spaces && cleanUp ? cleanUp(text) : text;
+  }
+
+  decodeStream(options?: DecodeStreamOptions): DecodeStream {
+    const { skip_special_tokens = true, prefix_ids = [] } = checkOptions(options, streamChecks, "decodeStream");
+    const stream = this.parts.decodeStream(this, skip_special_tokens, checkIds(prefix_ids));
+    return { push: (id) => stream.push(this.checkId(id)), end: () => stream.end() };
+  }
+
+  /**
+   * The prompt for a conversation, by the template that the model was published with.
+   * @param messages each with `role` and `content`, and whatever else the template reads
+   * @throws {TokenizerError} `code: "options"` without a template, `"template"` when it fails
+   */
+  applyChatTemplate(messages: readonly unknown[], options: ChatOptions & { readonly tokenize: true }): Encoding;
+  applyChatTemplate(messages: readonly unknown[], options: ChatOptions): string;
+  applyChatTemplate(messages: readonly unknown[], options: ChatOptions): string | Encoding {
+    const text = this.parts.renderChat?.(messages, options);
+    if (text === undefined) throw mismatch("options", "applyChatTemplate", "a tokenizer with templates", this.kind);
+    return options.tokenize ? this.encode(text, { add_special_tokens: false, split_special_tokens: false }) : text;
+  }
+
+  tokenToId(token: string): number | undefined {
+    return this.parts.added?.tokenToId(token) ?? this.parts.model.tokenToId(token);
+  }
+
+  idToToken(id: number): string | undefined {
+    return this.parts.added?.idToToken(id) ?? this.parts.model.idToToken(id);
+  }
+
+  /** @throws {TokenizerError} `code: "ids"` when it has no token */
+  checkId(id: number): number {
+    if (Number.isInteger(id) && this.idToToken(id) !== undefined) return id;
+    throw mismatch("ids", "decode", "an id of the vocabulary", id);
+  }
+
+  *#encode(text: string, options: EncodeOptions): Generator<void, Encoding> {
+    const { template, trim, postProcessor } = this.parts;
+    const parts: Part[] = [];
+    const texts: string[] = [];
+    for (const item of [text, options.text_pair]) {
+      if (item === undefined && texts.length > 0) break;
+      texts.push(checkText(item, "encode"));
+      parts.push(yield* this.#tokenize(texts[texts.length - 1], options));
+    }
+    const idToToken = (id: number): string | undefined => this.idToToken(id);
+    const view = { idToToken, trim, texts, countsCodePoints: options.offsets === "code_points" };
+    if (postProcessor) return yield* postProcessor.arrange(parts, this, template, options, view);
+    return yield* assemble(parts, template, options.add_special_tokens, view);
+  }
+
+  *#tokenize(
+    text: string,
+    { split_special_tokens: splits = this.parts.splitsSpecialTokens ?? false }: EncodeOptions,
+  ): Generator<void, Part> {
+    const { added, normalize, cutter } = this.parts;
+    const part = emptyPart();
+    const whole = { text, at: 0 };
+    const normal = normalize ? yield* normalizeInChunks(normalize, whole) : whole;
+    for (const section of added ? yield* added.sections(normal, splits) : [normal]) {
+      const { id } = section as Section;
+      if (id !== undefined) {
+        part.texts.set(part.ids.length, section.text);
+        push(part, id, beginOf(section, 0), endOf(section, section.text.length - 1), part.wordCount++);
+        continue;
+      }
+      const prepared = cutter?.prepare(section) ?? section;
+      for (let from = 0; from < prepared.text.length; ) {
+        const pieces: Aligned[] = [];
+        from = cutter?.cut(prepared, from, pieces) ?? prepared.text.length * pieces.push(prepared);
+        for (const piece of pieces) {
+          if (piece.text.length > longPiece) yield* this.#pushLong(part, piece);
+          else this.#pushPiece(part, piece);
+        }
+        yield;
+      }
+    }
+    return part;
+  }
+
+  /** Appends the tokens of what the first pre-tokenizer cut off. */
+  #pushPiece(part: Part, piece: Aligned): void {
+    const { text } = piece;
+    const isFirst = beginOf(piece, 0) === 0;
+    const isCached = text.length <= cachedLength && !isFirst;
+    let tokens = isCached ? this.#cache.get(text) : undefined;
+    if (tokens === undefined) {
+      tokens = this.#tokensOf({ text, at: isFirst ? 0 : 1 });
+      if (isCached) {
+        if (this.#cache.size >= cacheSize) this.#cache.clear();
+        this.#cache.set(text, tokens);
+      }
+    }
+    for (const [index, found] of tokens.texts) part.texts.set(part.ids.length + index, found);
+    pushTokens(part, piece, tokens, 0);
+    part.wordCount += tokens.wordCount;
+  }
+
+  /** The same for a long piece, a part of its tokens at a time. */
+  *#pushLong(part: Part, piece: Aligned): Generator<void> {
+    const { model, cutter } = this.parts;
+    for (const word of cutter?.words(piece) ?? [piece]) {
+      if (word.text === "") continue;
+      for (const tokens of model.tokenizeLong?.(word.text) ?? [model.tokenize(word.text)]) {
+        if (tokens) this.#pushTokens(part, word, tokens, 0);
+        yield;
+      }
+      part.wordCount++;
+    }
+  }
+
+  /** What the further pre-tokenizers and the model make of a piece; `at` only says whether a text begins with it. */
+  #tokensOf(piece: Aligned): Part {
+    const { model, cutter } = this.parts;
+    const part = emptyPart();
+    for (const word of cutter?.words(piece) ?? [piece]) {
+      if (word.text === "") continue;
+      this.#pushTokens(part, word, model.tokenize(word.text), piece.at);
+      part.wordCount++;
+    }
+    return part;
+  }
+
+  #pushTokens(part: Part, word: Aligned, { ids, begins, ends }: Tokens, offset: number): void {
+    const { surfaceId } = this.parts;
+    for (let at = 0; at < ids.length; at++) {
+      if (ids[at] === surfaceId) part.texts.set(part.ids.length + at, word.text.slice(begins[at], ends[at]));
+    }
+    pushTokens(part, word, { ids, begins, ends }, offset);
+  }
+
+  /** Fills up a batch, where that is asked for. */
+  #pad(encodings: Encoding[], options: EncodeOptions = {}): Encoding[] {
+    return this.parts.postProcessor?.pad(encodings, this, options) ?? encodings;
+  }
 }
 
-/** All ids through one stream: what `decode` is, whatever the tokenizer. */
-export function decodeAll(ids: Iterable<number>, stream: DecodeStream): string {
-  if (typeof ids !== "object" || typeof ids?.[Symbol.iterator] !== "function") {
-    throw mismatch("ids", "decode", "a list of ids", ids);
+/** Appends tokens of a piece, with their places in the piece turned into those in the text, less `offset`. */
+function pushTokens(
+  part: Part,
+  piece: Aligned,
+  { ids, begins, ends, words }: Pick<Part, "ids" | "begins" | "ends"> & Partial<Part>,
+  offset: number,
+): void {
+  const { length } = piece.text;
+  for (let at = 0; at < ids.length; at++) {
+    const begin = begins[at];
+    const end = ends[at];
+    const from = begin < length ? beginOf(piece, begin) : endOf(piece, begin - 1);
+    const to = end > begin ? endOf(piece, end - 1) : from;
+    push(part, ids[at], from - offset, to - offset, part.wordCount + (words ? words[at] : 0));
   }
-  let text = "";
-  for (const id of ids) text += stream.push(id);
-  return text + stream.end();
+}
+
+/** All steps at once. */
+function drain<Value>(steps: Generator<void, Value>): Value {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
 }

@@ -1,3 +1,5 @@
+export const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** The UTF-8 bytes of a code point. */
 export function utf8Bytes(codePoint: number): number[] {
   if (codePoint < 0x80) return [codePoint];
@@ -6,6 +8,30 @@ export function utf8Bytes(codePoint: number): number[] {
   const middle = 0x80 | ((codePoint >> 6) & 63);
   if (codePoint < 0x10000) return [0xe0 | (codePoint >> 12), middle, tail];
   return [0xf0 | (codePoint >> 18), 0x80 | ((codePoint >> 12) & 63), middle, tail];
+}
+
+/** How many UTF-8 bytes a code point has. */
+export function utf8Length(codePoint: number): number {
+  return codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4;
+}
+
+/** The character at a place is not UTF-8, or not yet: the bytes end within it. */
+export const invalid = -1;
+export const unfinished = -2;
+
+/** The code point whose UTF-8 begins at `at`, or `invalid` or `unfinished`. */
+export function characterAt(bytes: ArrayLike<number>, at: number, end: number): number {
+  const lead = bytes[at];
+  if (lead < 0x80) return lead;
+  const length = lead < 0xc2 || lead > 0xf4 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  let codePoint = lead & (0x7f >> length);
+  for (let index = 1; index < length; index++) {
+    if (at + index >= end) return unfinished;
+    if ((bytes[at + index] & 0xc0) !== 0x80) return invalid;
+    codePoint = (codePoint << 6) | (bytes[at + index] & 63);
+  }
+  const isCharacter = utf8Length(codePoint) === length && codePoint <= 0x10ffff && codePoint >> 11 !== 0x1b;
+  return isCharacter ? codePoint : invalid;
 }
 
 /**
@@ -17,19 +43,10 @@ export function takeCharacters(bytes: number[], final: boolean): string {
   let out = "";
   let at = 0;
   while (at < bytes.length) {
-    const lead = bytes[at];
-    const length = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 0;
-    let codePoint = length > 1 ? lead & (0x7f >> length) : lead;
-    let end = at + 1;
-    while (end < at + length && end < bytes.length && (bytes[end] & 0xc0) === 0x80) {
-      codePoint = (codePoint << 6) | (bytes[end++] & 63);
-    }
-    if (!final && end === bytes.length && end < at + length) break;
-    const shortest = [Infinity, 0, 0x80, 0x800, 0x10000][length];
-    const isSurrogate = codePoint >= 0xd800 && codePoint < 0xe000;
-    const valid = end === at + length && codePoint >= shortest && codePoint <= 0x10ffff && !isSurrogate;
-    out += valid ? String.fromCodePoint(codePoint) : "\ufffd";
-    at = valid ? end : at + 1;
+    const codePoint = characterAt(bytes, at, bytes.length);
+    if (codePoint === unfinished && !final) break;
+    out += codePoint < 0 ? "\ufffd" : String.fromCodePoint(codePoint);
+    at += codePoint < 0 ? 1 : utf8Length(codePoint);
   }
   bytes.splice(0, at);
   return out;

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { mergeByRank } from "../src/models/bpe.ts";
+import { mergeSteps } from "../src/models/bpe.ts";
 
 /** Merges over digits: two neighbours join where `ranks` has their text together. */
 function merge(text: string, ranks: ReadonlyMap<string, number>): { pieces: string[]; lookups: number } {
   const pieces = [...text];
   let lookups = 0;
-  const kept = mergeByRank(pieces.length, {
+  const steps = mergeSteps(pieces.length, {
     rank: (left, right) => {
       lookups++;
       return ranks.get(pieces[left] + pieces[right]) ?? -1;
@@ -15,6 +15,9 @@ function merge(text: string, ranks: ReadonlyMap<string, number>): { pieces: stri
       pieces[left] += pieces[right];
     },
   });
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  const kept = step.value;
   return { pieces: kept.map((symbol) => pieces[symbol]), lookups };
 }
 

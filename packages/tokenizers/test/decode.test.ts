@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type DecodeStream, SentencePieceTokenizer } from "../src/index.ts";
+import { type DecodeStream, Tokenizer } from "../src/index.ts";
 import { basics, bytePieces, type ModelFile, modelFile, normal } from "./model-file.ts";
 
 const words = normal("▁Hello", "▁a", "▁▁", "▁", "a", "b", "▁", "é").slice(0, 6);
@@ -9,7 +9,8 @@ const llama: ModelFile = {
   byte_fallback: true,
   remove_extra_whitespaces: false,
 };
-const open = (changes: Partial<ModelFile> = {}) => new SentencePieceTokenizer(modelFile({ ...llama, ...changes }));
+const open = (changes: Partial<ModelFile> = {}) =>
+  Tokenizer.from({ "tokenizer.model": modelFile({ ...llama, ...changes }) });
 const tokenizer = open();
 const id = (token: string) => tokenizer.tokenToId(token) as number;
 const byteIds = (text: string) => [...new TextEncoder().encode(text)].map((byte) => byte + 3);
@@ -34,8 +35,12 @@ describe("decode", () => {
     expect(open({ add_dummy_prefix: false }).decode([id("▁a")])).toBe(" a");
   });
 
-  test("keeps the first space of ids that continue a text", () => {
-    expect(tokenizer.decode([id("▁a"), id("▁a")], { continuing: true })).toBe(" a a");
+  test("keeps the first space of ids that continue a text, if there is one", () => {
+    for (const before of [id("b"), 1]) {
+      const stream = tokenizer.decodeStream({ prefix_ids: [before] });
+      const text = streamed(stream, [id("▁a"), id("▁a")]).join("");
+      expect(text).toBe(before === 1 ? "a a" : " a a");
+    }
   });
 
   test("prints control pieces when asked, and a space after them", () => {
@@ -72,7 +77,7 @@ describe("decodeStream", () => {
   test("says a word's space with the word, and nothing of an unfinished character", () => {
     expect(streamed(tokenizer.decodeStream(), [1, id("▁Hello"), id("▁a")])).toEqual(["", "Hello", " a", ""]);
     expect(streamed(tokenizer.decodeStream(), byteIds("é😀"))).toEqual(["", "é", "", "", "", "😀", ""]);
-    expect(streamed(tokenizer.decodeStream({ continuing: true }), [id("▁a")])).toEqual([" a", ""]);
+    expect(streamed(tokenizer.decodeStream({ prefix_ids: [id("b")] }), [id("▁a")])).toEqual([" a", ""]);
   });
 
   test("gives up an unfinished character when something else follows, or at the end", () => {
@@ -93,7 +98,7 @@ describe("decodeStream", () => {
     { weight: 2, arbitrary: fc.integer({ min: 3 + 0x80, max: 3 + 0xff }) },
     { weight: 1, arbitrary: fc.constantFrom(0, 1, 2, id("▁"), id("▁▁"), id("▁a")) },
   );
-  const options = fc.record({ skip_special_tokens: fc.boolean(), continuing: fc.boolean() });
+  const options = fc.record({ skip_special_tokens: fc.boolean() });
 
   test("says in parts what decode says at once, for any ids", () => {
     const models = [tokenizer, open({ remove_extra_whitespaces: true }), open({ add_dummy_prefix: false })];
@@ -114,7 +119,7 @@ describe("decodeStream", () => {
     );
     fc.assert(
       fc.property(text, (source) => {
-        const ids = tokenizer.encode(source);
+        const { ids } = tokenizer.encode(source);
         expect(tokenizer.decode(ids)).toBe(source.replaceAll("▁", " ").replace(/\p{Surrogate}/gu, "\ufffd"));
         expect(streamed(tokenizer.decodeStream(), ids).join("")).toBe(tokenizer.decode(ids));
       }),

@@ -37,9 +37,9 @@ describe.skipIf(!shared)("hama-g2p", () => {
     const { words } = JSON.parse(readFileSync(`${folder}expected.json`, "utf8"));
     expect(words.length).toBe(699);
     for (const { word, input_ids, output_ids, ipa } of words) {
-      expect(hama.encode(word)).toEqual(input_ids);
-      expect(hama.encode(word.normalize("NFD"))).toEqual(input_ids);
-      expect(hama.encode(word.toUpperCase())).toEqual(input_ids);
+      expect(hama.encode(word).ids).toEqual(input_ids);
+      expect(hama.encode(word.normalize("NFD")).ids).toEqual(input_ids);
+      expect(hama.encode(word.toUpperCase()).ids).toEqual(input_ids);
       expect(hama.decode(output_ids)).toBe(ipa);
       expect(hama.decode([0, 1, ...output_ids, 2, 3])).toBe(ipa);
       expect(hama.segment(word).map(({ kind, text }) => [kind, text])).toEqual([["word", word]]);
@@ -49,35 +49,54 @@ describe.skipIf(!shared)("hama-g2p", () => {
 
 describe("encode", () => {
   test("spells lower-case letters, or the jamo of each syllable with clusters whole, then <sos>", () => {
-    expect(tokenizer.encode("Hello")).toEqual(spell("hello"));
-    expect(tokenizer.encode("닭")).toEqual(spell("ㄷㅏㄺ"));
-    expect(tokenizer.encode("값ㅋㅋ")).toEqual(spell("ㄱㅏㅄㅋㅋ"));
-    expect(tokenizer.encode("닭".normalize("NFD"))).toEqual(spell("ㄷㅏㄺ"));
-    expect(tokenizer.encode("\u1112\u1161")).toEqual(spell("ㅎㅏ"));
-    expect(tokenizer.encode("\u11a8")).toEqual(spell("ㄱ"));
-    expect(tokenizer.encode("a", { add_special_tokens: false })).toEqual([vocabulary.a]);
-    expect(tokenizer.encode("")).toEqual([vocabulary["<sos>"]]);
+    expect(tokenizer.encode("Hello").ids).toEqual(spell("hello"));
+    expect(tokenizer.encode("닭").ids).toEqual(spell("ㄷㅏㄺ"));
+    expect(tokenizer.encode("값ㅋㅋ").ids).toEqual(spell("ㄱㅏㅄㅋㅋ"));
+    expect(tokenizer.encode("닭".normalize("NFD")).ids).toEqual(spell("ㄷㅏㄺ"));
+    expect(tokenizer.encode("\u1112\u1161").ids).toEqual(spell("ㅎㅏ"));
+    expect(tokenizer.encode("\u11a8").ids).toEqual(spell("ㄱ"));
+    expect(tokenizer.encode("a", { add_special_tokens: false }).ids).toEqual([vocabulary.a]);
+    expect(tokenizer.encode("").ids).toEqual([vocabulary["<sos>"]]);
   });
 
   test("spells a letter whose accent has no token without it, and wide or joined letters plainly", () => {
-    for (const form of ["NFC", "NFD"]) expect(tokenizer.encode("Café".normalize(form))).toEqual(spell("cafe"));
-    expect(tokenizer.encode("x\u0302")).toEqual(spell("x"));
-    expect(tokenizer.encode("ＡﬁİK")).toEqual(spell("afiik")); // fullwidth A, the fi ligature, dotted I, the kelvin sign
+    for (const form of ["NFC", "NFD"]) expect(tokenizer.encode("Café".normalize(form)).ids).toEqual(spell("cafe"));
+    expect(tokenizer.encode("x\u0302").ids).toEqual(spell("x"));
+    expect(tokenizer.encode("ＡﬁİK").ids).toEqual(spell("afiik")); // fullwidth A, the fi ligature, dotted I, the kelvin sign
   });
 
   test("keeps an accent that has a token", () => {
     const accented = new G2PTokenizer({ ...vocabulary, é: 200, "\u0302": 201 });
-    for (const form of ["NFC", "NFD"]) expect(accented.encode("É".normalize(form))).toEqual([200, vocabulary["<sos>"]]);
-    expect(accented.encode("x\u0302")).toEqual([vocabulary.x, 201, vocabulary["<sos>"]]);
+    for (const form of ["NFC", "NFD"])
+      expect(accented.encode("É".normalize(form)).ids).toEqual([200, vocabulary["<sos>"]]);
+    expect(accented.encode("x\u0302").ids).toEqual([vocabulary.x, 201, vocabulary["<sos>"]]);
   });
 
   test("lower-cases each character alone, whatever follows it", () => {
     const greek = new G2PTokenizer({ "<sos>": 0, "<eos>": 1, σ: 2, ς: 3, α: 4 });
-    expect(greek.encode("ΑΣ")).toEqual([4, 2, 0]);
+    expect(greek.encode("ΑΣ").ids).toEqual([4, 2, 0]);
+  });
+
+  test("says the token of each id, and where the character lies that it comes from", () => {
+    const { tokens, offsets } = tokenizer.encode("a!닭");
+    expect(tokens).toEqual(["a", "<unk>", "ㄷ", "ㅏ", "ㄺ", "<sos>"]);
+    expect(offsets).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 3],
+      [2, 3],
+      [2, 3],
+      [0, 0],
+    ]);
+    expect(tokenizer.encode("닭".normalize("NFD")).offsets.slice(0, 3)).toEqual([
+      [0, 3],
+      [0, 3],
+      [0, 3],
+    ]);
   });
 
   test("makes <unk> of what has no token, and fails where there is none", () => {
-    expect(tokenizer.encode("a!中")).toEqual([
+    expect(tokenizer.encode("a!中").ids).toEqual([
       vocabulary.a,
       vocabulary["<unk>"],
       vocabulary["<unk>"],
@@ -95,7 +114,7 @@ describe("decode", () => {
     expect(tokenizer.decode(ids)).toBe("aɪ t͡ɕ");
     expect(tokenizer.decode(ids, { skip_special_tokens: false })).toBe("<sos>aɪ t͡ɕ<eos>");
     expect(tokenizer.decode([])).toBe("");
-    const stream = tokenizer.decodeStream({ continuing: true });
+    const stream = tokenizer.decodeStream({ prefix_ids: ids });
     expect([...ids.map((id) => stream.push(id)), stream.end()].join("")).toBe("aɪ t͡ɕ");
   });
 
@@ -136,7 +155,7 @@ describe("segment", () => {
     expect(parts("don't")).toBe("[l:don]'[l:t]");
     const apostrophes = new G2PTokenizer({ ...vocabulary, "'": 200 });
     expect(parts("'Don't rock’n’roll', he said'", apostrophes)).toBe("'[l:Don't] [l:rock’n’roll]', [l:he] [l:said]'");
-    expect(apostrophes.encode("n’t")).toEqual(apostrophes.encode("n't"));
+    expect(apostrophes.encode("n’t").ids).toEqual(apostrophes.encode("n't").ids);
   });
 
   test("gives parts that are the text, in order, and words that need no <unk>", () => {
@@ -151,7 +170,7 @@ describe("segment", () => {
           expect(begin).toBe(segments[index - 1]?.end ?? 0);
           expect(end - begin).toBe(part.length);
           expect(script === "other").toBe(kind === "other");
-          if (kind === "word") expect(tokenizer.encode(part)).not.toContain(vocabulary["<unk>"]);
+          if (kind === "word") expect(tokenizer.encode(part).ids).not.toContain(vocabulary["<unk>"]);
           else expect(segments[index - 1]?.kind).not.toBe("other");
         });
       }),
@@ -190,7 +209,7 @@ describe("a vocabulary", () => {
   test.each<[string, unknown, string, string]>([
     ["an array", [], "vocabulary", "v.json: expected a token -> id map with <sos> and <eos>, got [object Array]"],
     ["not JSON", "{", "file", "v.json: expected JSON, got SyntaxError"],
-    ["not UTF-8", Uint8Array.of(0x22, 0xff, 0x22), "file", "v.json: expected JSON, got TypeError"],
+    ["not UTF-8", Uint8Array.of(0x22, 0xff, 0x22), "file", "v.json: expected UTF-8, got TypeError"],
     ["with a byte order mark", new TextEncoder().encode("\ufeff{}"), "file", "v.json: expected JSON, got SyntaxError"],
     ...[-1, 1.5, "7", 2 ** 32, null, Number.NaN, {}].map((id): [string, unknown, string, string] => [
       `with the id ${JSON.stringify(id)}`,

@@ -1,19 +1,23 @@
 /** A piece of a `.model` file: its text, score and type (1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte). */
 export type PieceEntry = readonly [piece: string, score: number, type: number];
 
+/** A NormalizerSpec. */
+export interface NormalizerFields {
+  readonly charsmap?: Uint8Array;
+  readonly add_dummy_prefix?: boolean;
+  readonly remove_extra_whitespaces?: boolean;
+  readonly escape_whitespaces?: boolean;
+}
+
 /** What a `.model` file is made of; what is left out is left out of the file. */
-export interface ModelFile {
+export interface ModelFile extends NormalizerFields {
   readonly pieces: readonly PieceEntry[];
   readonly model_type?: number;
   readonly treat_whitespace_as_suffix?: boolean;
   readonly byte_fallback?: boolean;
   readonly unk_surface?: string;
   readonly bos_piece?: string;
-  readonly charsmap?: Uint8Array;
-  readonly add_dummy_prefix?: boolean;
-  readonly remove_extra_whitespaces?: boolean;
-  readonly escape_whitespaces?: boolean;
-  readonly denormalizer?: Uint8Array;
+  readonly denormalizer?: NormalizerFields;
 }
 
 /** The first pieces of most models. */
@@ -42,19 +46,22 @@ export function modelFile(model: ModelFile): Uint8Array {
     bytes(44, model.unk_surface),
     bytes(46, model.bos_piece),
   ];
-  const normalizer = [
-    bytes(2, model.charsmap),
-    number(3, model.add_dummy_prefix),
-    number(4, model.remove_extra_whitespaces),
-    number(5, model.escape_whitespaces),
-  ];
   return concatenate([
     ...model.pieces.map(([piece, score, type]) =>
       bytes(1, concatenate([bytes(1, piece), float(2, score), number(3, type)])),
     ),
     bytes(2, concatenate(trainer)),
-    bytes(3, concatenate(normalizer)),
-    model.denormalizer ? bytes(5, bytes(2, model.denormalizer)) : new Uint8Array(),
+    bytes(3, normalizerSpec(model)),
+    bytes(5, model.denormalizer && normalizerSpec(model.denormalizer)),
+  ]);
+}
+
+function normalizerSpec(spec: NormalizerFields): Uint8Array {
+  return concatenate([
+    bytes(2, spec.charsmap),
+    number(3, spec.add_dummy_prefix),
+    number(4, spec.remove_extra_whitespaces),
+    number(5, spec.escape_whitespaces),
   ]);
 }
 

@@ -10,7 +10,7 @@ import {
   WeightError,
   Weights,
 } from "@kiloformer/core";
-import { loadTokenizer, type SentencePieceParts, type Tokenizer, TokenizerError } from "@kiloformer/tokenizers";
+import { openTokenizer, type TextTokenizer, TokenizerError, type TokenizerFormat } from "@kiloformer/tokenizers";
 import type { Architecture, DecoderModel } from "../architecture.ts";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
 import { Decoder } from "../generation/decoder.ts";
@@ -27,19 +27,24 @@ const tokenizerFiles = [
   "vocab.json",
   "merges.txt",
   "vocab.txt",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
 ];
 
-/** Of these, the ones that are no tokenizer by themselves. */
-const tokenizerSettings: ReadonlySet<string> = new Set(["tokenizer_config.json", "special_tokens_map.json"]);
+/** What says more of it. */
+const tokenizerSettings = [
+  "config.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "sentence_bert_config.json",
+  "chat_template.jinja",
+  "chat_template.json",
+];
 
 /** A model that is ready to run. */
 export interface Loaded {
   readonly model: DecoderModel;
   readonly decoder: Decoder;
   /** The tokenizer, or why there is none. */
-  readonly tokenizer: Tokenizer | TokenizerError | undefined;
+  readonly tokenizer: TextTokenizer | TokenizerError | undefined;
   readonly defaults: GenerationDefaults;
   readonly runtime: Runtime;
   readonly ownsRuntime: boolean;
@@ -108,14 +113,14 @@ export async function loadModel(
   sources: ReadonlyMap<string, Source>,
   architectures: readonly Architecture[],
   options: PipelineOptions,
-  tokenizerParts: SentencePieceParts = {},
+  formats: readonly TokenizerFormat[],
 ): Promise<Loaded> {
   options.signal?.throwIfAborted();
   const plan = await planModel(sources, architectures, options);
   const { model, config } = plan;
   const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
   const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
-  const tokenizer = await readTokenizer(sources, model, tokenizerParts, options);
+  const tokenizer = await readTokenizer(sources, model, formats, options);
   const ownsRuntime = options.runtime === undefined;
   const { wasm, deterministic, limitBytes } = options;
   const runtime = options.runtime ?? (await Runtime.create({ wasm, deterministic, limitBytes }));
@@ -167,27 +172,28 @@ async function readConfig(
   return bytes && parseJsonObject(bytes, name);
 }
 
-/** A tokenizer.json is not supported yet: it leaves a model that takes and gives ids. */
+/** A tokenizer that is not built in leaves a model that takes and gives ids. */
 async function readTokenizer(
   sources: ReadonlyMap<string, Source>,
   model: DecoderModel,
-  parts: SentencePieceParts,
+  formats: readonly TokenizerFormat[],
   options: PipelineOptions,
-): Promise<Tokenizer | TokenizerError | undefined> {
+): Promise<TextTokenizer | TokenizerError | undefined> {
   const files = new Map<string, Uint8Array>();
-  for (const name of tokenizerFiles) {
+  for (const name of [...tokenizerFiles, ...tokenizerSettings]) {
     const bytes = await readSmallFile(sources, name, options.signal);
     if (bytes) files.set(name, bytes);
   }
-  if (![...files.keys()].some((name) => !tokenizerSettings.has(name))) return undefined;
+  if (!tokenizerFiles.some((name) => files.has(name))) return undefined;
   try {
-    const tokenizer = loadTokenizer(files, parts);
+    const tokenizer = openTokenizer(files, formats);
     if (tokenizer.maxId < model.vocabSize) return tokenizer;
     const message = `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`;
     throw new ConfigError("vocabulary-too-large", message, { vocabSize: model.vocabSize, maxId: tokenizer.maxId });
   } catch (error) {
-    const unsupported = error instanceof TokenizerError && error.code === "unsupported" && files.has("tokenizer.json");
-    if (!unsupported || options.strict) throw error;
+    // Of a kind that this page does not carry.
+    const isOther = error instanceof TokenizerError && error.fields.where === "tokenizer";
+    if (!isOther || options.strict) throw error;
     warner(options)(`${error.message}; the model takes and gives ids only`);
     return error;
   }

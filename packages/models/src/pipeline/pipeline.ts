@@ -2,9 +2,9 @@ import { ConfigError, DisposedError, OptionError, PAGE, pageFloats, parseJsonObj
 import {
   type DecodeStream,
   G2PTokenizer,
-  type SentencePieceParts,
-  type Tokenizer,
+  type TextTokenizer,
   TokenizerError,
+  type TokenizerFormat,
 } from "@kiloformer/tokenizers";
 import { readDirectory } from "#directory";
 import type { Architecture } from "../architecture.ts";
@@ -40,8 +40,8 @@ const MOST_TEXTS = 1_000_000;
 export class Pipeline {
   /** The architectures that this class opens. */
   static readonly architectures: readonly Architecture[] = [];
-  /** What SentencePiece files beyond Llama's need. */
-  static readonly tokenizerParts: SentencePieceParts = {};
+  /** The tokenizers that this class opens. */
+  static readonly tokenizers: readonly TokenizerFormat[] = [];
   readonly modelType: string;
   readonly #loaded: Loaded;
   readonly #options: PipelineOptions;
@@ -60,7 +60,7 @@ export class Pipeline {
    */
   static async fromFiles(files: ModelFiles, options: PipelineOptions = {}): Promise<Pipeline> {
     checkPipelineOptions(options);
-    return new Pipeline(await loadModel(toSources(files), this.architectures, options, this.tokenizerParts), options);
+    return new Pipeline(await loadModel(toSources(files), this.architectures, options, this.tokenizers), options);
   }
 
   /** Opens a model from its files' contents; `merges` only where the tokenizer is a `vocab.json`. */
@@ -118,7 +118,7 @@ export class Pipeline {
   }
 
   /** The tokenizer, where the model's files have one. */
-  get tokenizer(): Tokenizer | undefined {
+  get tokenizer(): TextTokenizer | undefined {
     const { tokenizer } = this.#loaded;
     return tokenizer instanceof TokenizerError ? undefined : tokenizer;
   }
@@ -178,7 +178,7 @@ export class Pipeline {
     const segmented = texts.map((text) => tokenizer.segment(text));
     const words = new Map<string, string>();
     for (const { kind, text } of segmented.flat()) if (kind === "word") words.set(text, text);
-    const prompts = [...words.keys()].map((word) => ({ word, ids: tokenizer.encode(word) }));
+    const prompts = [...words.keys()].map((word) => ({ word, ids: tokenizer.encode(word).ids }));
     const fitting = prompts.filter(({ word, ids }) => this.#fits(word, ids));
     const sequences = await generateBatch(
       this.#loaded.decoder,
@@ -249,7 +249,7 @@ export class Pipeline {
 
   #encode(prompt: Prompt): readonly number[] {
     if (typeof prompt !== "string") return this.#idList(prompt);
-    const ids = this.#textSide("generate", " beside the model, or ids as the prompt, got text").encode(prompt);
+    const { ids } = this.#textSide("generate", " beside the model, or ids as the prompt, got text").encode(prompt);
     if (ids.length > 0) return ids;
     throw new OptionError(
       "empty-prompt",
@@ -258,7 +258,7 @@ export class Pipeline {
   }
 
   /** The tokenizer, for a call that cannot do without. */
-  #textSide(call: string, got: string): Tokenizer {
+  #textSide(call: string, got: string): TextTokenizer {
     const { tokenizer } = this.#live();
     if (tokenizer instanceof TokenizerError) throw tokenizer;
     if (tokenizer) return tokenizer;
@@ -274,7 +274,7 @@ export class Pipeline {
   /** Text of new ids; after a prompt, the space before its first word counts. */
   #textStream(promptIds: readonly number[]): DecodeStream {
     const tokenizer = this.#textSide("stream", " beside the model, got none");
-    const stream = tokenizer.decodeStream({ continuing: tokenizer.decode(knownIds(tokenizer, promptIds)) !== "" });
+    const stream = tokenizer.decodeStream({ prefix_ids: knownIds(tokenizer, promptIds) });
     // A model may have more rows than its tokenizer has tokens: such an id prints nothing.
     return { push: (id) => (tokenizer.idToToken(id) === undefined ? "" : stream.push(id)), end: () => stream.end() };
   }
@@ -312,7 +312,7 @@ export class Pipeline {
 }
 
 /** Ids that the tokenizer has tokens for. */
-function knownIds(tokenizer: Tokenizer, ids: readonly number[]): number[] {
+function knownIds(tokenizer: TextTokenizer, ids: readonly number[]): number[] {
   return ids.filter((id) => tokenizer.idToToken(id) !== undefined);
 }
 
@@ -354,14 +354,14 @@ function describe({ model, reservation }: Plan): MemoryPlan {
 
 /**
  * A pipeline class that opens only these architectures: pages that need one family ship only that one.
- * @param tokenizerParts `sentencePieceParts` where Unigram `.model` files may come; Llama's BPE needs none
+ * @param formats the tokenizers that it opens; default those that the architectures name
  */
 export function createPipeline(
   architectures: readonly Architecture[],
-  tokenizerParts: SentencePieceParts = {},
+  formats: readonly TokenizerFormat[] = architectures.flatMap(({ tokenizers }) => tokenizers),
 ): typeof Pipeline {
   return class extends Pipeline {
     static override readonly architectures = architectures;
-    static override readonly tokenizerParts = tokenizerParts;
+    static override readonly tokenizers = formats;
   };
 }

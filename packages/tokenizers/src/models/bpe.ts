@@ -1,3 +1,351 @@
+import { charLength } from "../aligned.ts";
+import { byteCharacter } from "../byte-level.ts";
+import { mismatch } from "../errors.ts";
+import { utf8Bytes } from "../utf8.ts";
+import type { Model, Tokens } from "./model.ts";
+import { TokenMap } from "./token-map.ts";
+
+/** Settings of a byte-pair model, as tokenizer.json names them. */
+export interface BpeOptions {
+  readonly unk_token?: string;
+  readonly continuing_subword_prefix?: string;
+  readonly end_of_word_suffix?: string;
+  readonly fuse_unk?: boolean;
+  readonly byte_fallback?: boolean;
+  readonly ignore_merges?: boolean;
+  /** Whether a merge ranks by the id of what it makes, and not by its place in the list. */
+  readonly ranksAreIds?: boolean;
+}
+
+/** A number below 2^18 for the characters before and after a place; pairs that share one only make chunks longer. */
+function pairHash(text: string, at: number): number {
+  return Math.imul(text.charCodeAt(at - 1) * 31 + text.charCodeAt(at), 0x9e3779b1) >>> 14;
+}
+
+/** Pairs of ids, the rank of their merge and what it makes: an open-addressing table, four numbers a row. */
+class MergeTable {
+  readonly #rows: Int32Array;
+  readonly #mask: number;
+
+  constructor(count: number) {
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(2 * count, 2)));
+    this.#rows = new Int32Array(capacity * 4).fill(-1);
+    this.#mask = capacity - 1;
+  }
+
+  /** The row of a pair: where it is, or where it would be. */
+  #find(left: number, right: number): number {
+    let row = (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 7;
+    for (;;) {
+      const at = (row & this.#mask) * 4;
+      if (this.#rows[at] === -1 || (this.#rows[at] === left && this.#rows[at + 1] === right)) return at;
+      row++;
+    }
+  }
+
+  set(left: number, right: number, rank: number, id: number): void {
+    this.#rows.set([left, right, rank, id], this.#find(left, right));
+  }
+
+  /** The rank of merging two ids, or -1. */
+  rank(left: number, right: number): number {
+    return this.#rows[this.#find(left, right) + 2];
+  }
+
+  /** What two ids that merge become. */
+  merged(left: number, right: number): number {
+    return this.#rows[this.#find(left, right) + 3];
+  }
+}
+
+const everyByte = /* @__PURE__ */ Array.from({ length: 256 }, (_, byte) => byteCharacter(byte));
+/** Appends tokens whose text begins at a place. */
+function appendTokens({ ids, begins, ends }: Tokens, added: Tokens, place: number): void {
+  for (let at = 0; at < added.ids.length; at++) {
+    ids.push(added.ids[at]);
+    begins.push(place + added.begins[at]);
+    ends.push(place + added.ends[at]);
+  }
+}
+
+// A word that is longer may be cut into chunks.
+const shortWord = 24;
+// So many symbols are merged where the numbers of others do not matter: here, by symbol, the next one and the rank.
+const fewSymbols = 128;
+const nexts = new Int32Array(fewSymbols);
+const ranks = new Uint32Array(fewSymbols);
+const noRank = 0xffffffff;
+// A longer chunk is merged in steps, of so many symbols.
+const longChunk = 16_384;
+const batchSize = 8192;
+// The rows of the table are 32-bit numbers.
+const largestId = 2 ** 31 - 1;
+
+/**
+ * Byte-pair encoding with ranked merges: a word's characters, and then always the pair of lowest rank, the leftmost
+ * first, becomes one.
+ * @see tokenizers src/models/bpe/model.rs
+ */
+export class Bpe extends TokenMap implements Model {
+  readonly #options: BpeOptions;
+  readonly #merges: MergeTable;
+  readonly #unk: number | undefined;
+  readonly #byteIds: (number | undefined)[] = [];
+  /** Whether nothing is put before or after characters. */
+  readonly #isPlain: boolean;
+  /** Whether a word can be cut into chunks: nothing is put around characters, and none vanishes. */
+  readonly #canCut: boolean;
+  #neighbours?: Uint8Array;
+  readonly #chunks = new Map<string, Tokens>();
+  /** The ids of tokens that are one code unit, or -1. */
+  readonly #unitIds = new Int32Array(65536).fill(-1);
+
+  /**
+   * @param merges pairs of tokens, the first to be merged first; of equal pairs the last counts
+   * @throws {TokenizerError} `code: "vocabulary"` when a part or what a merge makes is no token
+   */
+  constructor(
+    entries: Iterable<readonly [string, unknown]>,
+    merges: readonly (readonly [string, string])[],
+    options: BpeOptions,
+    where: string,
+  ) {
+    super(entries, where);
+    this.#options = options;
+    const {
+      unk_token,
+      continuing_subword_prefix: prefix = "",
+      end_of_word_suffix: suffix = "",
+      byte_fallback,
+    } = options;
+    this.#isPlain = prefix === "" && suffix === "";
+    this.#unk = unk_token === undefined ? undefined : this.ids.get(unk_token);
+    this.#canCut =
+      this.#isPlain && (this.#unk !== undefined || everyByte.every((character) => this.ids.has(character)));
+    this.#merges = new MergeTable(merges.length);
+    const known = (token: string, rank: number): number => {
+      const id = this.ids.get(token);
+      if (id !== undefined && id <= largestId) return id;
+      throw mismatch("vocabulary", `${where}: merges[${rank}]`, "tokens of the vocabulary", token);
+    };
+    merges.forEach(([left, right], rank) => {
+      if (!right.startsWith(prefix))
+        throw mismatch("vocabulary", `${where}: merges[${rank}]`, `a second part that begins with ${prefix}`, right);
+      const id = known(left + right.slice(prefix.length), rank);
+      this.#merges.set(known(left, rank), known(right, rank), options.ranksAreIds ? id : rank, id);
+    });
+    for (const [token, id] of this.ids) if (token.length === 1) this.#unitIds[token.charCodeAt(0)] = id;
+    for (let byte = 0; byte < 256 && byte_fallback; byte++) {
+      this.#byteIds.push(this.ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`));
+    }
+  }
+
+  tokenize(word: string): Tokens {
+    if (this.#options.ignore_merges) {
+      const id = this.ids.get(word);
+      if (id !== undefined) return { ids: [id], begins: [0], ends: [word.length] };
+    }
+    return word.length > shortWord && this.#canCut ? this.#tokenizeChunks(word) : this.#merge(this.#symbols(word));
+  }
+
+  #tokenizeChunks(word: string): Tokens {
+    let all: Tokens | undefined;
+    for (const tokens of this.tokenizeLong(word)) {
+      if (all && tokens) appendTokens(all, tokens, 0);
+      all ??= tokens;
+    }
+    return all as Tokens;
+  }
+
+  /** The tokens of a long word in chunks: no merge crosses a place between two characters that are side by side in no token. */
+  *tokenizeLong(word: string): Generator<Tokens | undefined> {
+    const whole = this.#options.ignore_merges ? this.ids.get(word) : undefined;
+    if (whole !== undefined) yield { ids: [whole], begins: [0], ends: [word.length] };
+    if (whole !== undefined) return;
+    this.#neighbours ??= this.#findNeighbours();
+    const neighbours = this.#neighbours;
+    const isKnown = (at: number): boolean => this.#unitIds[word.charCodeAt(at)] >= 0;
+    let tokens: Tokens = { ids: [], begins: [], ends: [] };
+    for (let begin = 0; begin < word.length; ) {
+      let end = begin + 1;
+      while (end < word.length) {
+        const isCut = neighbours[pairHash(word, end)] === 0 && isKnown(end - 1) && isKnown(end);
+        if (isCut && this.#canCut) break;
+        end++;
+      }
+      const chunk = word.slice(begin, end);
+      let found = this.#chunks.get(chunk);
+      if (!found) {
+        found =
+          end - begin > longChunk ? yield* this.#mergeLong(this.#symbols(chunk)) : this.#merge(this.#symbols(chunk));
+        if (this.#chunks.size > 10_000) this.#chunks.clear();
+        if (chunk.length < 13) this.#chunks.set(chunk, found);
+      }
+      appendTokens(tokens, found, begin);
+      begin = end;
+      if (tokens.ids.length < batchSize) continue;
+      yield tokens;
+      tokens = { ids: [], begins: [], ends: [] };
+    }
+    yield tokens;
+  }
+
+  #findNeighbours(): Uint8Array {
+    const pairs = new Uint8Array(2 ** 18);
+    for (const token of this.ids.keys()) {
+      for (let at = 1; at < token.length; at++) pairs[pairHash(token, at)] = 1;
+    }
+    return pairs;
+  }
+
+  /** The characters of a word as tokens. */
+  #symbols(word: string): Tokens {
+    const { continuing_subword_prefix: prefix = "", end_of_word_suffix: suffix = "", fuse_unk } = this.#options;
+    const isPlain = this.#isPlain;
+    const tokens: Tokens = { ids: [], begins: [], ends: [] };
+    // The length of each token in bytes, where those are not the places in the word.
+    const lengths: number[] = [];
+    let isOdd = false;
+    const push = (id: number, begin: number, end: number, length: number): void => {
+      tokens.ids.push(id);
+      tokens.begins.push(begin);
+      tokens.ends.push(end);
+      lengths.push(length);
+    };
+    // An unknown run that has not been pushed yet.
+    let unknownBegin = -1;
+    let unknownEnd = -1;
+    let unknownLength = 0;
+    const flush = (): void => {
+      if (unknownBegin >= 0) push(this.#unk as number, unknownBegin, unknownEnd, unknownLength);
+      unknownBegin = -1;
+      unknownLength = 0;
+    };
+    for (let at = 0; at < word.length; ) {
+      const length = charLength(word, at);
+      const end = at + length;
+      let symbol = "";
+      let id: number | undefined = isPlain && length === 1 ? this.#unitIds[word.charCodeAt(at)] : -1;
+      if (id < 0) {
+        symbol = (at > 0 ? prefix : "") + word.slice(at, end) + (end === word.length ? suffix : "");
+        id = isPlain && length === 1 ? undefined : this.ids.get(symbol);
+      }
+      // 1 to 4 bytes in UTF-8, by the first code unit.
+      const unit = word.charCodeAt(at);
+      const bytesLength = unit < 0x80 ? 1 : unit < 0x800 ? 2 : length === 2 ? 4 : 3;
+      if (id !== undefined) {
+        flush();
+        push(id, at, end, bytesLength);
+      } else {
+        const bytes = this.#bytesOf(symbol);
+        if (bytes) {
+          isOdd ||= unknownBegin >= 0;
+          for (const byte of bytes) push(byte, at, end, 1);
+        } else if (this.#unk === undefined) {
+          if (this.#options.unk_token !== undefined) {
+            throw mismatch("unknown", "encode", "characters of a vocabulary that lacks its unk_token", symbol);
+          }
+          isOdd = true;
+        } else {
+          if (!fuse_unk) flush();
+          if (unknownBegin < 0) unknownBegin = at;
+          unknownEnd = end;
+          unknownLength += bytesLength;
+        }
+      }
+      at = end;
+    }
+    flush();
+    if (isOdd) this.#sumLengths(word, tokens, lengths);
+    return tokens;
+  }
+
+  /** The byte tokens of an unknown symbol, where all of them are in the vocabulary. */
+  #bytesOf(symbol: string): number[] | undefined {
+    if (this.#byteIds.length === 0) return undefined;
+    const ids = [...symbol]
+      .flatMap((character) => utf8Bytes(character.codePointAt(0) as number))
+      .map((byte) => this.#byteIds[byte]);
+    return ids.includes(undefined) ? undefined : (ids as number[]);
+  }
+
+  /**
+   * Where characters vanish (they have no token, and there is no unknown one), or bytes come before an unknown run that
+   * they follow, the reference's offsets are the sums of the tokens' lengths in bytes.
+   */
+  #sumLengths(word: string, { begins, ends }: Tokens, lengths: readonly number[]): void {
+    const unitOfByte: number[] = [];
+    for (let at = 0; at < word.length; at += charLength(word, at)) {
+      for (const _ of utf8Bytes(word.codePointAt(at) as number)) unitOfByte.push(at);
+    }
+    let byte = 0;
+    for (const [index, length] of lengths.entries()) {
+      begins[index] = unitOfByte[Math.min(byte, unitOfByte.length - 1)];
+      byte += length;
+      const last = unitOfByte[Math.min(byte, unitOfByte.length) - 1];
+      ends[index] = last + charLength(word, last);
+    }
+  }
+
+  #merge(tokens: Tokens): Tokens {
+    if (tokens.ids.length <= fewSymbols) return this.#mergeShort(tokens);
+    const steps = this.#mergeLong(tokens);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value as Tokens;
+    }
+  }
+
+  *#mergeLong({ ids, begins, ends }: Tokens): Generator<undefined, Tokens> {
+    const merges = this.#merges;
+    const kept = yield* mergeSteps(ids.length, {
+      rank: (left, right) => merges.rank(ids[left], ids[right]),
+      merge: (left, right) => {
+        ids[left] = merges.merged(ids[left], ids[right]);
+        ends[left] = ends[right];
+      },
+    });
+    const pick = (values: readonly number[]): number[] => kept.map((symbol) => values[symbol]);
+    return { ids: pick(ids), begins: pick(begins), ends: pick(ends) };
+  }
+
+  /** The same for a few symbols, where looking at all of them each time is the fastest. */
+  #mergeShort(tokens: Tokens): Tokens {
+    const { ids, begins, ends } = tokens;
+    const { length } = ids;
+    const merges = this.#merges;
+    if (length === 0) return tokens;
+    const rankAt = (left: number): number =>
+      (nexts[left] < length ? merges.rank(ids[left], ids[nexts[left]]) : -1) >>> 0;
+    for (let at = 0; at < length; at++) {
+      nexts[at] = at + 1;
+      ranks[at] = rankAt(at);
+    }
+    for (;;) {
+      let best = 0;
+      for (let at = 1; at < length; at++) if (ranks[at] < ranks[best]) best = at;
+      if (ranks[best] === noRank) break;
+      const right = nexts[best];
+      ids[best] = merges.merged(ids[best], ids[right]);
+      nexts[best] = nexts[right];
+      nexts[right] = -1;
+      ranks[right] = noRank;
+      ranks[best] = rankAt(best);
+      let before = best - 1;
+      while (before >= 0 && nexts[before] !== best) before--;
+      if (before >= 0) ranks[before] = rankAt(before);
+    }
+    let count = 0;
+    for (let at = 0; at < length; at = nexts[at]) {
+      ids[count] = ids[at];
+      begins[count] = begins[at];
+      ends[count++] = ends[nexts[at] - 1];
+    }
+    ids.length = begins.length = ends.length = count;
+    return tokens;
+  }
+}
+
 /**
  * How the symbols of one text merge. Symbols are numbered from left to right; a merge keeps the left one's number.
  */
@@ -13,9 +361,9 @@ export interface Merges {
  *
  * Heap entries are `rank * count + left`, one number each. An entry is stale when the pair that starts at `left` now
  * has another rank; the same rank means an equal entry, so nothing else has to be remembered.
- * @returns the numbers of the symbols that are left, in order
+ * @returns the numbers of the symbols that are left, in order, after a pause for every so many steps
  */
-export function mergeByRank(count: number, merges: Merges): number[] {
+export function* mergeSteps(count: number, merges: Merges): Generator<undefined, number[]> {
   const previous = new Int32Array(count);
   const next = new Int32Array(count);
   const ranks = new Int32Array(count).fill(-1);
@@ -29,8 +377,10 @@ export function mergeByRank(count: number, merges: Merges): number[] {
     previous[symbol] = symbol - 1;
     next[symbol] = symbol + 1;
     offer(symbol);
+    if (symbol % batchSize === batchSize - 1) yield;
   }
-  while (heap.length > 0) {
+  for (let step = 1; heap.length > 0; step++) {
+    if (step % batchSize === 0) yield;
     const entry = pop(heap);
     const left = entry % count;
     if (ranks[left] !== (entry - left) / count) continue;

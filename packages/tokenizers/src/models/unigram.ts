@@ -1,67 +1,119 @@
-import { normalPiece, unusedPiece, userDefinedPiece } from "../sentencepiece-file.ts";
-import type { Piece, Segmenter, SentencePieceVocabulary } from "../sentencepiece-vocabulary.ts";
-import { Trie } from "../trie.ts";
+import { charLength, lastCharLength } from "../aligned.ts";
+import { mismatch } from "../errors.ts";
+import type { Model } from "./model.ts";
+import { type PieceOptions, type PieceSink, pieceModel } from "./pieces.ts";
+import { doubled, normalPiece, unusedPiece, userDefinedPiece, type Vocabulary } from "./vocabulary.ts";
 
-const largestFloat32 = 3.4028234663852886e38;
-
-/** The most probable segmentation by a SentencePiece model's scores. */
-export function unigramSegmenter({ types, scores, matchable, unkId }: SentencePieceVocabulary): Segmenter {
-  const normal = scores.filter((_, id) => types[id] === normalPiece);
-  const lowest = normal.reduce((a, b) => Math.min(a, b), largestFloat32);
-  const unkScore = Math.fround(lowest - 10);
-  const used = new Map([...matchable].filter(([, id]) => types[id] !== unusedPiece));
-  const pieceScores = Float32Array.from(scores);
-  const encoder = new TextEncoder();
-  for (const [piece, id] of used) {
-    // Measured: 0.2.2 gives 0.1 for each byte beyond the first. (0.2.1 had bytes * highest score - 0.1.)
-    if (types[id] === userDefinedPiece) pieceScores[id] = 0.1 * (encoder.encode(piece).length - 1);
-  }
-  const trie = new Trie(used);
-  return (text) => bestSegmentation(text, { trie, scores: pieceScores, unkId, unkScore });
-}
-
-interface Lattice {
-  readonly trie: Trie;
-  /** The score of each id in float32. */
-  readonly scores: Float32Array;
-  readonly unkId: number;
-  readonly unkScore: number;
-}
+// A window of the text ends at the next place that no piece crosses, so that memory stays small.
+const windowLength = 4096;
+// A pause comes after so many characters where no window ends.
+const pauseLength = 65_536;
+const none = -1;
+const unknown = -2;
 
 /**
- * Viterbi over a text. Scores and sums are float32, a shorter piece is tried first and a later one wins only when
- * strictly better: on ties this order decides, and it is sentencepiece 0.2.2's.
- * @param text well-formed UTF-16
- * @see sentencepiece src/unigram_model.cc, Model::EncodeOptimized
+ * The most probable segmentation by the scores of a vocabulary: Viterbi. A shorter piece is tried first and a later one
+ * wins only when strictly better: on ties this order decides, and so does the rounding of sums.
+ * @see sentencepiece src/unigram_model.cc, Model::EncodeOptimized; tokenizers src/models/unigram/model.rs
  */
-function bestSegmentation(text: string, { trie, scores, unkId, unkScore }: Lattice): Piece[] {
-  const best = new Float32Array(text.length + 1);
-  const begins = new Int32Array(text.length + 1).fill(-1);
-  const ids = new Int32Array(text.length + 1);
-  const offer = (begin: number, end: number, id: number, score: number): void => {
-    const total = Math.fround(score + best[begin]);
-    if (begins[end] >= 0 && total <= best[end]) return;
-    best[end] = total;
-    begins[end] = begin;
-    ids[end] = id;
-  };
-  for (let begin = 0; begin < text.length; ) {
-    const next = begin + ((text.codePointAt(begin) as number) > 0xffff ? 2 : 1);
-    let node = 0;
-    let spellsOne = false;
-    for (let at = begin; at < text.length; ) {
-      node = trie.step(node, text.charCodeAt(at++));
-      if (node === 0) break;
-      const id = trie.value(node);
-      if (id < 0) continue;
-      offer(begin, at, id, scores[id]);
-      if (at === next) spellsOne = true;
+export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Model {
+  const { size } = vocabulary;
+  const { unkId } = options;
+  const isFloat32 = options.rule === "sentencepiece";
+  // NaN where no text is made of a piece.
+  const scores = vocabulary.scores.slice(0, size);
+  let longest = 2;
+  let lowest = isFloat32 ? 3.4028234663852886e38 : Infinity;
+  for (let id = 0; id < size; id++) {
+    const type = vocabulary.typeOf(id);
+    longest = Math.max(longest, vocabulary.lengthOf(id));
+    if (!isFloat32 || type === normalPiece) lowest = Math.min(lowest, scores[id]);
+    if (!isFloat32) continue;
+    scores[id] = Math.fround(scores[id]);
+    if (type === unusedPiece) scores[id] = NaN;
+    // Measured: 0.2.2 gives 0.1 for each byte beyond the first. (0.2.1 had bytes * highest score - 0.1.)
+    if (type === userDefinedPiece) {
+      scores[id] = Math.fround(0.1 * (new TextEncoder().encode(vocabulary.idToToken(id)).length - 1));
     }
-    if (!spellsOne) offer(begin, next, unkId, unkScore);
-    begin = next;
   }
-  const pieces: Piece[] = [];
-  for (let end = text.length; end > 0; end = begins[end])
-    pieces.push({ text: text.slice(begins[end], end), id: ids[end] });
-  return pieces.reverse();
+  const unkScore = isFloat32 ? Math.fround(lowest - 10) : lowest - 10;
+  const mask = 2 ** (32 - Math.clz32(longest)) - 1;
+  // Arrays that no run needs now.
+  const spare: Run[] = [];
+
+  function* cut(word: string, add: PieceSink): Generator<void> {
+    const { length } = word;
+    const run = spare.pop() ?? { best: new Float64Array(mask + 1), last: new Int32Array(2 * windowLength + longest) };
+    const { best } = run;
+    let { last } = run;
+    // Where the window begins, and the last place where a piece ends.
+    let from = 0;
+    let reached = 0;
+
+    /** Takes a piece that ends at a place if no better one does. */
+    const offer = (end: number, id: number, sum: number): void => {
+      const total = isFloat32 ? Math.fround(sum) : sum;
+      while (reached < end) last[++reached - from] = none;
+      if (last[end - from] !== none && !(total > best[end & mask])) return;
+      best[end & mask] = total;
+      last[end - from] = id;
+    };
+
+    /** Adds the best pieces of the window. */
+    const addWindow = (to: number): void => {
+      // On the way back, the place where a piece begins takes the piece in, so that the way forth reads it there.
+      for (let at = to, id = last[to - from]; at > from; ) {
+        at -= id < 0 ? lastCharLength(word, at) : vocabulary.lengthOf(id);
+        const before = last[at - from];
+        last[at - from] = id;
+        id = before;
+      }
+      for (let at = from; at < to; ) {
+        const id = last[at - from];
+        const end = at + (id < 0 ? charLength(word, at) : vocabulary.lengthOf(id));
+        add(id < 0 ? (unkId as number) : id, at, end);
+        at = end;
+      }
+      from = to;
+    };
+
+    best[0] = 0;
+    for (let begin = 0, step = 1; begin < length; step++) {
+      if (step % pauseLength === 0) yield;
+      if (begin === reached && begin - from >= windowLength) {
+        addWindow(begin);
+        yield;
+      }
+      if (begin + longest - from >= last.length) last = doubled(last);
+      const sum = best[begin & mask];
+      const next = begin + charLength(word, begin);
+      let isOneSpelled = false;
+      for (let at = begin, node = 0; at < length; ) {
+        node = vocabulary.child(node, word.charCodeAt(at++));
+        if (node === 0) break;
+        const id = vocabulary.value(node);
+        if (id < 0 || Number.isNaN(scores[id])) continue;
+        if (at === next) isOneSpelled = true;
+        offer(at, id, scores[id] + sum);
+      }
+      if (!isOneSpelled) {
+        offer(next, unknown, unkScore + sum);
+        if (unkId === undefined && last[next - from] === unknown) {
+          throw mismatch("unknown", "encode", "a character of the vocabulary", word.slice(begin, next));
+        }
+      }
+      begin = next;
+    }
+    addWindow(length);
+    spare.push({ best, last });
+  }
+
+  return pieceModel(vocabulary, options, cut);
+}
+
+interface Run {
+  /** The best sum up to each of the last places, in a ring. */
+  readonly best: Float64Array;
+  /** The piece that ends at each place of the window, `none` or `unknown`. */
+  readonly last: Int32Array;
 }

@@ -1,14 +1,8 @@
-import { mismatch, show } from "../errors.ts";
+import { mismatch } from "../errors.ts";
 import { readJson } from "../json.ts";
-import {
-  checkText,
-  type DecodeOptions,
-  type DecodeStream,
-  decodeAll,
-  type EncodeOptions,
-  readFlags,
-  type Tokenizer,
-} from "../tokenizer.ts";
+import { TokenMap } from "../models/token-map.ts";
+import { checkOptions, type DecodeStreamOptions, streamChecks } from "../options.ts";
+import { checkIds, checkText, type DecodeStream, type PlainEncoding, type TextTokenizer } from "../text-tokenizer.ts";
 import { compatibilityJamo, splitHangul } from "./jamo.ts";
 
 /** A part of a text: a word that the vocabulary can spell, or whatever stands between words. */
@@ -36,9 +30,10 @@ export function isG2PVocabulary(value: unknown): value is Record<string, number>
 
 /**
  * The text side of a grapheme-to-phoneme Llama: a word in, one id per lower-case letter or compatibility jamo and then
- * `<sos>`; phoneme ids out as IPA.
+ * `<sos>`; phoneme ids out as IPA. A letter whose accent has no token is spelled without it (é as e), a wide or joined
+ * one plainly (ﬁ as f, i); any other character that has no token becomes `<unk>`.
  */
-export class G2PTokenizer implements Tokenizer {
+export class G2PTokenizer implements TextTokenizer {
   readonly kind = "g2p";
   readonly vocabSize: number;
   readonly maxId: number;
@@ -46,8 +41,7 @@ export class G2PTokenizer implements Tokenizer {
   readonly eosId: number;
   readonly padId?: number;
   readonly unkId?: number;
-  readonly #ids = new Map<string, number>();
-  readonly #tokens = new Map<number, string>();
+  readonly #map: TokenMap;
 
   /**
    * @param vocabulary vocab.json: its bytes, its text, or what was parsed from it
@@ -58,48 +52,61 @@ export class G2PTokenizer implements Tokenizer {
     const isFile = typeof vocabulary === "string" || ArrayBuffer.isView(vocabulary);
     const value = isFile ? readJson(vocabulary as Uint8Array | string, where) : vocabulary;
     if (!isG2PVocabulary(value)) throw mismatch("vocabulary", where, "a token -> id map with <sos> and <eos>", value);
-    let maxId = 0;
-    for (const [token, id] of Object.entries(value)) {
-      const isId = Number.isInteger(id) && id >= 0 && id < 2 ** 32;
-      if (!isId) throw mismatch("vocabulary", `${where}: ${show(token)}`, "an id from 0 to 4294967295", id);
-      this.#ids.set(token, id);
-      // Of two tokens with one id, the first is printed.
-      if (!this.#tokens.has(id)) this.#tokens.set(id, token);
-      maxId = Math.max(maxId, id);
-    }
-    this.vocabSize = this.#ids.size;
-    this.maxId = maxId;
+    this.#map = new TokenMap(Object.entries(value), where);
+    this.vocabSize = this.#map.size;
+    this.maxId = this.#map.maxId;
     this.bosId = value["<sos>"];
     this.eosId = value["<eos>"];
-    this.padId = this.#ids.get("<pad>");
-    this.unkId = this.#ids.get("<unk>");
+    this.padId = this.tokenToId("<pad>");
+    this.unkId = this.tokenToId("<unk>");
+  }
+
+  get description(): string {
+    return "letters and jamo to IPA";
   }
 
   /**
-   * The prompt for one word. A letter whose accent has no token is spelled without it (é as e), a wide or joined one
-   * plainly (ﬁ as f, i); any other character that has no token becomes `<unk>`.
-   * @throws {TokenizerError} `code: "unknown"` for such a character where the vocabulary has no `<unk>` either
+   * The prompt for one word. Offsets are those of the characters that letters come from.
+   * @throws {TokenizerError} `code: "unknown"` for a character that has no token where the vocabulary has no `<unk>`
    */
-  encode(word: string, options?: EncodeOptions): number[] {
-    const { add_special_tokens } = readFlags(options, { add_special_tokens: true }, "encode");
-    const ids = this.#spellings(checkText(word, "encode")).flatMap((spelling) => {
-      const known = spelling ?? this.unkId;
-      if (known === undefined) throw mismatch("unknown", "encode", "characters of the vocabulary", word);
-      return known;
-    });
-    if (add_special_tokens) ids.push(this.bosId);
-    return ids;
+  encode(word: string, options?: { readonly add_special_tokens?: boolean }): PlainEncoding {
+    const { add_special_tokens = true, ...others } = options ?? {};
+    const [other] = Object.keys(others);
+    if (other !== undefined || typeof add_special_tokens !== "boolean") {
+      throw mismatch("options", "encode", "add_special_tokens, true or false", other ?? add_special_tokens);
+    }
+    const ids: number[] = [];
+    const offsets: [number, number][] = [];
+    // Composed first, so that an accented letter is one character and a syllable is whole.
+    for (const { 0: cluster, index } of checkText(word, "encode").matchAll(
+      /[^\p{M}\u1160-\u11ff]?[\p{M}\u1160-\u11ff]*/gsu,
+    )) {
+      for (const character of splitHangul(cluster.normalize("NFC"))) {
+        for (const id of this.#spell(character) ?? [this.unkId]) {
+          if (id === undefined) throw mismatch("unknown", "encode", "characters of the vocabulary", word);
+          ids.push(id);
+          offsets.push([index, index + cluster.length]);
+        }
+      }
+    }
+    if (add_special_tokens) {
+      ids.push(this.bosId);
+      offsets.push([0, 0]);
+    }
+    return { ids, offsets, tokens: ids.map((id) => this.idToToken(id) ?? "") };
   }
 
-  decode(ids: Iterable<number>, options?: DecodeOptions): string {
-    return decodeAll(ids, this.decodeStream(options));
+  /** @throws {TokenizerError} `code: "ids"` when an id has no token */
+  decode(ids: Iterable<number>, options?: DecodeStreamOptions): string {
+    const stream = this.decodeStream(options);
+    return checkIds(ids).map(stream.push).join("");
   }
 
-  decodeStream(options?: DecodeOptions): DecodeStream {
-    const { skip_special_tokens } = readFlags(options, { skip_special_tokens: true, continuing: false }, "decode");
+  decodeStream(options?: DecodeStreamOptions): DecodeStream {
+    const { skip_special_tokens = true } = checkOptions(options, streamChecks, "decode");
     return {
       push: (id) => {
-        const token = this.#tokens.get(id);
+        const token = this.idToToken(id);
         if (token === undefined) throw mismatch("ids", "decode", "an id of the vocabulary", id);
         return skip_special_tokens && /^<[^<>]+>$/.test(token) ? "" : token;
       },
@@ -108,11 +115,11 @@ export class G2PTokenizer implements Tokenizer {
   }
 
   tokenToId(token: string): number | undefined {
-    return this.#ids.get(token);
+    return this.#map.tokenToId(token);
   }
 
   idToToken(id: number): string | undefined {
-    return this.#tokens.get(id);
+    return this.#map.idToToken(id);
   }
 
   /**
@@ -127,7 +134,7 @@ export class G2PTokenizer implements Tokenizer {
     let script: Script = "other";
     const close = (end: number): void => {
       const part = checked.slice(begin, end);
-      const isWord = script !== "other" && !this.#spellings(part).includes(undefined);
+      const isWord = script !== "other" && this.#canSpell(part);
       const last = segments[segments.length - 1];
       if (!isWord && last?.kind === "other") {
         last.text += part;
@@ -143,7 +150,9 @@ export class G2PTokenizer implements Tokenizer {
       // Combining marks stay with the letter before them, an apostrophe between two letters.
       const joins: boolean =
         /\p{M}/u.test(character) ||
-        (/['’]/.test(character) && this.#ids.has("'") && scriptOf(characterAt(checked, next)) === script);
+        (/['’]/.test(character) &&
+          this.tokenToId("'") !== undefined &&
+          scriptOf(characterAt(checked, next)) === script);
       const here: Script = joins ? script : scriptOf(character);
       if (here !== script) close(at);
       script = here;
@@ -153,10 +162,8 @@ export class G2PTokenizer implements Tokenizer {
     return segments;
   }
 
-  /** The ids of each letter or jamo; undefined where one has no token. */
-  #spellings(word: string): (number[] | undefined)[] {
-    // Composed first, so that an accented letter is one character and a syllable is whole.
-    return Array.from(splitHangul(word.normalize("NFC")), (character) => this.#spell(character));
+  #canSpell(word: string): boolean {
+    return [...splitHangul(word.normalize("NFC"))].every((character) => this.#spell(character) !== undefined);
   }
 
   /** The ids of a character: its own, or those of its letters without accents; undefined where one has no token. */
@@ -164,7 +171,7 @@ export class G2PTokenizer implements Tokenizer {
     const lower = character.toLowerCase().replace("’", "'");
     const plain = compatibilityJamo(lower.normalize("NFKD").replace(/\p{M}/gu, ""));
     for (const spelling of [[lower], [...plain]]) {
-      const ids = spelling.map((letter) => this.#ids.get(letter));
+      const ids = spelling.map((letter) => this.tokenToId(letter));
       if (!ids.includes(undefined)) return ids as number[];
     }
     return undefined;

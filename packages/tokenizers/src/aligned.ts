@@ -1,0 +1,85 @@
+/**
+ * A text on its way through a tokenizer, and where each of its UTF-16 code units comes from in the text that the user
+ * gave. Without arrays, unit `i` comes from unit `at + i`; with them, from `begins[at + i]` to `ends[at + i]` (exclusive).
+ */
+export interface Aligned {
+  readonly text: string;
+  readonly at: number;
+  readonly begins?: Int32Array;
+  readonly ends?: Int32Array;
+}
+
+/** A part of a text, from unit `begin` to unit `end`. */
+export function slice({ text, at, begins, ends }: Aligned, begin: number, end: number): Aligned {
+  return { text: text.slice(begin, end), at: at + begin, begins, ends };
+}
+
+/** Where unit `unit` begins in the user's text. */
+export function beginOf({ at, begins }: Aligned, unit: number): number {
+  return begins ? begins[at + unit] : at + unit;
+}
+
+/** Where unit `unit` ends in the user's text, exclusive. */
+export function endOf({ at, ends }: Aligned, unit: number): number {
+  return ends ? ends[at + unit] : at + unit + 1;
+}
+
+/** How many code units the character at a place has: 2 for a surrogate pair. */
+export function charLength(text: string, at: number): number {
+  return (text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00 ? 2 : 1;
+}
+
+/** How many code units the character before a place has; 0 at the beginning. */
+export function lastCharLength(text: string, at: number): number {
+  return at > 1 && charLength(text, at - 2) === 2 ? 2 : Math.min(at, 1);
+}
+
+/** Builds a changed text from left to right, and where each of its units comes from. */
+export class Rewriter {
+  readonly #input: Aligned;
+  #text = "";
+  #begins: Int32Array;
+  #ends: Int32Array;
+
+  /** @param growth how often the new text is as long as the old one, about */
+  constructor(input: Aligned, growth = 1) {
+    this.#input = input;
+    const capacity = growth * input.text.length + 4;
+    this.#begins = new Int32Array(capacity);
+    this.#ends = new Int32Array(capacity);
+  }
+
+  /** Appends units `from` to `to` of the input as they are. */
+  keep(from: number, to: number): void {
+    if (from < to) this.append(this.#input.text.slice(from, to), from, from, 1);
+  }
+
+  /** Appends a text that stands for units `from` to `to` of the input. */
+  add(text: string, from: number, to: number): void {
+    this.append(text, from, to - 1, 0);
+  }
+
+  /** Appends a text; its unit `i` covers the input's units `first + i * step` to `last + i * step`. */
+  append(text: string, first: number, last: number, step: number): void {
+    const length = this.#text.length;
+    this.#text += text;
+    if (this.#text.length > this.#begins.length) {
+      this.#begins = grown(this.#begins, this.#text.length);
+      this.#ends = grown(this.#ends, this.#text.length);
+    }
+    for (let unit = 0; unit < text.length; unit++) {
+      this.#begins[length + unit] = beginOf(this.#input, first + unit * step);
+      this.#ends[length + unit] = endOf(this.#input, last + unit * step);
+    }
+  }
+
+  finish(): Aligned {
+    return { text: this.#text, at: 0, begins: this.#begins, ends: this.#ends };
+  }
+}
+
+function grown(array: Int32Array, length: number): Int32Array {
+  const larger = new Int32Array(length * 2);
+  larger.set(array);
+  return larger;
+}

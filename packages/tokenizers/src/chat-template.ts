@@ -1,0 +1,307 @@
+import { mismatch, TokenizerError } from "./errors.ts";
+import { readJson } from "./json.ts";
+
+/** What a template may name: the messages, the special tokens (`bos_token`), and whatever else it asks for. */
+export interface ChatContext {
+  readonly messages: readonly unknown[];
+  /** JSON schemas of functions. */
+  readonly tools?: readonly unknown[] | null;
+  readonly documents?: readonly unknown[] | null;
+  /** Whether the text ends with what opens the model's answer; false unless given. */
+  readonly add_generation_prompt?: boolean;
+  readonly [name: string]: unknown;
+}
+
+/** What a rendering may cost before it is refused. */
+export interface ChatBudgets {
+  /** Nodes that are evaluated, items that are visited, 256 characters that are read or made: one each; 1e6. */
+  readonly steps?: number;
+  /** Characters of the text, and of any value on the way to it; 4e6. */
+  readonly characters?: number;
+  /** Brackets, blocks and calls inside one another; 100. */
+  readonly depth?: number;
+}
+
+/** The module `@huggingface/jinja`, 0.5.11 or a later 0.5, as `import * as jinja from "@huggingface/jinja"` has it. */
+export interface JinjaModule {
+  readonly Environment: new (...values: never[]) => object;
+  readonly Interpreter: new (...values: never[]) => object;
+  tokenize(source: string, options: { trim_blocks: boolean; lstrip_blocks: boolean }): object[];
+  parse(tokens: never[]): object;
+}
+
+/** A value while a template runs; what `value` is follows from `type`. */
+interface Value {
+  readonly type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the engine checks it
+  readonly value: any;
+}
+
+/** A token, or a node of the parsed template: the fields that its type has. */
+interface Node {
+  readonly type: string;
+  readonly value?: unknown;
+  readonly body?: readonly Node[];
+  readonly computed?: boolean;
+  readonly property?: Node;
+  readonly operand?: Node;
+  readonly filter?: Node;
+  readonly callee?: Node;
+  readonly args?: readonly Node[];
+  readonly left?: Node;
+  readonly right?: Node;
+  readonly operator?: Node;
+}
+
+interface Scope {
+  readonly tests: ReadonlyMap<unknown, (...values: readonly (Value | undefined)[]) => boolean>;
+  set(name: string, value: unknown): Value;
+}
+
+/** The module once more, with what is used of it. */
+interface Engine {
+  readonly Environment: new () => Scope;
+  readonly Interpreter: new (
+    scope: Scope,
+  ) => { evaluate(node: Node | undefined, scope: Scope): Value; run(program: object): Value };
+  tokenize(source: string, options?: object): Node[];
+  parse(tokens: readonly Node[]): object;
+}
+
+/**
+ * The text of a conversation, as `apply_chat_template` of transformers 5 makes it.
+ * @param template Jinja, of at most 2e5 characters; it is a stranger's program, and reaches nothing but `context`
+ * @param context JSON-like data
+ * @param jinja the module `@huggingface/jinja`, which this package does not bring
+ * @throws {TokenizerError} `code: "template"` when the template fails, raises an exception or exceeds the budgets,
+ *   `code: "options"` when the context is not data
+ */
+export function renderChatTemplate(
+  template: string,
+  context: ChatContext,
+  jinja: JinjaModule,
+  { steps = 1e6, characters = 4e6, depth = 100 }: ChatBudgets = {},
+): string {
+  const messages: unknown = context?.messages;
+  if (!Array.isArray(messages) || !messages.length)
+    throw mismatch("options", "messages", "a list of messages", messages);
+  if (!jinja?.Interpreter) throw mismatch("options", "jinja", "the module @huggingface/jinja", jinja);
+  const { Environment, Interpreter, parse, tokenize } = jinja as unknown as Engine;
+  const make = (data: unknown) => new Environment().set("", data);
+  const globals = new Environment();
+  const interpreter = new Interpreter(globals);
+  const evaluate = interpreter.evaluate.bind(interpreter);
+  const measures = new WeakMap<object, { size: number; levels: number }>();
+  let spent = 0;
+  // The node that is being evaluated, how deep it is, and the first value in it.
+  let frame: { node: Node; level: number; first?: Value } = { node: { type: "" }, level: 0 };
+  let last: Value;
+
+  /** Refuses what is over a limit; NaN is. */
+  function limit(what: string, actual: number, most: number): void {
+    if (!(actual <= most)) fail(`expected at most ${most} ${what}`);
+  }
+
+  function spend(count: number): void {
+    spent += count;
+    limit("steps", spent, steps);
+  }
+
+  /** About how many characters a value prints, counting what it holds several times as often, and how deep it is. */
+  function measure({ type, value }: Value): { size: number; levels: number } {
+    let sum = value && measures.get(value);
+    if (!sum) {
+      sum = { size: typeof value === "string" ? value.length : 1, levels: 0 };
+      if (value && typeof value === "object") {
+        for (const [key, item] of value.entries() as Iterable<[string | number, Value]>) {
+          // A namespace may change later, and then the sums above it do not hold.
+          if (item.type === "NamespaceValue") fail("expected no namespace inside of a value");
+          const { size, levels } = measure(item);
+          spend(1);
+          sum.size += 2 + `${key}`.length + size;
+          sum.levels = Math.max(sum.levels, levels + 1);
+        }
+        if (type !== "NamespaceValue") measures.set(value, sum);
+      }
+    }
+    limit("characters", sum.size, characters);
+    limit("levels", sum.levels, depth);
+    return sum;
+  }
+
+  // Every node, and every value that it has, passes here.
+  interpreter.evaluate = (node, scope) => {
+    if (!node) return make(undefined);
+    const outer = frame;
+    const inner: typeof frame = { node, level: outer.level + 1 };
+    frame = inner;
+    let result: Value;
+    try {
+      limit("levels", inner.level, depth);
+      result = own(node, scope) ?? evaluate(node, scope) ?? make(undefined);
+    } finally {
+      frame = outer;
+    }
+    if (node.property && inner.first) {
+      result = member(inner.first.value, node.computed ? last.value : node.property.value, result);
+    }
+    const { type, operator, filter } = outer.node;
+    const { value } = result;
+    const { size } = measure(result);
+    const length = value?.length ?? value?.size ?? 0;
+    spend(1 + (type === "For" && typeof value === "object" ? 4 * length : length / 256));
+    const { first } = outer;
+    if (first && /^(join|indent|replace|tojson)$/.test(filter?.callee?.value as string)) {
+      spend((measure(first).size * (typeof value === "number" ? Math.abs(value) : size)) / 256);
+    }
+    if (first && operator?.value === "+" && (typeof first.value === "string") !== (typeof value === "string")) {
+      fail("expected + of two strings, or of none");
+    }
+    outer.first ??= result;
+    last = result;
+    return result;
+  };
+
+  /** What the engine lacks, or does otherwise than Python. */
+  function own({ body, operand, filter, left, right, operator }: Node, scope: Scope): Value | undefined {
+    const value = (node?: Node) => interpreter.evaluate(node, scope);
+    const name = filter?.callee?.value;
+    if (operator?.value === "~") return make(printed(value(left)) + printed(value(right)));
+    if (filter?.value === "string") return make(printed(value(operand)));
+    if (filter?.value === "trim") return make(printed(value(operand)).trim());
+    if (body && filter) return value({ type: "FilterExpression", operand: { type: "Program", body }, filter });
+    if (filter?.args?.some(({ type }) => /Spread/.test(type))) fail("expected no * in a filter");
+    if (name !== "select" && name !== "reject") return undefined;
+    const items: readonly Value[] = value(operand).value;
+    const [test, expected] = (filter?.args ?? []).map(value);
+    const has = scope.tests.get(test?.value)!;
+    return Object.assign(make([]), { value: items.filter((item) => has(item, expected) === (name === "select")) });
+  }
+
+  /** `text.name`, where the methods of strings are metered, and strip what they are told to. */
+  function member(text: unknown, name: unknown, result: Value): Value {
+    if (typeof text !== "string" || !/^([lr]?strip|replace)$/.test(name as string)) return result;
+    const call = (values: readonly Value[], scope: unknown) => {
+      const [old, replacement] = values.map(({ value }) => value);
+      spend((text.length * (replacement ?? old ?? "").length) / 256);
+      return name === "replace" || old == null ? result.value(values, scope) : make(strip(text, old, name as string));
+    };
+    return Object.create(result, { value: { value: call } });
+  }
+
+  function range(start: number, stop?: number, step = 1): number[] {
+    if (stop === undefined) [start, stop] = [0, start];
+    const length = Math.max(0, Math.ceil((stop - start) / step));
+    spend(length);
+    return Array.from({ length }, (_, index) => start + index * step);
+  }
+
+  try {
+    const data = JSON.stringify(context, (name, item) => {
+      spend(1);
+      if (/function|symbol|bigint/.test(typeof item)) throw mismatch("options", name, "plain data", item);
+      return item;
+    });
+    const variables = {
+      true: true,
+      True: true,
+      false: false,
+      False: false,
+      none: null,
+      None: null,
+      range,
+      raise_exception: (message: string) => fail(message),
+      strftime_now: strftimeNow,
+      tools: null,
+      documents: null,
+      add_generation_prompt: false,
+      ...JSON.parse(data),
+    };
+    for (const [name, value] of Object.entries(variables)) globals.set(name, value);
+
+    // A pattern of the engine takes a time that is quadratic in the spaces of a row.
+    limit("characters", template.length, 2e5);
+    if (/\s{500}/.test(template)) fail("expected at most 499 spaces in a row");
+    // `{{ x }}` becomes `{{ (x)|string }}`, as the engine prints None and True otherwise than Python.
+    const print = tokenize("{{(x)|string}}");
+    const options = { trim_blocks: true, lstrip_blocks: true };
+    const tokens = tokenize(template.replace(/\r\n?/g, "\n"), options).flatMap((token) => {
+      if (token.type === print[0].type) return print.slice(0, 2);
+      return token.type === print[6].type ? print.slice(3) : token;
+    });
+    let level = 0;
+    for (const { type } of tokens) {
+      level += Number(/^Open/.test(type)) - Number(/^Close/.test(type));
+      limit("levels", level, depth);
+    }
+    return interpreter.run(parse(tokens)).value;
+  } catch (cause) {
+    throw cause instanceof TokenizerError ? cause : fail((cause as Error).message, cause);
+  }
+}
+
+function fail(message: string, cause?: unknown): never {
+  throw new TokenizerError("template", `chat template: ${message}`, {}, { cause });
+}
+
+/** A value as Python prints it. */
+function printed(result: Value): string {
+  const { type, value } = result;
+  if (type === "NullValue") return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  // Python's own quotes and brackets are not made.
+  if (typeof value === "object") fail("expected tojson where a list or a mapping is printed");
+  return type === "UndefinedValue" ? "" : String(result);
+}
+
+/** Python's `strip`, `lstrip` and `rstrip`. */
+function strip(text: string, characters: string, name: string): string {
+  let start = 0;
+  let end = text.length;
+  if (name !== "rstrip") while (start < end && characters.includes(text[start])) start++;
+  if (name !== "lstrip") while (start < end && characters.includes(text[end - 1])) end--;
+  return text.slice(start, end);
+}
+
+/** The local time in English, with those directives of Python's `strftime` that templates use. */
+function strftimeNow(format: string): string {
+  const now = new Date();
+  const [a, b, d, Y, time] = String(now).split(" ");
+  const [H, M, S] = time.split(":");
+  const month = (width: "long" | "2-digit") => now.toLocaleString("en", { month: width });
+  const fields = { a, b, d, Y, H, M, S, m: month("2-digit"), B: month("long") };
+  return format.replace(/%(.)/g, (directive, field: keyof typeof fields) => {
+    return fields[field] ?? fail(`strftime_now does not know ${directive}`);
+  });
+}
+
+/**
+ * The template of a model: of chat_template.jinja and `additional_chat_templates/*.jinja` beside tokenizer_config.json,
+ * else of chat_template.json, else of tokenizer_config.json.
+ * @param options `chat_template`, a template's name, or a template itself; `tools`, for which "tool_use" is preferred
+ * @throws {TokenizerError} `code: "options"` when there is none, or none of that name
+ */
+export function chooseChatTemplate(
+  config: { readonly chat_template?: unknown },
+  files: ReadonlyMap<string, Uint8Array | string>,
+  options: { readonly chat_template?: string; readonly tools?: unknown } = {},
+): string {
+  const templates = new Map<unknown, unknown>();
+  for (const [name, file] of files) {
+    const found = /^(chat_template|additional_chat_templates\/(.+))\.jinja$/.exec(name);
+    if (found) templates.set(found[2] ?? "default", typeof file === "string" ? file : new TextDecoder().decode(file));
+  }
+  if (!templates.size) {
+    const file = files.get("chat_template.json");
+    const source = file === undefined ? config : (readJson(file, "chat_template.json") as typeof config);
+    const listed = source?.chat_template;
+    for (const entry of Array.isArray(listed) ? listed : [{ name: "default", template: listed }]) {
+      templates.set(entry?.name, entry?.template);
+    }
+  }
+  const { chat_template: given, tools } = options;
+  const name = given ?? (tools != null && templates.has("tool_use") ? "tool_use" : "default");
+  const template = templates.get(name) ?? (given?.includes("{") && given);
+  if (typeof template === "string") return template;
+  throw mismatch("options", "chat_template", `one of ${[...templates.keys()]}`, name);
+}

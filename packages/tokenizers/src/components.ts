@@ -1,0 +1,244 @@
+import { decodeBase64 } from "./base64.ts";
+import { joinByteLevel, toByteCharacters } from "./byte-level.ts";
+import { Charsmap } from "./charsmap.ts";
+import {
+  byteFallbackDecoder,
+  ctcDecoder,
+  metaspaceDecoder,
+  replaceDecoder,
+  stripDecoder,
+  suffixDecoder,
+  wordPieceDecoder,
+} from "./decoders.ts";
+import { mismatch } from "./errors.ts";
+import { CharacterFinder, type Finder, LiteralFinder, RunFinder } from "./finder.ts";
+import { readJson } from "./json.ts";
+import { Bpe } from "./models/bpe.ts";
+import { unigramModel } from "./models/unigram.ts";
+import type { Vocabulary } from "./models/vocabulary.ts";
+import { WordLevel, WordPiece } from "./models/wordpiece.ts";
+import {
+  bertNormalizer,
+  lowercase,
+  nmt,
+  prepend,
+  replaceMatches,
+  strip,
+  stripAccents,
+  unicodeForm,
+} from "./normalizers.ts";
+import { gpt2Pattern } from "./patterns.ts";
+import {
+  behaviors,
+  bertPreTokenizer,
+  fixedLength,
+  metaspace,
+  prefixSpace,
+  splitAt,
+  unicodeScripts,
+  whitespaceSplit,
+} from "./pre-tokenizers.ts";
+import { Reader } from "./reader.ts";
+import { CharacterSet } from "./regex/character-set.ts";
+import { compilePattern } from "./regex/pattern.ts";
+import type { Components } from "./tokenizer-json.ts";
+import { isPunctuation, isWhiteSpace, wordClass } from "./unicode.ts";
+import { readUnigramJson } from "./unigram-json.ts";
+
+type Group<Name extends keyof Components> = Components[Name];
+
+/** What BERT's tokenizers are made of. */
+export const wordPieceComponents: Components = {
+  parse: (text, where) => ({ value: readJson(text, where) }),
+  normalizers: {
+    BertNormalizer: (json) => {
+      const flag = (name: string): boolean => json.get(name, "boolean") ?? true;
+      const lowercase = flag("lowercase");
+      return bertNormalizer({
+        clean_text: flag("clean_text"),
+        handle_chinese_chars: flag("handle_chinese_chars"),
+        strip_accents: json.get("strip_accents", "boolean") ?? lowercase,
+        lowercase,
+      });
+    },
+  },
+  preTokenizers: { BertPreTokenizer: () => bertPreTokenizer },
+  models: {
+    WordPiece: (json) => {
+      const unk = json.get("unk_token", "string") ?? "[UNK]";
+      const options = {
+        unk_token: unk,
+        continuing_subword_prefix: json.get("continuing_subword_prefix", "string") ?? "##",
+        max_input_chars_per_word: json.count("max_input_chars_per_word") ?? 100,
+      };
+      return { model: new WordPiece(entriesOf(json), options, json.where), unk };
+    },
+  },
+  decoders: {
+    WordPiece: (json) => wordPieceDecoder(json.get("prefix", "string") ?? "##", json.get("cleanup", "boolean") ?? true),
+  },
+};
+
+/** A vocabulary's tokens and what stands for their ids. */
+export function entriesOf(json: Reader): [string, unknown][] {
+  return Object.entries(json.need("vocab", "object"));
+}
+
+const normalizers = (): Group<"normalizers"> => ({
+  ...wordPieceComponents.normalizers,
+  NFC: () => unicodeForm("NFC"),
+  NFD: () => unicodeForm("NFD"),
+  NFKC: () => unicodeForm("NFKC"),
+  NFKD: () => unicodeForm("NFKD"),
+  Lowercase: () => lowercase,
+  StripAccents: () => stripAccents,
+  Nmt: () => nmt,
+  ByteLevel: () => toByteCharacters,
+  Strip: (json) => {
+    const left = json.get("strip_left", "boolean") ?? true;
+    const right = json.get("strip_right", "boolean") ?? true;
+    return (input) => strip(input, left, right);
+  },
+  Prepend: (json) => {
+    const prefix = json.need("prepend", "string");
+    return (input, isFirst = true) => (isFirst ? prepend(input, prefix) : input);
+  },
+  Replace: (json) => {
+    const content = json.need("content", "string");
+    const finder = readFinder(json);
+    return (input) => replaceMatches(input, finder, content);
+  },
+  Precompiled: (json) => {
+    const where = json.at("precompiled_charsmap");
+    const map = new Charsmap(decodeBase64(json.need("precompiled_charsmap", "string"), where), where);
+    return (input) => map.normalize(input, "huggingface");
+  },
+});
+
+const preTokenizers = (): Group<"preTokenizers"> => ({
+  ...wordPieceComponents.preTokenizers,
+  ByteLevel: (json) => {
+    const prefixes = json.get("add_prefix_space", "boolean") ?? true;
+    const splits = json.get("use_regex", "boolean") ?? true;
+    return {
+      prepare: prefixes ? prefixSpace : undefined,
+      split: splits ? splitAt(compilePattern(gpt2Pattern, json.where), "Isolated").split : undefined,
+      finish: toByteCharacters,
+    };
+  },
+  Split: (json) => splitAt(readFinder(json), json.choice("behavior", behaviors), json.get("invert", "boolean")),
+  Metaspace: (json) =>
+    metaspace(json.get("replacement", "string") ?? "\u2581", schemeOf(json), json.get("split", "boolean") ?? true),
+  Digits: (json) => {
+    const digits = new CharacterSet("\\p{N}");
+    const behavior = json.get("individual_digits", "boolean") ? "Isolated" : "Contiguous";
+    return splitAt(new CharacterFinder((codePoint) => digits.has(codePoint)), behavior);
+  },
+  Punctuation: (json) => splitAt(new CharacterFinder(isPunctuation), json.choice("behavior", behaviors)),
+  Whitespace: () => {
+    const word = new CharacterSet(wordClass);
+    return splitAt(
+      new RunFinder((codePoint) => (isWhiteSpace(codePoint) ? 0 : word.has(codePoint) ? 1 : 2)),
+      "Removed",
+      true,
+    );
+  },
+  WhitespaceSplit: () => whitespaceSplit,
+  CharDelimiterSplit: (json) => splitAt(new LiteralFinder(json.need("delimiter", "string")), "Removed"),
+  UnicodeScripts: () => unicodeScripts,
+  FixedLength: (json) => fixedLength(Math.max(json.count("length") ?? 5, 1)),
+});
+
+const models = (): Group<"models"> => ({
+  ...wordPieceComponents.models,
+  WordLevel: (json) => {
+    const unk = json.get("unk_token", "string") ?? "<unk>";
+    return { model: new WordLevel(entriesOf(json), unk, json.where), unk };
+  },
+  Unigram: unigram,
+  BPE: (json) => {
+    const unk = json.get("unk_token", "string");
+    if (json.get("dropout", "number")) throw mismatch("unsupported", json.at("dropout"), "none", json.any("dropout"));
+    const options = {
+      unk_token: unk,
+      continuing_subword_prefix: json.get("continuing_subword_prefix", "string"),
+      end_of_word_suffix: json.get("end_of_word_suffix", "string"),
+      fuse_unk: json.get("fuse_unk", "boolean"),
+      byte_fallback: json.get("byte_fallback", "boolean"),
+      ignore_merges: json.get("ignore_merges", "boolean"),
+      ranksAreIds: json.get("ranks_are_ids", "boolean"),
+    };
+    return {
+      model: new Bpe(entriesOf(json), readMerges(json.need("merges", "array"), json.at("merges")), options, json.where),
+      unk,
+    };
+  },
+});
+
+const unigram: Group<"models">[string] = (json, vocabulary) => {
+  if (!vocabulary) throw mismatch("vocabulary", json.at("vocab"), "rows of a piece and its score", json.any("vocab"));
+  const pieces = vocabulary as Vocabulary;
+  const unkId = json.count("unk_id");
+  if (unkId !== undefined && unkId >= pieces.size)
+    throw mismatch("vocabulary", json.at("unk_id"), `an id below ${pieces.size}`, unkId);
+  const byteFallback = json.get("byte_fallback", "boolean");
+  return { model: unigramModel(pieces, { rule: "huggingface", unkId, byteFallback }), surfaceId: unkId };
+};
+
+const decoders = (): Group<"decoders"> => ({
+  ...wordPieceComponents.decoders,
+  ByteLevel: () => (tokens) => [joinByteLevel(tokens)],
+  Metaspace: (json) => metaspaceDecoder(json.get("replacement", "string") ?? "\u2581", schemeOf(json) !== "never"),
+  BPEDecoder: (json) => suffixDecoder(json.get("suffix", "string") ?? "</w>"),
+  CTC: (json) =>
+    ctcDecoder(
+      json.get("pad_token", "string") ?? "<pad>",
+      json.get("word_delimiter_token", "string") ?? "|",
+      json.get("cleanup", "boolean") ?? true,
+    ),
+  ByteFallback: () => byteFallbackDecoder,
+  Fuse: () => (tokens) => [tokens.join("")],
+  Strip: (json) => stripDecoder(json.need("content", "string"), json.count("start") ?? 0, json.count("stop") ?? 0),
+  Replace: (json) => replaceDecoder(readFinder(json), json.need("content", "string")),
+});
+
+/** Every step of every release of tokenizer.json. */
+export const allComponents: Components = /* @__PURE__ */ everything();
+
+function everything(): Components {
+  return {
+    parse: readUnigramJson,
+    normalizers: normalizers(),
+    preTokenizers: preTokenizers(),
+    models: models(),
+    decoders: decoders(),
+  };
+}
+
+function readFinder(json: Reader): Finder {
+  const pattern = new Reader(json.any("pattern"), json.at("pattern"));
+  const literal = pattern.get("String", "string");
+  return literal === undefined
+    ? compilePattern(pattern.need("Regex", "string"), pattern.where)
+    : new LiteralFinder(literal);
+}
+
+function schemeOf(json: Reader): "always" | "first" | "never" {
+  const scheme = json.choice("prepend_scheme", ["always", "first", "never"]);
+  return json.get("add_prefix_space", "boolean") === false ? "never" : scheme;
+}
+
+/** Pairs, or texts with a space between the two parts of each. */
+export function readMerges(merges: readonly unknown[], where: string): [string, string][] {
+  return merges.map((merge, rank) => {
+    const parts = typeof merge === "string" ? merge.split(" ") : merge;
+    if (
+      !Array.isArray(parts) ||
+      parts.length !== 2 ||
+      !parts.every((part) => typeof part === "string" && part !== "")
+    ) {
+      throw mismatch("vocabulary", `${where}[${rank}]`, "two tokens", merge);
+    }
+    return parts as [string, string];
+  });
+}

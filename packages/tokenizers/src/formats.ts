@@ -1,0 +1,226 @@
+import { AddedTokens } from "./added-tokens.ts";
+import { chooseChatTemplate, renderChatTemplate } from "./chat-template.ts";
+import { plainTemplate, type TemplatePiece } from "./encoding.ts";
+import { mismatch } from "./errors.ts";
+import { readJson, readText } from "./json.ts";
+import { findText, isMerges, isProtobuf, type OpeningFiles, type TokenizerFile, type TokenizerFormat } from "./load.ts";
+import type { Model } from "./models/model.ts";
+import type { Normalizer } from "./normalizers.ts";
+import { openSentencePiece, type SentencePieceParts } from "./sentencepiece.ts";
+import { Settings } from "./settings.ts";
+import { Tokenizer, type TokenizerParts } from "./tokenizer.ts";
+import { type Components, readTokenizerJson } from "./tokenizer-json.ts";
+import { readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
+
+/** Makes what renders conversations from the files beside a tokenizer: `chatRenderer`, where a page wants it. */
+export type ChatRenderer = (opening: OpeningFiles) => TokenizerParts["renderChat"];
+
+/** What the small files add to a tokenizer: the tokens with a meaning, lengths and sides. */
+function finish(parts: TokenizerParts, opening: OpeningFiles, chat?: ChatRenderer): Tokenizer {
+  const settings = new Settings(opening.all);
+  const plain = new Tokenizer(parts);
+  const id = (role: string): number | undefined => plain.tokenToId(settings.role(role, ""));
+  return new Tokenizer({
+    ...parts,
+    bosId: id("bos_token") ?? parts.bosId,
+    eosId: id("eos_token") ?? parts.eosId,
+    padId: id("pad_token") ?? parts.padId ?? plain.tokenToId("[PAD]") ?? plain.tokenToId("<pad>"),
+    unkId: id("unk_token") ?? parts.unkId,
+    maxLength: settings.maxLength,
+    paddingSide: settings.side("padding_side") ?? parts.paddingSide,
+    truncationSide: settings.side("truncation_side") ?? parts.truncationSide,
+    renderChat: chat?.(opening),
+  });
+}
+
+/** Conversations by the template that the model was published with. */
+export const chatRenderer: ChatRenderer = ({ all }) => {
+  const settings = new Settings(all);
+  const roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+  const tokens = Object.fromEntries(roles.map((role) => [role, settings.role(role, undefined)]));
+  return (messages, { jinja, tokenize: _, chat_template, ...variables }) => {
+    const template = chooseChatTemplate(settings.config.value, all, { chat_template, tools: variables.tools });
+    return renderChatTemplate(template, { ...tokens, ...variables, messages }, jinja);
+  };
+};
+
+/** tokenizer.json, with the given steps. */
+export function tokenizerJson(components: Components, chat?: ChatRenderer): TokenizerFormat {
+  return {
+    name: "tokenizer.json",
+    open(opening) {
+      const { files, options } = opening;
+      if (options.rule === "sentencepiece" && [...files.values()].some(isProtobuf)) return undefined;
+      const found = findText(
+        files,
+        (name, begin) => name.endsWith("tokenizer.json") || isTokenizerJson(begin, files.get(name)),
+      );
+      if (!found) return undefined;
+      const [name, file] = found;
+      const { value, vocabulary } = components.parse(readText(file, name), name);
+      return finish(readTokenizerJson(value, name, components, vocabulary), opening, chat);
+    },
+  };
+}
+
+/** Whether a JSON file under another name has a model in it. */
+function isTokenizerJson(begin: string, file: TokenizerFile | undefined): boolean {
+  return begin.startsWith("{") && file !== undefined && /"model"\s*:\s*\{/.test(readText(file, ""));
+}
+
+// By class: whether a begin and an end id surround a text.
+const sentencePieceClasses: Readonly<Record<string, readonly [addsBos: boolean, addsEos: boolean]>> = {
+  Llama: [true, false],
+  Gemma: [true, false],
+  T5: [false, true],
+  MT5: [false, true],
+};
+const classOfModel: Readonly<Record<string, string>> = {
+  llama: "Llama",
+  mistral: "Llama",
+  gemma: "Gemma",
+  t5: "T5",
+  mt5: "T5",
+  longt5: "T5",
+};
+
+/** SentencePiece's `.model`; what `parts` leaves out is refused. */
+export function sentencePiece(
+  parts: SentencePieceParts,
+  added: Partial<TokenizerParts> = {},
+  chat?: ChatRenderer,
+): TokenizerFormat {
+  return {
+    name: "a SentencePiece .model",
+    open(opening) {
+      const { files, all, options } = opening;
+      const settings = new Settings(all);
+      const [file, bytes] =
+        [...files].find(([name, file]) => isProtobuf(file) || (name.endsWith(".model") && !isRankFile(file))) ?? [];
+      if (file === undefined) return undefined;
+      if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
+      const opened = openSentencePiece(bytes, { ...parts, file, rule: options.rule });
+      const { model, normalize, bosId, eosId } = opened;
+      const name = classOf(all, settings);
+      const [addsBos, addsEos] = sentencePieceClasses[name] ?? [false, false];
+      const around = (role: string, adds: boolean, id: number | undefined): TemplatePiece[] => {
+        if (!settings.flag(`add_${role}_token`, adds && id !== undefined)) return [];
+        if (id === undefined)
+          throw mismatch("file", settings.config.at(`add_${role}_token`), "a model with such a control piece", true);
+        return [{ ids: [id], tokens: [model.idToToken(id) ?? ""], type: 0 }];
+      };
+      const [begin, end] = [around("bos", addsBos, bosId), around("eos", addsEos, eosId)];
+      const [first, second] = plainTemplate.pair;
+      const { decodeStream } = opened;
+      const tokenizer: TokenizerParts = {
+        ...opened,
+        ...added,
+        description: `${file}: sentencepiece${name === "" ? "" : `, as ${name}`}`,
+        surfaceId: opened.unkId,
+        ...(name.endsWith("T5") ? { normalize: undefined, added: extraIds(model, normalize) } : {}),
+        template: { single: [...begin, first, ...end], pair: [...begin, first, ...end, ...begin, second, ...end] },
+        decodeStream(tokenizer, skips, prefixIds) {
+          const stream = decodeStream(skips, prefixIds.length > 0 && tokenizer.decode(prefixIds) !== "");
+          const push = (id: number): string =>
+            id <= model.maxId ? stream.push(id) : skips ? "" : (tokenizer.idToToken(id) ?? "");
+          return { push, end: () => stream.end() };
+        },
+      };
+      return finish(tokenizer, opening, chat);
+    },
+  };
+}
+
+/** The class whose special tokens surround a text: what the files name, or "" for none. */
+function classOf(all: OpeningFiles["all"], settings: Settings): string {
+  const config = all.has("config.json")
+    ? (readJson(all.get("config.json") as TokenizerFile, "config.json") as { model_type?: string })
+    : {};
+  const given = settings.text("tokenizer_class");
+  const type = config?.model_type ?? "";
+  if (given === undefined) return Object.hasOwn(classOfModel, type) ? classOfModel[type] : "";
+  const name = given.replace(/Tokenizer(Fast)?$/, "");
+  if (Object.hasOwn(sentencePieceClasses, name)) return name;
+  const known = Object.keys(sentencePieceClasses).map((key) => `${key}Tokenizer`);
+  throw mismatch(
+    "unsupported",
+    settings.config.at("tokenizer_class"),
+    `one of ${known.join(", ")} for a .model file`,
+    given,
+  );
+}
+
+/** T5's sentinels: behind the pieces, the last one first. */
+function extraIds(model: Model, normalize: Normalizer): AddedTokens {
+  const tokens = Array.from({ length: 100 }, (_, index) => ({
+    content: `<extra_id_${index}>`,
+    id: model.maxId + 100 - index,
+    special: true,
+  }));
+  return new AddedTokens(tokens, model, normalize);
+}
+
+const rankLine = /^[\w+/=]+ \d+\r?(\n|$)/;
+
+function isRankFile(file: TokenizerFile): boolean {
+  return rankLine.test(typeof file === "string" ? file.slice(0, 400) : new TextDecoder().decode(file.subarray(0, 400)));
+}
+
+/** Files that `read` turns into a tokenizer.json. */
+function legacy(
+  name: string,
+  kind: string,
+  is: (name: string, begin: string) => boolean,
+  read: (file: TokenizerFile, where: string, opening: OpeningFiles) => object | undefined,
+  components: Components,
+  rest: Partial<TokenizerParts> = {},
+  chat?: ChatRenderer,
+): TokenizerFormat {
+  return {
+    name,
+    open(opening) {
+      const [where, file] = findText(opening.files, is) ?? [];
+      const json = where !== undefined && file !== undefined && read(file, where, opening);
+      return json ? finish({ ...readTokenizerJson(json, where, components), kind, ...rest }, opening, chat) : undefined;
+    },
+  };
+}
+
+/** tiktoken's rank files; special tokens are only found in a text where `split_special_tokens` is false. */
+export function tiktoken(components: Components): TokenizerFormat {
+  return legacy(
+    "a tiktoken rank file",
+    "tiktoken",
+    (name, begin) => rankLine.test(begin) && !name.endsWith(".txt"),
+    (file, where, { all, options }) => readTiktoken(file, where, new Settings(all), options.pattern),
+    components,
+    { splitsSpecialTokens: true },
+  );
+}
+
+/** BERT's vocab.txt. */
+export function vocabTxt(components: Components): TokenizerFormat {
+  return legacy(
+    "vocab.txt",
+    "wordpiece",
+    (name, begin) => name.endsWith(".txt") && !isMerges(name) && !begin.startsWith("{"),
+    (file, where, { all }) => readVocabTxt(file, where, new Settings(all)),
+    components,
+  );
+}
+
+/** vocab.json and merges.txt, of GPT-2 and its like. */
+export function vocabJson(components: Components, chat?: ChatRenderer): TokenizerFormat {
+  return legacy(
+    "vocab.json with merges.txt",
+    "bpe",
+    (_, begin) => begin.startsWith("{"),
+    (file, where, { files, all }) => {
+      const merges = findText(files, isMerges);
+      return merges && readVocabJson(file, merges[1], where, new Settings(all));
+    },
+    components,
+    {},
+    chat,
+  );
+}

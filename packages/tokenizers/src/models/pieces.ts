@@ -1,0 +1,95 @@
+import { utf8Bytes } from "../utf8.ts";
+import type { Model, Tokens } from "./model.ts";
+import type { Vocabulary } from "./vocabulary.ts";
+
+/** Whose rules decide: Google sentencepiece 0.2.2's or Hugging Face tokenizers 0.23's. */
+export type Rule = "sentencepiece" | "huggingface";
+
+/** What becomes of characters that are no piece. */
+export interface PieceOptions {
+  /** Whose sums and offsets; they differ where segmentations are equally probable. */
+  readonly rule: Rule;
+  /** The unknown piece; without one, an unknown character is an error. */
+  readonly unkId?: number;
+  /** Whether unknown characters become bytes `<0x00>` to `<0xFF>`. */
+  readonly byteFallback?: boolean;
+}
+
+/** Adds the pieces of a word in order, with a pause now and then; text that is none has the unknown id. */
+export type Cut = (word: string, add: PieceSink) => Generator<void>;
+
+/** Where the pieces of a word go: each begins where the last one ended. */
+export type PieceSink = (id: number, begin: number, end: number) => void;
+
+/**
+ * A model that cuts words into pieces of a vocabulary. Unknown neighbours are one token, or the bytes of their text.
+ * Each of Hugging Face's bytes covers all of them; sentencepiece's are of one unknown piece, which the last byte covers
+ * while the others are empty.
+ */
+export function pieceModel(vocabulary: Vocabulary, { rule, unkId, byteFallback }: PieceOptions, cut: Cut): Model {
+  const isGoogle = rule === "sentencepiece";
+  const tokenToId = (token: string): number | undefined => vocabulary.tokenToId(token);
+  const byteIds = Array.from({ length: byteFallback ? 256 : 0 }, (_, byte) =>
+    tokenToId(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`),
+  );
+  function* tokenizeLong(word: string): Generator<Tokens> {
+    let tokens: Tokens = { ids: [], begins: [], ends: [] };
+    const push = (id: number, begin: number, end: number): void => {
+      tokens.ids.push(id);
+      tokens.begins.push(begin);
+      tokens.ends.push(end);
+    };
+    let unknownBegin = -1;
+    const endUnknown = (end: number): void => {
+      const begin = unknownBegin;
+      if (begin < 0) return;
+      unknownBegin = -1;
+      const text = word.slice(begin, end);
+      const known = isGoogle ? undefined : tokenToId(text);
+      const bytes =
+        byteFallback && known === undefined
+          ? [...text].flatMap((character) => utf8Bytes(character.codePointAt(0) as number))
+          : [];
+      const spelled = bytes.map((byte) => byteIds[byte]) as number[];
+      if (!spelled.length || spelled.some((id) => id === undefined)) push(known ?? (unkId as number), begin, end);
+      else
+        for (const [index, id] of spelled.entries())
+          push(id, begin, isGoogle && index < spelled.length - 1 ? begin : end);
+    };
+    const steps = cut(word, (id, begin, end) => {
+      if (id !== unkId) {
+        endUnknown(begin);
+        push(id, begin, end);
+      } else {
+        if (unknownBegin < 0) unknownBegin = begin;
+        if (isGoogle && byteFallback) endUnknown(end);
+      }
+    });
+    while (!steps.next().done) {
+      yield tokens;
+      tokens = { ids: [], begins: [], ends: [] };
+    }
+    endUnknown(word.length);
+    yield tokens;
+  }
+  const tokenize = (word: string): Tokens => {
+    const parts = tokenizeLong(word);
+    const tokens: Tokens = parts.next().value;
+    for (const { ids, begins, ends } of parts) {
+      ids.forEach((id, at) => {
+        tokens.ids.push(id);
+        tokens.begins.push(begins[at]);
+        tokens.ends.push(ends[at]);
+      });
+    }
+    return tokens;
+  };
+  return {
+    size: vocabulary.size,
+    maxId: vocabulary.size - 1,
+    tokenToId,
+    idToToken: (id) => vocabulary.idToToken(id),
+    tokenize,
+    tokenizeLong,
+  };
+}

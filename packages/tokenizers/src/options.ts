@@ -1,0 +1,90 @@
+import { mismatch } from "./errors.ts";
+
+/** Options of `encode`, with the names of `transformers`. */
+export interface EncodeOptions {
+  /** A second text, of a pair. */
+  readonly text_pair?: string;
+  /** Whether the tokens come that the model expects around a text; default true. */
+  readonly add_special_tokens?: boolean;
+  /** Whether a text is cut at `max_length`, and which one of a pair: true is `"longest_first"`. */
+  readonly truncation?: boolean | "longest_first" | "only_first" | "only_second";
+  /** How many tokens there may be, special ones included; default what the tokenizer's files say. */
+  readonly max_length?: number;
+  /** How many tokens of a window the next one begins with; default 0. */
+  readonly stride?: number;
+  /** The end that is cut off; default what the tokenizer's files say, else `"right"`. */
+  readonly truncation_side?: "left" | "right";
+  /** Whether the windows after the first are returned too. */
+  readonly return_overflowing_tokens?: boolean;
+  /** Whether to fill up to the longest of a batch (true or `"longest"`) or to `max_length`. */
+  readonly padding?: boolean | "longest" | "max_length";
+  readonly pad_to_multiple_of?: number;
+  readonly padding_side?: "left" | "right";
+  /** What fills up; default what the tokenizer's files say. */
+  readonly pad_id?: number;
+  readonly pad_token?: string;
+  readonly pad_type_id?: number;
+  /** Whether special tokens that a text spells are cut like other text. */
+  readonly split_special_tokens?: boolean;
+  /** What offsets count; default UTF-16 units, as `text.slice` does. */
+  readonly offsets?: "utf16" | "code_points";
+}
+
+/** Options of `decode`. */
+export interface DecodeOptions {
+  /** Whether special tokens print nothing; default true. */
+  readonly skip_special_tokens?: boolean;
+  /** Whether spaces before punctuation and English contractions go; default false. */
+  readonly clean_up_tokenization_spaces?: boolean;
+}
+
+/** Options of `decodeStream`. */
+export interface DecodeStreamOptions {
+  /** Whether special tokens print nothing; default true. */
+  readonly skip_special_tokens?: boolean;
+  /** The ids that came before: what the text continues, for the space at its begin. */
+  readonly prefix_ids?: readonly number[];
+}
+
+// What each option's type and value look like.
+const flag = /^boolean/;
+const count = /^number \d{1,9}$/;
+const side = /^string (left|right)$/;
+const text = /^string/;
+
+type Checks<Options> = Readonly<Record<keyof Options, RegExp>>;
+
+export const encodeChecks: Checks<EncodeOptions> = {
+  text_pair: text,
+  add_special_tokens: flag,
+  truncation: /^boolean|^string (longest_first|only_first|only_second)$/,
+  max_length: count,
+  stride: count,
+  truncation_side: side,
+  return_overflowing_tokens: flag,
+  padding: /^boolean|^string (longest|max_length)$/,
+  pad_to_multiple_of: count,
+  padding_side: side,
+  pad_id: count,
+  pad_token: text,
+  pad_type_id: count,
+  split_special_tokens: flag,
+  offsets: /^string (utf16|code_points)$/,
+};
+export const decodeChecks: Checks<DecodeOptions> = { skip_special_tokens: flag, clean_up_tokenization_spaces: flag };
+export const streamChecks: Checks<DecodeStreamOptions> = { skip_special_tokens: flag, prefix_ids: /^object/ };
+
+/** @throws {TokenizerError} `code: "options"` for an unknown option, or a value that it cannot have */
+export function checkOptions<Options extends object>(
+  options: Options | undefined,
+  checks: Checks<Options>,
+  where: string,
+): Options {
+  for (const [name, value] of Object.entries(options ?? {})) {
+    const expected = Object.hasOwn(checks, name) ? checks[name as keyof Options] : undefined;
+    if (!expected) throw mismatch("options", where, `an option of ${Object.keys(checks).join(", ")}`, name);
+    if (value === undefined || expected.test(`${typeof value} ${value}`)) continue;
+    throw mismatch("options", `${where}: ${name}`, `a value like ${expected.source}`, value);
+  }
+  return options ?? ({} as Options);
+}

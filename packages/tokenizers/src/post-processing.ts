@@ -1,0 +1,154 @@
+import {
+  assemble,
+  type Encoding,
+  type EncodingView,
+  type Part,
+  piecesOf,
+  type Range,
+  type Template,
+  type TemplatePiece,
+} from "./encoding.ts";
+import { mismatch } from "./errors.ts";
+import type { EncodeOptions } from "./options.ts";
+import type { PostProcessor, Tokenizer } from "./tokenizer.ts";
+
+/** Cuts to length and fills up, as Hugging Face's tokenizers do. */
+export const postProcessor: PostProcessor = { arrange, pad };
+
+/**
+ * One text or a pair, cut to length before special tokens come around it.
+ * @throws {TokenizerError} `code: "options"` when a text cannot be cut as asked
+ * @see tokenizers src/tokenizer/mod.rs, post_process
+ */
+function* arrange(
+  parts: readonly Part[],
+  tokenizer: Tokenizer,
+  template: Template,
+  options: EncodeOptions,
+  view: EncodingView,
+): Generator<void, Encoding> {
+  const { add_special_tokens: adds } = options;
+  const pieces = piecesOf(template, parts.length, adds);
+  const windows = truncate(parts, countSpecial(pieces), countSpecial(piecesOf(template, 1)), tokenizer, options);
+  const first = windows.map((ranges) => ranges[0]);
+  const encoding = yield* assemble(parts, template, adds, view, first);
+  for (const ranges of options.return_overflowing_tokens ? overflows(windows, pieces) : []) {
+    encoding.overflowing.push(yield* assemble(parts, template, adds, view, ranges));
+  }
+  return encoding;
+}
+
+function countSpecial(pieces: readonly TemplatePiece[]): number {
+  return pieces.reduce((sum, piece) => sum + ("ids" in piece ? piece.ids.length : 0), 0);
+}
+
+/** The windows that did not fit, in the reference's order: every later window of one text with all of the other. */
+function overflows(windows: readonly Range[][], pieces: readonly TemplatePiece[]): Range[][] {
+  const [first, second] = windows;
+  if (!second) return first.slice(1).map((range) => [range]);
+  const isSwapped = pieces.find((piece) => "sequence" in piece)?.sequence === 1;
+  const [outer, inner] = isSwapped ? [second, first] : [first, second];
+  const pairs = [...outer.slice(1), outer[0]].flatMap((range) =>
+    inner.slice(range === outer[0] ? 1 : 0).map((other) => (isSwapped ? [other, range] : [range, other])),
+  );
+  return pairs;
+}
+
+/**
+ * Which tokens of each text stay, and the windows after those.
+ * @param added how many special tokens come around the texts, and `framed` around one
+ */
+function truncate(
+  parts: readonly Part[],
+  added: number,
+  framed: number,
+  tokenizer: Tokenizer,
+  options: EncodeOptions,
+): Range[][] {
+  const { truncation = options.max_length !== undefined && options.padding !== "max_length", stride = 0 } = options;
+  const lengths = parts.map(({ ids }) => ids.length);
+  const limits = [...lengths];
+  if (truncation) {
+    const most = lengthOf(tokenizer, options, "truncation") - added;
+    const excess = lengths.reduce((sum, length) => sum + length, 0) - most;
+    const which = truncation === "only_second" ? 1 : 0;
+    if (most < 0) throw mismatch("options", "encode: max_length", `at least ${added}`, most + added);
+    const room = most + added - framed;
+    if (room >= 0 && room < stride)
+      throw mismatch("options", "encode: stride", `at most ${room}, the room for one text`, stride);
+    if (excess > 0) {
+      if (most === 0) limits.fill(0);
+      else if (truncation === true || truncation === "longest_first") shortenLongest(limits, most);
+      else if (limits[which] > excess) limits[which] -= excess;
+      else
+        throw mismatch(
+          "options",
+          `encode: truncation ${truncation}`,
+          `a text of more than ${excess} tokens`,
+          limits[which],
+        );
+    }
+  }
+  const isLeft = (options.truncation_side ?? tokenizer.parts.truncationSide) === "left";
+  return lengths.map((length, which) => windowsOf(length, limits[which], stride, isLeft));
+}
+
+function lengthOf({ maxLength }: Tokenizer, { max_length = maxLength }: EncodeOptions, option: string): number {
+  if (max_length !== undefined) return max_length;
+  throw mismatch("options", `encode: ${option}`, "a max_length, here or in the files", max_length);
+}
+
+/** Two lengths, cut to a sum: the longer one first, then both to halves. */
+function shortenLongest(limits: number[], most: number): void {
+  if (limits.length === 1) limits[0] = most;
+  else {
+    const longer = limits[0] > limits[1] ? 0 : 1;
+    let short = limits[1 - longer];
+    let long = short > most ? short : Math.max(short, most - short);
+    if (short + long > most) {
+      short = Math.floor(most / 2);
+      long = short + (most % 2);
+    }
+    limits[1 - longer] = short;
+    limits[longer] = long;
+  }
+}
+
+function windowsOf(length: number, most: number, stride: number, isLeft: boolean): Range[] {
+  if (most >= length) return [[0, length]];
+  if (most === 0)
+    return [
+      [0, 0],
+      [0, length, true],
+    ];
+  if (stride >= most) throw mismatch("options", "encode: stride", `less than the ${most} tokens of a window`, stride);
+  const windows: Range[] = [];
+  for (let from = 0; windows.length === 0 || from + stride < length; from += most - stride) {
+    const end = Math.min(from + most, length);
+    windows.push(isLeft ? [Math.max(length - from - most, 0), length - from, from > 0] : [from, end, from > 0]);
+  }
+  return windows;
+}
+
+/** Fills up encodings, and their windows, to one length. */
+function pad(encodings: Encoding[], tokenizer: Tokenizer, options: EncodeOptions): Encoding[] {
+  const { padding, pad_to_multiple_of: multiple = 0, padding_side: side = tokenizer.parts.paddingSide } = options;
+  const { pad_id: id = tokenizer.padId, pad_type_id: type = tokenizer.parts.padTypeId ?? 0 } = options;
+  if (!padding) return encodings;
+  if (id === undefined) throw mismatch("options", "encode: padding", "a tokenizer with a pad token, or a pad_id", id);
+  const token = options.pad_token ?? tokenizer.idToToken(id) ?? "";
+  let target =
+    padding === "max_length"
+      ? lengthOf(tokenizer, options, "padding")
+      : encodings.reduce((longest, { length }) => Math.max(longest, length), 0);
+  if (multiple > 0) target = Math.ceil(target / multiple) * multiple;
+  const fill = (encoding: Encoding): Encoding => {
+    encoding.overflowing = encoding.overflowing.map(fill);
+    const missing = target - encoding.length;
+    if (missing <= 0) return encoding;
+    if (side === "left") return encoding.after(missing, id, token, type);
+    for (let count = 0; count < missing; count++) encoding.appendSpecial(id, token, type, 0);
+    return encoding;
+  };
+  return encodings.map(fill);
+}

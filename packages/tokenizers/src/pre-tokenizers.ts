@@ -1,0 +1,182 @@
+import { type Aligned, beginOf, charLength, slice } from "./aligned.ts";
+import { CharacterFinder, type Finder, findNext, LiteralFinder } from "./finder.ts";
+import { prepend } from "./normalizers.ts";
+import { isPunctuation, isWhiteSpace, scriptOf } from "./unicode.ts";
+
+/** Cuts a text into the pieces that a model sees one by one; no piece is empty. */
+export interface PreTokenizer {
+  /** Changes the whole piece before it is cut. */
+  readonly prepare?: (piece: Aligned) => Aligned;
+  /** Appends pieces from unit `from` on, about `limit` at most, and returns where the next call goes on. */
+  readonly split?: (piece: Aligned, from: number, limit: number, out: Aligned[]) => number;
+  /** Changes every piece after the cut. */
+  readonly finish?: (piece: Aligned) => Aligned;
+}
+
+/** What becomes of the matches that a text is cut at. */
+export const behaviors = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
+export type Behavior = (typeof behaviors)[number];
+
+/**
+ * Cuts at the matches of a finder.
+ * @param invert whether what lies between matches counts as the matches
+ * @see tokenizers src/tokenizer/normalizer.rs, NormalizedString::split
+ */
+export function splitAt(finder: Finder, behavior: Behavior, invert = false): PreTokenizer {
+  const split = (piece: Aligned, from: number, limit: number, out: Aligned[]): number => {
+    const { text } = piece;
+    const stop = out.length + limit;
+    // The piece that may still grow, and whether its last part was a match.
+    let begin = from;
+    let end = from;
+    let wasMatch = false;
+    const push = (nextBegin: number, nextEnd: number): void => {
+      if (begin < end) out.push(slice(piece, begin, end));
+      begin = nextBegin;
+      end = nextEnd;
+    };
+    // Takes one part, unless there are enough pieces and the next call may as well begin with it.
+    const add = (partBegin: number, partEnd: number, isMatch: boolean): boolean => {
+      const grows =
+        (behavior === "Contiguous" && isMatch === wasMatch) ||
+        (behavior === "MergedWithPrevious" && isMatch && !wasMatch) ||
+        (behavior === "MergedWithNext" && !isMatch && wasMatch);
+      if (!grows && out.length >= stop) return false;
+      if (behavior === "Removed" && isMatch) push(partEnd, partEnd);
+      else if (grows) end = partEnd;
+      else push(partBegin, partEnd);
+      wasMatch = isMatch;
+      return true;
+    };
+    let at = from;
+    for (let lastEnd = -1; at < text.length; lastEnd = at) {
+      const isFound = findNext(finder, text, at, lastEnd);
+      const next = isFound ? finder.begin : text.length;
+      if (at < next && !add(at, next, invert)) break;
+      at = next;
+      if (!isFound) break;
+      if (!add(at, finder.end, !invert)) break;
+      at = finder.end;
+    }
+    push(0, 0);
+    return at;
+  };
+  return { split };
+}
+
+/** Cuts at white space, which goes. */
+export const whitespaceSplit = splitAt(new CharacterFinder(isWhiteSpace), "Removed");
+
+// What is set apart by BERT: 1 for characters of words, 2 for punctuation; white space goes.
+const bertKind = (codePoint: number): number => (isWhiteSpace(codePoint) ? 0 : isPunctuation(codePoint) ? 2 : 1);
+
+/** Cuts at white space, which goes, and around every punctuation character. */
+export const bertPreTokenizer: PreTokenizer = {
+  split: (piece, from, limit, out) => {
+    const { text } = piece;
+    const stop = out.length + limit;
+    let at = from;
+    for (let begin = at; at < text.length && out.length < stop; begin = at) {
+      const length = charLength(text, at);
+      const kind = bertKind(text.codePointAt(at) as number);
+      at += length;
+      while (kind === 1 && at < text.length && bertKind(text.codePointAt(at) as number) === 1)
+        at += charLength(text, at);
+      if (kind !== 0) out.push(slice(piece, begin, at));
+    }
+    return at;
+  },
+};
+
+/** Puts a space before a text that does not begin with one. */
+export function prefixSpace(piece: Aligned): Aligned {
+  return piece.text.startsWith(" ") ? piece : prepend(piece, " ");
+}
+
+/**
+ * Marks words with `replacement` instead of the space before them.
+ * @see tokenizers src/pre_tokenizers/metaspace.rs
+ */
+export function metaspace(replacement: string, scheme: "always" | "first" | "never", splits: boolean): PreTokenizer {
+  return {
+    prepare: (piece) => {
+      const text = piece.text.replaceAll(" ", replacement);
+      const marked = { ...piece, text };
+      const isFirst = scheme === "always" || (scheme === "first" && beginOf(piece, 0) === 0);
+      return isFirst && !text.startsWith(replacement) ? prepend(marked, replacement) : marked;
+    },
+    split: splits ? splitAt(new LiteralFinder(replacement), "MergedWithNext").split : undefined,
+  };
+}
+
+/**
+ * Cuts where the script changes; kana count as Han, and a space belongs to any script.
+ * @see tokenizers src/pre_tokenizers/unicode_scripts/pre_tokenizer.rs
+ */
+export const unicodeScripts: PreTokenizer = {
+  split: (piece, _from, _limit, out) => {
+    const { text } = piece;
+    // Spaces before the first script belong to no piece.
+    let begin = -1;
+    let script = 0;
+    for (let at = 0; at < text.length; at += charLength(text, at)) {
+      const here = text[at] === " " ? script : scriptOf(text.codePointAt(at) as number);
+      if (here !== script && begin >= 0) out.push(slice(piece, begin, at));
+      if (here !== script) begin = at;
+      script = here;
+    }
+    if (begin >= 0) out.push(slice(piece, begin, text.length));
+    return text.length;
+  },
+};
+
+/** Cuts after every `length` characters. */
+export function fixedLength(length: number): PreTokenizer {
+  const split = (piece: Aligned, _from: number, _limit: number, out: Aligned[]): number => {
+    const { text } = piece;
+    for (let at = 0; at < text.length; ) {
+      const begin = at;
+      for (let count = 0; count < length && at < text.length; count++) at += charLength(text, at);
+      out.push(slice(piece, begin, at));
+    }
+    return text.length;
+  };
+  return { split };
+}
+
+/** Pre-tokenizers one after another, as a tokenizer uses them. */
+export interface Cutter {
+  /** The whole text, before the first cut. */
+  prepare(section: Aligned): Aligned;
+  /** Appends pieces by the first pre-tokenizer from unit `from` on; returns where the next call goes on. */
+  cut(section: Aligned, from: number, out: Aligned[]): number;
+  /** What the others make of such a piece. */
+  words(piece: Aligned): Aligned[];
+}
+
+// How many pieces are cut before other work may have its turn.
+const batchSize = 1024;
+
+export function cutterOf([first, ...rest]: readonly PreTokenizer[]): Cutter {
+  return {
+    prepare: (section) => first?.prepare?.(section) ?? section,
+    cut(section, from, out) {
+      if (first?.split) return first.split(section, from, batchSize, out);
+      out.push(section);
+      return section.text.length;
+    },
+    words: (piece) => {
+      let pieces = [first?.finish?.(piece) ?? piece];
+      for (const { prepare, split, finish } of rest) {
+        pieces = pieces.flatMap((part) => {
+          const prepared = prepare?.(part) ?? part;
+          const parts: Aligned[] = [];
+          if (split) split(prepared, 0, Infinity, parts);
+          else parts.push(prepared);
+          return finish ? parts.map(finish) : parts;
+        });
+      }
+      return pieces;
+    },
+  };
+}

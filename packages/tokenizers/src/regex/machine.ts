@@ -1,0 +1,293 @@
+import { mismatch } from "../errors.ts";
+import type { Finder } from "../finder.ts";
+
+/** What an instruction does. After it comes `next`, where nothing else is said. */
+export const run = 0; // takes from `min` to `max` code points of a set, as many as it can, and gives them back one by one
+export const possessiveRun = 1; // the same, but gives none back
+export const choice = 2; // the first of `branches` that leads to a match
+export const atomic = 3; // a match of the program at branches[0], whichever is found first
+export const look = 4; // goes on if there is a match of branches[1] here or up to `max` before; or none, if `min` is 1
+export const save = 5; // sets the register `min` to the position
+export const unlessEmpty = 6; // to branches[0] if the position is beyond the register `min`, else to branches[1]
+export const searchStart = 7; // goes on where the search began
+export const sameText = 8; // the text between the registers `min` and `min + 1` once more
+export const accept = 9; // a match; this is instruction 0
+export const acceptBehind = 10; // a match if it ends where the lookbehind began; this is instruction 1
+
+/** One step of a program. All have the same fields, so that the machine stays monomorphic. */
+export interface Instruction {
+  readonly op: number;
+  readonly next: number;
+  /** By kind: 1 for the characters of a set; for a choice the bits of the branches that can begin with one. */
+  readonly table: number[];
+  readonly branches: number[];
+  readonly min: number;
+  readonly max: number;
+  /** Whether this fails at a position where it failed before. */
+  readonly canRemember: boolean;
+}
+
+/** A set of characters: the expression that matches one, and the table that its instructions share. */
+export interface CharacterTable {
+  readonly members: RegExp;
+  readonly table: number[];
+}
+
+/** What a pattern is compiled to. */
+export interface Program {
+  readonly where: string;
+  readonly source: string;
+  readonly instructions: readonly Instruction[];
+  /** The choice that every match begins with. */
+  readonly start: number;
+  readonly sets: readonly CharacterTable[];
+  readonly registers: number;
+}
+
+/** The kind of what is in no set, such as the end of the text. */
+const endKind = 1;
+const smallStack = 1 << 12;
+const keptStack = 1 << 16;
+const largestStack = 1 << 27;
+
+/**
+ * A compiled regular expression: a backtracking machine whose stack is an array.
+ *
+ * It sees the text as kinds of characters: two are of one kind where no set of the pattern tells them apart. So a set
+ * is a small table by kind, and a choice knows from the next character which of its branches are worth a try. When a
+ * search takes far more steps than the text has characters, the machine begins to remember what it tried in vain.
+ */
+export class Pattern implements Finder {
+  begin = 0;
+  end = 0;
+  readonly #program: Program;
+  readonly #registers: Int32Array;
+  /** By code point, 0 where it is not known yet. Units that begin a surrogate pair stay unknown. */
+  readonly #kinds = new Uint16Array(0x110000);
+  readonly #kindBySignature = new Map<string, number>();
+  /** Three numbers for each state to go back to: instruction, position, and what is left to try there. */
+  #stack: Int32Array = new Int32Array(smallStack);
+  #text = "";
+  #from = 0;
+  /** Counted from the beginning of a text on. */
+  #steps = 0;
+  #mostSteps = 0;
+  /** A bit for each position and instruction that was tried, once the search takes long. */
+  #tried: Uint8Array | undefined;
+
+  constructor(program: Program) {
+    this.#program = program;
+    this.#registers = new Int32Array(program.registers);
+    this.#learn("");
+  }
+
+  /** @throws {TokenizerError} `unsupported` where this takes too many steps or too much memory */
+  exec(text: string, from: number): boolean {
+    const { start, instructions } = this.#program;
+    const { table } = instructions[start];
+    if (from === 0 || text !== this.#text) this.#steps = 0;
+    this.#mostSteps = this.#steps + smallStack + 8 * (text.length - from);
+    this.#text = text;
+    this.#from = from;
+    if (this.#registers.length > 0) this.#registers.fill(-1);
+    let end = -1;
+    for (let begin = from; end < 0 && begin <= text.length; begin = this.#after(begin)) {
+      if (table[this.#kindAt(begin)] > 0) end = this.#match(start, begin, 0);
+      this.begin = begin;
+    }
+    this.end = end;
+    this.#tried = undefined;
+    if (this.#stack.length > keptStack) this.#stack = new Int32Array(smallStack);
+    return end >= 0;
+  }
+
+  #kindAt(position: number): number {
+    const text = this.#text;
+    if (position >= text.length) return endKind;
+    const kind = this.#kinds[text.charCodeAt(position)];
+    if (kind > 0) return kind;
+    const codePoint = text.codePointAt(position)!;
+    const learned = this.#kinds[codePoint] || this.#learn(String.fromCodePoint(codePoint));
+    if (codePoint >> 10 !== 0x36) this.#kinds[codePoint] = learned;
+    return learned;
+  }
+
+  /** The kind of a character, and of no character. */
+  #learn(character: string): number {
+    const { sets, instructions } = this.#program;
+    const members = sets.map((set) => Number(set.members.test(character)));
+    const signature = members.join("");
+    const known = this.#kindBySignature.get(signature);
+    if (known) return known;
+    const kind = this.#kindBySignature.size + endKind;
+    this.#kindBySignature.set(signature, kind);
+    for (const [index, { table }] of sets.entries()) table[kind] = members[index];
+    for (const { op, branches, table } of instructions) {
+      if (op !== choice) continue;
+      table[kind] = branches.reduce((bits, branch, index) => bits | (Number(this.#canBegin(branch, kind)) << index), 0);
+    }
+    return kind;
+  }
+
+  /** Whether the program at `pc` can match before a character of this kind. */
+  #canBegin(pc: number, kind: number): boolean {
+    const reached = new Set([pc]);
+    for (const at of reached) {
+      const { op, next, table, branches, min } = this.#program.instructions[at];
+      if (op >= sameText || table[kind] > 0) return true;
+      if (op <= choice && table.length > kind && (op === choice || min > 0)) continue;
+      for (const follower of branches.length > 0 ? branches : [next]) reached.add(follower);
+    }
+    return false;
+  }
+
+  #after(position: number): number {
+    return position + (this.#text.codePointAt(position)! > 0xffff ? 2 : 1);
+  }
+
+  #before(position: number): number {
+    return position - (this.#text.codePointAt(position - 2)! > 0xffff ? 2 : 1);
+  }
+
+  /** Runs the program at `pc` from `position` on, with the stack above `base`: the end of its match, or -1. */
+  #match(pc: number, position: number, base: number): number {
+    const { instructions } = this.#program;
+    const text = this.#text;
+    const { length } = text;
+    const kinds = this.#kinds;
+    const registers = this.#registers;
+    let stack = this.#stack;
+    let top = base;
+    let left = -1; // what is left to try, where the machine went back to a state; never negative there
+    for (;;) {
+      const instruction = instructions[pc];
+      const { op, min } = instruction;
+      let { next } = instruction;
+      let keep = -1; // what will be left to try
+      let failed = false;
+      switch (op) {
+        case run:
+        case possessiveRun:
+          if (left < 0) {
+            const { table, max } = instruction;
+            failed = max > 1 && this.#isVain(pc, position);
+            if (failed) break;
+            let count = 0;
+            keep = position;
+            for (; count < max; count++) {
+              const known = position < length ? kinds[text.charCodeAt(position)] : 0;
+              if (table[known || this.#kindAt(position)] === 0) break;
+              position = known > 0 ? position + 1 : this.#after(position);
+              if (count < min) keep = position;
+            }
+            failed = count < min;
+            this.#steps += count;
+          } else {
+            position = this.#before(position);
+            keep = left;
+          }
+          // Before acceptance nothing can fail.
+          if (position === keep || op === possessiveRun || next === 0) keep = -1;
+          break;
+        case choice: {
+          const { branches } = instruction;
+          const bits = left < 0 ? instruction.table[this.#kindAt(position)] : left;
+          failed = bits === 0 || (left < 0 && this.#isVain(pc, position));
+          if (failed) break;
+          next = branches[31 - Math.clz32(bits & -bits)];
+          const rest = bits & (bits - 1);
+          if (rest === 0) break;
+          keep = rest;
+          // If acceptance is to be tried next, what is below it will never be.
+          if (branches[31 - Math.clz32(rest & -rest)] === 0) top = base;
+          break;
+        }
+        case atomic:
+          position = this.#match(instruction.branches[0], position, top);
+          stack = this.#stack;
+          failed = position < 0;
+          break;
+        case look: {
+          const { end } = this;
+          this.end = position;
+          let found = -1;
+          for (let count = 0, at = position; found < 0 && at >= 0 && count <= instruction.max; count++) {
+            this.#steps++;
+            found = this.#match(instruction.branches[1], at, top);
+            at = this.#before(at);
+          }
+          stack = this.#stack;
+          this.end = end;
+          failed = found < 0 !== min > 0;
+          break;
+        }
+        case save:
+          failed = left >= 0;
+          keep = registers[min] + 1;
+          registers[min] = failed ? left - 1 : position;
+          break;
+        case unlessEmpty:
+          next = instruction.branches[position > registers[min] ? 0 : 1];
+          break;
+        case searchStart:
+          failed = position !== this.#from;
+          break;
+        case sameText: {
+          const group = text.slice(registers[min], registers[min + 1]);
+          failed = registers[min + 1] < 0 || !text.startsWith(group, position);
+          position += group.length;
+          this.#steps += group.length;
+          break;
+        }
+        default:
+          failed = op === acceptBehind && position !== this.end;
+          if (!failed) return position;
+      }
+      if (failed) {
+        if (top === base) return -1;
+        left = stack[--top];
+        position = stack[--top];
+        pc = stack[--top];
+        continue;
+      }
+      if (keep >= 0) {
+        if (top + 3 > stack.length) stack = this.#grow();
+        stack[top++] = pc;
+        stack[top++] = position;
+        stack[top++] = keep;
+      }
+      left = -1;
+      pc = next;
+    }
+  }
+
+  /** Counts the steps, and says whether this state was tried before, so that it will fail again. */
+  #isVain(pc: number, position: number): boolean {
+    const { instructions } = this.#program;
+    if (++this.#steps > this.#mostSteps) {
+      const states = (this.#text.length - this.#from + 1) * instructions.length;
+      if (this.#tried || states > 2 ** 32) throw this.#tooMuch();
+      this.#tried = new Uint8Array(Math.ceil(states / 8));
+      this.#mostSteps = 1e8 + 64 * this.#text.length;
+    }
+    if (!this.#tried || !instructions[pc].canRemember) return false;
+    const state = (position - this.#from) * instructions.length + pc;
+    const bit = 1 << (state & 7);
+    const isTried = (this.#tried[state >>> 3] & bit) !== 0;
+    this.#tried[state >>> 3] |= bit;
+    return isTried;
+  }
+
+  #grow(): Int32Array {
+    if (this.#stack.length >= largestStack) throw this.#tooMuch();
+    const grown = new Int32Array(2 * this.#stack.length);
+    grown.set(this.#stack);
+    this.#stack = grown;
+    return grown;
+  }
+
+  #tooMuch(): Error {
+    const { where, source } = this.#program;
+    return mismatch("unsupported", where, "a regular expression that takes less time and memory", source);
+  }
+}

@@ -1,0 +1,62 @@
+import { type Aligned, Rewriter } from "./aligned.ts";
+import type { Replacement } from "./charsmap.ts";
+import type { Normalizer } from "./normalizers.ts";
+import type { NormalizerSpec } from "./sentencepiece-file.ts";
+
+/**
+ * SentencePiece's normalization: replaced place by place, spaces collapsed and marked. A unit's `end` is the begin of
+ * the next one, so that tokens have sentencepiece's offsets.
+ * @param isSuffix whether a word's mark comes after it
+ * @param replacementAt what a text becomes at a place, or undefined where nothing is replaced there
+ * @see sentencepiece src/normalizer.cc, Normalizer::Normalize
+ */
+export function sentenceNormalizer(
+  { addDummyPrefix, removeExtraWhitespaces: collapses, escapeWhitespaces }: NormalizerSpec,
+  isSuffix: boolean,
+  replacementAt: (text: string, at: number) => Replacement | undefined,
+): Normalizer {
+  const space = escapeWhitespaces ? "\u2581" : " ";
+  return (input, isFirst = true, isLast = true) => {
+    const { text } = input;
+    const { length } = text;
+    let at = 0;
+    for (let isLeading = collapses && isFirst; isLeading && at < length; ) {
+      const found = replacementAt(text, at);
+      isLeading = (found ? found.text : text[at]) === " ";
+      if (isLeading) at += found ? found.length : 1;
+    }
+    if (at === length) return { text: "", at: 0 };
+    const out = new Rewriter(input);
+    if (addDummyPrefix && !isSuffix && isFirst) out.add(" ", at, at + 1);
+    let afterSpace = collapses && isFirst;
+    let kept = at;
+    while (at < length) {
+      const found = replacementAt(text, at);
+      const isSpace = !found && text.charCodeAt(at) === 32;
+      if (found || (isSpace && afterSpace)) {
+        out.keep(kept, at);
+        kept = at + (found ? found.length : 1);
+        // Only what stands before a replacement's first other character is dropped.
+        const put = found ? (afterSpace ? found.text.replace(/^ +/, "") : found.text) : "";
+        out.add(put, at, kept);
+        if (put !== "") afterSpace = collapses && put.endsWith(" ");
+        at = kept;
+      } else {
+        afterSpace = isSpace && collapses;
+        at++;
+      }
+    }
+    out.keep(kept, length);
+    // One more unit, whose begin is the end of all.
+    out.add(" ", length - 1, length);
+    const { text: spaced, begins, ends } = out.finish() as Required<Aligned>;
+    const marked = spaced.replaceAll(" ", space);
+    let end = marked.length - 1;
+    begins[end] = ends[end];
+    while (collapses && isLast && end > 0 && marked[end - 1] === space) end--;
+    const isMarkedAfter = addDummyPrefix && isSuffix && isLast;
+    ends.set(begins.subarray(1));
+    if (isMarkedAfter) ends[end] = begins[end];
+    return { text: marked.slice(0, end) + (isMarkedAfter ? space : ""), at: 0, begins, ends };
+  };
+}

@@ -1,0 +1,37 @@
+import type { DecodeStream } from "./text-tokenizer.ts";
+
+// So many tokens are held back at most while the text ends with U+FFFD, which may be a character that is not complete.
+const longestWindow = 32;
+
+/**
+ * Decodes a window of ids again with each new one, since what a token prints depends on those before it, and emits what
+ * is new once it does not end in the middle of a character.
+ * @see tokenizers src/tokenizer/mod.rs, step_decode_stream
+ */
+export function windowStream(decode: (ids: readonly number[]) => string, prefixIds: readonly number[]): DecodeStream {
+  let ids = prefixIds.slice(-8);
+  let prefix = "";
+  let prefixLength = 0;
+  const take = (isLast: boolean): string => {
+    const text = decode(ids);
+    const isOpen = text.endsWith("\ufffd") && ids.length - prefixLength < longestWindow;
+    if (text.length <= prefix.length || (isOpen && !isLast)) return "";
+    const added = text.slice(prefix.length);
+    ids = ids.slice(prefixLength);
+    prefix = decode(ids);
+    prefixLength = ids.length;
+    return added;
+  };
+  const push = (id: number): string => {
+    if (prefix === "" && ids.length > 0) {
+      const text = decode(ids);
+      if (!text.endsWith("\ufffd")) {
+        prefix = text;
+        prefixLength = ids.length;
+      }
+    }
+    ids.push(id);
+    return take(false);
+  };
+  return { push, end: () => take(true) };
+}

@@ -1,0 +1,168 @@
+import { AddedTokens } from "./added-tokens.ts";
+import { cleanUp, type Decoder } from "./decoders.ts";
+import { plainTemplate, type Template, type TemplatePiece } from "./encoding.ts";
+import { mismatch } from "./errors.ts";
+import type { Model } from "./models/model.ts";
+import type { Normalizer } from "./normalizers.ts";
+import { postProcessor } from "./post-processing.ts";
+import { cutterOf, type PreTokenizer } from "./pre-tokenizers.ts";
+import { isId, Reader } from "./reader.ts";
+import { readAddedToken } from "./settings.ts";
+import { windowStream } from "./streams.ts";
+import type { TokenizerParts } from "./tokenizer.ts";
+
+/** A model and what the tokenizer has to know of it. */
+export interface OpenedModel {
+  readonly model: Model;
+  /** The id of tokens whose text is the piece of the text itself. */
+  readonly surfaceId?: number;
+  readonly unk?: string;
+}
+
+/** The steps of each kind that a tokenizer.json may name, by name. */
+export interface Components {
+  readonly normalizers: Readonly<Record<string, (json: Reader) => Normalizer>>;
+  readonly preTokenizers: Readonly<Record<string, (json: Reader) => PreTokenizer>>;
+  readonly models: Readonly<Record<string, (json: Reader, vocabulary: unknown) => OpenedModel>>;
+  readonly decoders: Readonly<Record<string, (json: Reader) => Decoder>>;
+  /** Parses the file; the vocabulary apart from the rest where that is faster. */
+  readonly parse: (text: string, where: string) => { readonly value: unknown; readonly vocabulary?: unknown };
+}
+
+const deepest = 64;
+
+/**
+ * The parts of a tokenizer, as a parsed tokenizer.json describes them: every step in its spelling of any release.
+ * @param vocabulary that of a Unigram model, where it was read apart
+ * @throws {TokenizerError} `code`: `"file"`, `"vocabulary"` or `"unsupported"`
+ * @see tokenizers src/tokenizer/serialization.rs
+ */
+export function readTokenizerJson(
+  value: unknown,
+  where: string,
+  components: Components,
+  vocabulary?: unknown,
+): TokenizerParts {
+  const root = new Reader(value, where);
+  const modelJson = new Reader(root.any("model"), root.at("model"));
+  const modelType = modelJson.get("type", "string") ?? guessModel(modelJson, vocabulary !== undefined);
+  const { model, surfaceId, unk } = build(components.models, modelType, modelJson.at("type"))(modelJson, vocabulary);
+  const steps = <Step>(name: string, list: string, known: Readonly<Record<string, (json: Reader) => Step>>): Step[] =>
+    sequence(root.child(name), list).map((json) => build(known, json.need("type", "string"), json.at("type"))(json));
+  const normalizers = steps("normalizer", "normalizers", components.normalizers);
+  const decoders = steps("decoder", "decoders", components.decoders);
+  const tokens = root.list("added_tokens").map(readAddedToken);
+  if (unk !== undefined && model.tokenToId(unk) === undefined && !tokens.some(({ content }) => content === unk)) {
+    throw mismatch("vocabulary", modelJson.at("unk_token"), "a token of the vocabulary", unk);
+  }
+  const padding = root.child("padding");
+  const sideOf = (json: Reader | undefined): "left" | "right" =>
+    json?.choice("direction", ["right", "left"]) ?? "right";
+  const added = new AddedTokens(tokens, model, (input, ...edges) =>
+    normalizers.reduce((text, step) => step(text, ...edges), input),
+  );
+  const decode: TokenizerParts["decode"] = (tokenizer, ids, skips) => {
+    const kept = skips ? ids.filter((id) => !added.isSpecial(id)) : ids;
+    const texts = kept.map((id) => added.printed(id) ?? tokenizer.idToToken(id) ?? "");
+    return decoders.length > 0
+      ? decoders.reduce((parts, step) => step(parts), texts as readonly string[]).join("")
+      : texts.join(" ");
+  };
+  return {
+    kind: "tokenizer.json",
+    description: `${where}: ${modelType}`,
+    model,
+    surfaceId,
+    added,
+    cutter: cutterOf(steps("pre_tokenizer", "pretokenizers", components.preTokenizers)),
+    ...readProcessors(sequence(root.child("post_processor"), "processors")),
+    decode,
+    decodeStream: (tokenizer, skips, prefixIds) => windowStream((ids) => decode(tokenizer, ids, skips), prefixIds),
+    cleanUp,
+    postProcessor,
+    unkId: unk === undefined ? surfaceId : model.tokenToId(unk),
+    padId: padding?.count("pad_id"),
+    padTypeId: padding?.count("pad_type_id"),
+    paddingSide: sideOf(padding),
+    truncationSide: sideOf(root.child("truncation")),
+  };
+}
+
+/** The type of a model that an old file does not name. */
+function guessModel(json: Reader, isUnigram: boolean): string {
+  if (isUnigram) return "Unigram";
+  if (json.any("merges") !== undefined) return "BPE";
+  return json.any("continuing_subword_prefix") !== undefined ? "WordPiece" : "WordLevel";
+}
+
+function build<Factory>(known: Readonly<Record<string, Factory>>, type: string, where: string): Factory {
+  if (Object.hasOwn(known, type)) return known[type];
+  throw mismatch("unsupported", where, `one of ${Object.keys(known).join(", ")}`, type);
+}
+
+/** A step, or the steps of a sequence, of sequences too. */
+function sequence(json: Reader | undefined, name: string, depth = 0): Reader[] {
+  if (!json) return [];
+  if (json.get("type", "string") !== "Sequence") return [json];
+  if (depth === deepest)
+    throw mismatch("file", json.where.slice(0, 40), `sequences at most ${deepest} deep`, undefined, "deeper ones");
+  return json.list(name).flatMap((step) => sequence(step, name, depth + 1));
+}
+
+/** What stands around a text, and whether offsets leave out spaces. */
+function readProcessors(processors: readonly Reader[]): Pick<TokenizerParts, "template" | "trim"> {
+  let template: Template = plainTemplate;
+  let trim: TokenizerParts["trim"];
+  for (const json of processors) {
+    const type = json.need("type", "string");
+    const trims = type === "ByteLevel" || type === "RobertaProcessing";
+    if (trims && (json.get("trim_offsets", "boolean") ?? true)) {
+      trim = { add_prefix_space: json.get("add_prefix_space", "boolean") ?? true };
+    }
+    if (type === "TemplateProcessing") template = readTemplate(json);
+    else if (type === "BertProcessing") template = aroundTemplate(json, 1, 1);
+    else if (type === "RobertaProcessing") template = aroundTemplate(json, 0, 2);
+    else if (!trims) {
+      const known = "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence";
+      throw mismatch("unsupported", json.at("type"), `one of ${known}`, type);
+    }
+  }
+  return { template, trim };
+}
+
+/** `[CLS] A [SEP] B [SEP]`, as BERT and RoBERTa have it. */
+function aroundTemplate(json: Reader, type: number, separators: number): Template {
+  const special = (name: string, type: number): TemplatePiece => {
+    const [token, id] = json.need(name, "array");
+    if (typeof token !== "string" || !isId(id))
+      throw mismatch("file", json.at(name), "a token and its id", json.any(name));
+    return { ids: [id], tokens: [token], type };
+  };
+  const single: TemplatePiece[] = [special("cls", 0), { sequence: 0, type: 0 }, special("sep", 0)];
+  const between = separators > 1 ? [special("sep", 0)] : [];
+  return { single, pair: [...single, ...between, { sequence: 1, type }, special("sep", type)] };
+}
+
+function readTemplate(json: Reader): Template {
+  const specials = json.child("special_tokens");
+  const read = (name: "single" | "pair"): TemplatePiece[] => {
+    const value = json.any(name);
+    if (value === undefined) return [...plainTemplate[name]];
+    return json.list(name).map((piece): TemplatePiece => {
+      const text = piece.child("Sequence");
+      if (text) {
+        const sequence = text.need("id", "string") === "B" ? 1 : 0;
+        return { sequence, type: text.count("type_id") ?? 0, laterType: sequence };
+      }
+      const token = new Reader(piece.any("SpecialToken"), piece.at("SpecialToken"));
+      const id = token.need("id", "string");
+      const special = specials?.child(id);
+      if (!special)
+        throw mismatch("file", json.at("special_tokens"), `the token ${id} of the template`, undefined, "none");
+      const ids = special.need("ids", "array").filter(isId);
+      const tokens = (special.get("tokens", "array") ?? []).map(String);
+      return { ids, tokens: ids.map((_, index) => tokens[index] ?? id), type: token.count("type_id") ?? 0 };
+    });
+  };
+  return { single: read("single"), pair: read("pair") };
+}

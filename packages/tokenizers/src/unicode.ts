@@ -1,0 +1,83 @@
+import { CharacterSet } from "./regex/character-set.ts";
+
+/** The property White_Space, which is what the references call a space. */
+const whiteSpace = /* @__PURE__ */ new CharacterSet("\\p{White_Space}");
+
+export function isWhiteSpace(codePoint: number): boolean {
+  return whiteSpace.has(codePoint);
+}
+
+/** What `\w` is to Rust's regular expressions: the inside of a class. */
+export const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
+
+/** The ideographs that BERT sets apart: kana and Hangul are none. */
+export function isCjk(codePoint: number): boolean {
+  return (
+    codePoint >= 0x3400 &&
+    (codePoint <= 0x4dbf ||
+      (codePoint >= 0x4e00 && codePoint <= 0x9fff) ||
+      (codePoint >= 0xf900 && codePoint <= 0xfaff) ||
+      (codePoint >= 0x20000 && codePoint <= 0x2a6df) ||
+      (codePoint >= 0x2a700 && codePoint <= 0x2b81f) ||
+      (codePoint >= 0x2b920 && codePoint <= 0x2ceaf) ||
+      (codePoint >= 0x2f800 && codePoint <= 0x2fa1f))
+  );
+}
+
+/**
+ * A set of code points as ranges: each is the distance from the end of the one before and, after a comma, how many code
+ * points follow, in base 36. A range runs on over code points that the set it is subtracted from does not have.
+ */
+function ranges(source: string): CharacterSet {
+  let at = 0;
+  let set = "";
+  for (const range of source.split(" ")) {
+    const [distance, length = "0"] = range.split(",");
+    const begin = at + Number.parseInt(distance, 36);
+    at = begin + Number.parseInt(length, 36);
+    set += `\\u{${begin.toString(16)}}-\\u{${at.toString(16)}}`;
+  }
+  return new CharacterSet(set);
+}
+
+// The reference asks a table of Unicode 8: what is punctuation, or a nonspacing mark, only since then is none to it.
+const laterPunctuation = /* @__PURE__ */ ranges(
+  "17h rk,3d e9,d 2x6,1 1a,2 3pg,q 1829,ez uj,3t eb,2h aq,1j8 35e,1 c57,hh nbx,o0",
+);
+const laterMarks = /* @__PURE__ */ ranges(
+  "1kt 4a,22 7x 70,5 2e 4v,1k 5g 1n,1 1x 8p k 1tt,3b ft,18 ln,5 rap 49 1m 5a jmv,gx 6j,4 26 7b 6 33,3 6y 3k,4j r5,1ez 44m,l 8uh,h 2sg 45 isc,1y 3ay,1dh gf,6",
+);
+const punctuation = /* @__PURE__ */ new CharacterSet("!-/:-@[-`{-~\\p{P}\\u166d\\u{111c9}");
+
+/** Punctuation to the reference: ASCII's, symbols included, and what Unicode 8 calls so. */
+export function isPunctuation(codePoint: number): boolean {
+  return punctuation.has(codePoint) && !laterPunctuation.has(codePoint);
+}
+
+/** A character without the nonspacing marks that the reference knows. */
+export function withoutMarks(text: string): string {
+  return text.replace(/\p{Mn}/gu, (mark) => (laterMarks.has(mark.codePointAt(0) as number) ? mark : ""));
+}
+
+// ISO 15924 codes of the scripts, Han first; an engine that does not know one does not have its characters either.
+const scripts =
+  "HaniHiraKanaZyyyZinhAdlmAghbAhomArabArmiArmnAvstBaliBamuBassBatkBengBhksBopoBrahBraiBugiBuhdCakmCansCariChamCherChrsCoptCpmnCprtCyrlDevaDiakDogrDsrtDuplEgypElbaElymEthiGeorGlagGongGonmGothGranGrekGujrGuruHangHanoHatrHebrHluwHmngHmnpHungItalJavaKaliKawiKharKhmrKhojKitsKndaKthiLanaLaooLatnLepcLimbLinaLinbLisuLyciLydiMahjMakaMandManiMarcMedfMendMercMeroMlymModiMongMrooMteiMultMymrNagmNandNarbNbatNewaNkooNshuOgamOlckOrkhOryaOsgeOsmaOugrPalmPaucPermPhagPhliPhlpPhnxPlrdPrtiRjngRohgRunrSamrSarbSaurSgnwShawShrdSiddSindSinhSogdSogoSoraSoyoSundSyloSyrcTagbTakrTaleTaluTamlTangTavtTeluTfngTglgThaaThaiTibtTirhTnsaTotoUgarVaiiVithWaraWchoXpeoXsuxYeziYiiiZanb";
+const scriptPatterns: RegExp[] = [];
+const knownScripts = new Map<number, number>();
+
+/** A number for the script of a character: kana, and the mark that makes them long, count as Han. */
+export function scriptOf(codePoint: number): number {
+  const known = knownScripts.get(codePoint);
+  if (known !== undefined) return known;
+  if (scriptPatterns.length === 0) {
+    for (const code of scripts.match(/..../g) ?? []) {
+      try {
+        scriptPatterns.push(new RegExp(`\\p{Script=${code}}`, "u"));
+      } catch {}
+    }
+  }
+  const index = scriptPatterns.findIndex((pattern) => pattern.test(String.fromCodePoint(codePoint)));
+  const script = codePoint === 0x30fc || (index >= 0 && index < 3) ? 1 : index + 2;
+  knownScripts.set(codePoint, script);
+  return script;
+}

@@ -1,0 +1,287 @@
+import { readFileSync } from "node:fs";
+import * as jinja from "@huggingface/jinja";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { type ChatBudgets, type ChatContext, chooseChatTemplate, renderChatTemplate } from "../src/chat-template.ts";
+import { TokenizerError } from "../src/errors.ts";
+
+interface Fixture {
+  readonly versions: Readonly<Record<string, string>>;
+  readonly tokens: Readonly<Record<string, string>>;
+  readonly templates: Readonly<Record<string, string>>;
+  readonly conversations: Readonly<Record<string, ChatContext>>;
+  readonly cases: readonly { template: string; conversation: string; text?: string; error?: string }[];
+}
+const fixture: Fixture = JSON.parse(
+  readFileSync(new URL("../../../verify/fixtures/chat-templates.json", import.meta.url), "utf8"),
+);
+const messages = [{ role: "user", content: "Hi" }];
+
+function render(template: string, context: Partial<ChatContext> = {}, budgets?: ChatBudgets): string {
+  return renderChatTemplate(template, { messages, ...context }, jinja, budgets);
+}
+
+/** The error of a template, which may be no other than a TokenizerError. */
+function errorOf(template: string, context?: Partial<ChatContext>, budgets?: ChatBudgets): TokenizerError {
+  try {
+    render(template, context, budgets);
+  } catch (error) {
+    if (error instanceof TokenizerError) return error;
+    throw error;
+  }
+  throw new Error("the template was rendered");
+}
+
+// Python's quotes and brackets of a list or a mapping are not made: refused, where transformers prints them.
+const refused = ["header-ids: parts", "schema-macros: parts", "schema-macros: structured result"];
+
+describe(`chat templates give the text of transformers ${fixture.versions.transformers}`, () => {
+  test.each(fixture.cases)("$template: $conversation", ({ template, conversation, text, error }) => {
+    const context = { ...fixture.tokens, ...fixture.conversations[conversation] };
+    const source = fixture.templates[template];
+    if (refused.includes(`${template}: ${conversation}`)) {
+      expect(errorOf(source, context).message).toBe(
+        "chat template: expected tojson where a list or a mapping is printed",
+      );
+    } else if (text !== undefined) expect(render(source, context)).toBe(text);
+    else {
+      const { code, message } = errorOf(source, context);
+      expect(code).toBe("template");
+      if (source.includes(`'${error}'`)) expect(message).toBe(`chat template: ${error}`);
+    }
+  });
+});
+
+describe("a chat template", () => {
+  afterEach(() => vi.useRealTimers());
+
+  test("knows the time in English", () => {
+    vi.useFakeTimers({ now: new Date(2026, 6, 4, 5, 6, 7) });
+    expect(render("{{ strftime_now('%d %b %Y, %a %B %m %H:%M:%S') }}")).toBe("04 Jul 2026, Sat July 07 05:06:07");
+    expect(errorOf("{{ strftime_now('%Q') }}").message).toBe("chat template: strftime_now does not know %Q");
+  });
+
+  test("has tools, documents and add_generation_prompt where they are not given", () => {
+    expect(
+      render("{{ tools is none }} {{ documents is none }} {{ add_generation_prompt }} {{ other is defined }}"),
+    ).toBe("True True False False");
+  });
+
+  test("does not see what is undefined, and leaves what it is given as it was", () => {
+    const message = { role: "user", tool_calls: undefined };
+    expect(render("{{ 'tool_calls' in messages[0] }}", { messages: [message] })).toBe("False");
+    expect(message).toEqual({ role: "user", tool_calls: undefined });
+  });
+
+  test("takes names that JavaScript has a meaning for as any others", () => {
+    const content = JSON.parse('{"__proto__": "a", "constructor": "b"}');
+    const template =
+      "{% set c = messages[0].content %}{{ c.__proto__ }}{{ c['constructor'] }}{{ c.toString is defined }}";
+    expect(render(template, { messages: [{ content }] })).toBe("abFalse");
+    expect(Object.prototype).not.toHaveProperty("a");
+  });
+
+  test.each([
+    ["functions", { role: () => "user" }],
+    ["symbols", { role: Symbol("user") }],
+    ["big integers", { role: 1n }],
+  ])("does not take %s", (_, message) => {
+    expect(errorOf("", { messages: [message] }).code).toBe("options");
+  });
+
+  test("does not take a conversation that holds itself, holds nothing or is none", () => {
+    const message: Record<string, unknown> = { role: "user" };
+    message.content = message;
+    expect(errorOf("", { messages: [message] }).code).toBe("template");
+    expect(errorOf("", { messages: [] }).code).toBe("options");
+    expect(errorOf("", { messages: "Hi" as never }).code).toBe("options");
+    expect(errorOf("", { messages: undefined }).message).toBe("messages: expected a list of messages, got undefined");
+    expect(() => renderChatTemplate("", { messages }, {} as never)).toThrow(
+      "jinja: expected the module @huggingface/jinja",
+    );
+  });
+
+  test.each([
+    "{% if %}",
+    "{% for x in %}{% endfor %}",
+    "{{ 'open",
+    "{{",
+    "{% unknown %}",
+    "{% if true %}",
+    "{{ 1 | nothing }}",
+    "{{ 1 is nothing }}",
+    "{{ [1] | select('nothing') }}",
+    "{{ missing.a.b() }}",
+    "{{ 'a' + 1 }}",
+    "{{ messages[0].content + none }}",
+    "{% break %}",
+    "{# no end",
+  ])("that is wrong gives an error of the package: %s", (template) => {
+    expect(errorOf(template).code).toBe("template");
+  });
+});
+
+describe("a chat template reaches nothing of the host", () => {
+  test.each([
+    "{{ ''.constructor.constructor('return process')() }}",
+    "{{ ''['constructor']['constructor']('return process')() }}",
+    "{{ messages.constructor('x') }}",
+    "{{ range.constructor('return 1')() }}",
+    "{{ range.call(none) }}",
+    "{{ raise_exception.__proto__.constructor('return 1')() }}",
+    "{{ namespace.constructor('return 1')() }}",
+    "{{ ''.strip.constructor('return 1')() }}",
+    "{{ messages[0] | map(attribute='constructor') }}",
+  ])("%s", (template) => {
+    expect(errorOf(template).code).toBe("template");
+  });
+
+  test.each(["{{ ''.constructor }}", "{{ messages.__proto__ }}", "{{ messages[0].hasOwnProperty }}", "{{ process }}"])(
+    "%s is undefined",
+    (template) => expect(render(template)).toBe(""),
+  );
+});
+
+/** A text as often as that. */
+const times = (count: number, text: string) => text.repeat(count);
+const double = "{% set x = x + x %}";
+const big = `{% set x = 'xxxxxxxxxx' %}${times(18, double)}`; // 2.6 million characters
+
+describe("a chat template is refused before it costs much", () => {
+  test.each([
+    ["nested ranges", "{% for a in range(3000) %}{% for b in range(3000) %}{% endfor %}{% endfor %}"],
+    ["a range in a variable", "{% set r = range(3000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}"],
+    ["a range that is long", "{{ range(1000000000) | length }}"],
+    ["a range without an end", "{{ range(0, 1, 0) }}"],
+    ["a range of what is no number", "{{ range('a') | length }}"],
+    ["a text that doubles", `{% set x = 'x' %}${times(60, double)}{{ x }}`],
+    [
+      "a text that doubles in a loop",
+      "{% set n = namespace(x='x') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    ],
+    ["a list that doubles", `{% set x = [1] %}${times(60, double)}`],
+    [
+      "a list in itself twice, again and again",
+      `{% set x = [1] %}${times(40, "{% set x = [x, x] %}")}{{ x | tojson }}`,
+    ],
+    ["a mapping in itself twice", `{% set x = {} %}${times(40, "{% set x = {'a': x, 'b': x} %}")}{{ x | tojson }}`],
+    ["a namespace in itself", "{% set n = namespace() %}{% set n.n = n %}{{ n | tojson }}"],
+    ["a namespace in a list", "{% set n = namespace() %}{% set x = [n] %}{{ x | tojson }}"],
+    ["a list that is deep", "{% set n = namespace(x=[]) %}{% for i in range(999) %}{% set n.x = [n.x] %}{% endfor %}"],
+    ["a long text many times", `${big}${times(200, "{{ x }}")}`],
+    ["a long text in a loop", `${big}{% for i in range(9999) %}{{ x }}{% endfor %}`],
+    ["long texts kept", `${big}${times(300, "{% set y = x | upper %}")}`],
+    ["join of long texts", `${big}{{ range(9999) | list | join(x) }}`],
+    ["join by name", `${big}{{ range(9999) | list | join(separator=x) }}`],
+    ["join of an unpacked list", `${big}{{ range(9999) | list | join(*[x]) }}`],
+    ["indent", `{{ 'a\\nb' | indent(1000000000) }}`],
+    ["indent by name", `{{ 'a\\nb' | indent(width=1000000000) }}`],
+    ["indent of many lines", `${big.replace("xxxxxxxxxx", "\\n\\nx")}{{ x | indent(9999, true, true) }}`],
+    [
+      "indent by unpacked arguments",
+      "{{ 'a\\nb' | indent(*[500000000]) }}{{ 'a\\nb' | indent(**{'width': 500000000}) }}",
+    ],
+    ["indent of a block", "{% filter indent(1000000000) %}a\nb{% endfilter %}"],
+    ["replace", `${big}{{ x.replace('x', x) }}`],
+    ["replace of nothing", `${big}{{ x.replace('', x) }}`],
+    ["replace by its name", `${big}{{ x['replace']('x', x) }}`],
+    ["replace in a variable", `${big}{% set f = x.replace %}{{ f('x', x) }}`],
+    ["replace as a filter", `${big}{{ x | replace('x', x) }}`],
+    ["strip of many characters", `${big}{{ x.strip('y' ~ x) }}`],
+    ["tojson with an indentation", "{{ messages | tojson(indent=1000000000) }}"],
+    ["tojson with long separators", `${big}{{ messages | tojson(separators=(x, x)) }}`],
+    ["a macro that calls itself", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"],
+    [
+      "a macro that calls itself twice",
+      "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(30) }}",
+    ],
+    ["many parentheses", `{{ ${times(1e5, "(")}1${times(1e5, ")")} }}`],
+    ["many brackets", `{{ ${times(1e5, "[")} }}`],
+    ["101 parentheses", `{{ ${times(101, "(")}1${times(101, ")")} }}`],
+    ["many negations", `{{ ${times(3e4, "not ")}1 }}`],
+    ["many signs", `{{ ${times(1e5, "- ")}1 }}`],
+    ["many operators", `{{ 1${times(5e4, "+ 1")} }}`],
+    ["many conditions", `{{ ${times(1e4, "1 if 0 else ")}1 }}`],
+    ["many blocks", times(15_000, "{% if 1 %}")],
+    ["many branches", `{% if 0 %}${times(1e4, "{% elif 0 %}")}{% endif %}`],
+    ["many calls", `{{ range${times(9e4, "()")} }}`],
+    ["many spaces", times(2e5, " ")],
+    ["a long template", times(3e5, "x")],
+    ["a long search", `${big}${times(3000, "{% set y = 'y' in x %}")}`],
+  ])("%s", { timeout: 5_000 }, (_, template) => {
+    const before = process.memoryUsage().rss;
+    const start = performance.now();
+    const { code, message } = errorOf(template);
+    expect(code).toBe("template");
+    expect(message).toMatch(/^chat template: /);
+    expect(performance.now() - start).toBeLessThan(4_000);
+    expect(process.memoryUsage().rss - before).toBeLessThan(400e6);
+  });
+
+  test("counts steps, characters and levels", () => {
+    const loop = "{% for i in range(100) %}{{ i }}{% endfor %}";
+    expect(render(loop, {}, { steps: 1000 })).toHaveLength(190);
+    expect(errorOf(loop, {}, { steps: 300 }).message).toBe("chat template: expected at most 300 steps");
+    expect(errorOf(loop, {}, { characters: 100 }).message).toBe("chat template: expected at most 100 characters");
+    expect(errorOf(loop, {}, { depth: 2 }).message).toBe("chat template: expected at most 2 levels");
+  });
+
+  test("yet takes a long conversation and a long text", () => {
+    const long = Array.from({ length: 2000 }, (_, index) => ({
+      role: index % 2 ? "assistant" : "user",
+      content: `${index} ${"word ".repeat(100)}`,
+    }));
+    const { chatml } = fixture.templates;
+    expect(render(chatml, { messages: long }).length).toBeGreaterThan(1e6);
+    const text = "word ".repeat(600_000);
+    expect(render(chatml, { messages: [{ role: "user", content: text }] })).toContain(text);
+  });
+});
+
+describe("chooseChatTemplate", () => {
+  const list = { chat_template: ["default", "tool_use", "rag"].map((name) => ({ name, template: `{{ ${name} }}` })) };
+  const none = new Map<string, string>();
+
+  test("takes the template of tokenizer_config.json", () => {
+    expect(chooseChatTemplate({ chat_template: "text" }, none)).toBe("text");
+    expect(chooseChatTemplate(list, none)).toBe("{{ default }}");
+  });
+
+  test("takes the one for tools where there are tools, and the one that is named", () => {
+    expect(chooseChatTemplate(list, none, { tools: [] })).toBe("{{ tool_use }}");
+    expect(chooseChatTemplate(list, none, { tools: null })).toBe("{{ default }}");
+    expect(chooseChatTemplate(list, none, { chat_template: "rag", tools: [] })).toBe("{{ rag }}");
+    expect(chooseChatTemplate({ chat_template: "text" }, none, { tools: [] })).toBe("text");
+  });
+
+  test("takes a template that is given", () => {
+    expect(chooseChatTemplate(list, none, { chat_template: "{{ mine }}" })).toBe("{{ mine }}");
+    expect(chooseChatTemplate({}, none, { chat_template: "{{ mine }}" })).toBe("{{ mine }}");
+  });
+
+  test("prefers files: chat_template.jinja with those beside it, then chat_template.json", () => {
+    const json = JSON.stringify({ chat_template: "of the JSON file" });
+    expect(chooseChatTemplate(list, new Map([["chat_template.json", json]]))).toBe("of the JSON file");
+    const files = new Map<string, string | Uint8Array>([
+      ["chat_template.json", json],
+      ["chat_template.jinja", new TextEncoder().encode("of the file é")],
+      ["additional_chat_templates/tool_use.jinja", "of the other file"],
+    ]);
+    expect(chooseChatTemplate(list, files)).toBe("of the file é");
+    expect(chooseChatTemplate(list, files, { tools: [] })).toBe("of the other file");
+    expect(() => chooseChatTemplate(list, files, { chat_template: "rag" })).toThrow(
+      'chat_template: expected one of default,tool_use, got "rag"',
+    );
+  });
+
+  test.each([{}, { chat_template: null }, { chat_template: 7 }, { chat_template: [null] }, { chat_template: [] }])(
+    "says that there is none: %j",
+    (config) => {
+      expect(() => chooseChatTemplate(config, none)).toThrow(expect.objectContaining({ code: "options" }));
+    },
+  );
+
+  test("says what is wrong with a file", () => {
+    const files = new Map([["chat_template.json", "{"]]);
+    expect(() => chooseChatTemplate({}, files)).toThrow(expect.objectContaining({ code: "file" }));
+  });
+});

@@ -1,0 +1,182 @@
+import { describe, expect, test } from "vitest";
+import type { EncodeOptions, Encoding } from "../src/index.ts";
+import { bertLike, failure } from "./tokenizer-files.ts";
+
+// What is expected is what Hugging Face tokenizers 0.23.3 gives for the same file.
+
+const tokenizer = bertLike();
+/** The letters of a window, [CLS] as ^, [SEP] as | and [PAD] as _. */
+const letters = ({ ids }: Encoding) => ids.map((id) => "_?^|abcd!"[id]).join("");
+const windows = (text: string, options: EncodeOptions) => {
+  const encoding = tokenizer.encode(text, { truncation: true, return_overflowing_tokens: true, ...options });
+  return [encoding, ...encoding.overflowing].map(letters);
+};
+
+describe("a text that is too long", () => {
+  const text = "a b c a b c ad b";
+
+  test("is cut into windows, each begun with the last tokens of the one before", () => {
+    expect(windows(text, { max_length: 5, stride: 1 })).toEqual(["^abc|", "^cab|", "^bca|", "^adb|"]);
+    expect(windows(text, { max_length: 5 })).toEqual(["^abc|", "^abc|", "^adb|"]);
+    expect(windows(text, { max_length: 6, stride: 3 })).toEqual([
+      "^abca|",
+      "^bcab|",
+      "^cabc|",
+      "^abca|",
+      "^bcad|",
+      "^cadb|",
+    ]);
+    expect(windows(text, { max_length: 11 })).toEqual(["^abcabcadb|"]);
+    expect(windows(text, { max_length: 9, add_special_tokens: false })).toEqual(["abcabcadb"]);
+  });
+
+  test("is cut from the left, too", () => {
+    expect(windows(text, { max_length: 5, stride: 1, truncation_side: "left" })).toEqual([
+      "^adb|",
+      "^bca|",
+      "^cab|",
+      "^abc|",
+    ]);
+    expect(windows(text, { max_length: 5, truncation_side: "left" })).toEqual(["^adb|", "^abc|", "^abc|"]);
+  });
+
+  test("keeps offsets and words of the whole in each window", () => {
+    const options: EncodeOptions = { truncation: true, max_length: 5, stride: 1, return_overflowing_tokens: true };
+    const { overflowing } = tokenizer.encode(text, options);
+    expect(overflowing.map(({ offsets }) => offsets.slice(1, 4))).toEqual([
+      [
+        [4, 5],
+        [6, 7],
+        [8, 9],
+      ],
+      [
+        [8, 9],
+        [10, 11],
+        [12, 13],
+      ],
+      [
+        [12, 13],
+        [13, 14],
+        [15, 16],
+      ],
+    ]);
+    expect(overflowing.map(({ word_ids }) => word_ids.slice(1, 4))).toEqual([
+      [2, 3, 4],
+      [4, 5, 6],
+      [6, 6, 7],
+    ]);
+    expect(overflowing.map(({ special_tokens_mask }) => special_tokens_mask)).toEqual(
+      new Array(3).fill([1, 0, 0, 0, 1]),
+    );
+  });
+
+  test("may have nothing but special tokens left, and no room for those is an error", () => {
+    expect(windows(text, { max_length: 2 })).toEqual(["^|", "^abcabcadb|"]);
+    expect(failure(() => windows(text, { max_length: 1 }))).toEqual([
+      "options",
+      "encode: max_length: expected at least 2, got 1",
+    ]);
+  });
+
+  test("is not cut where that is not asked for", () => {
+    expect(letters(tokenizer.encode(text, { max_length: 3, truncation: false }))).toBe("^abcabcadb|");
+    expect(letters(tokenizer.encode(text, { max_length: 4 }))).toBe("^ab|");
+  });
+});
+
+describe("a pair that is too long", () => {
+  const pair = (text_pair: string, options: EncodeOptions) => windows("a b c a b", { text_pair, ...options });
+
+  test("loses from the longer text first, then from both", () => {
+    expect(pair("c b a ad", { max_length: 8, stride: 1 })).toEqual([
+      "^ab|cba|",
+      "^bc|cba|",
+      "^bc|aad|",
+      "^ca|cba|",
+      "^ca|aad|",
+      "^ab|cba|",
+      "^ab|aad|",
+      "^ab|aad|",
+    ]);
+    expect(pair("c", { max_length: 7 })[0]).toBe("^abc|c|");
+    expect(pair("c b a a b c", { max_length: 9 })[0]).toBe("^abc|cba|");
+  });
+
+  test("is cut from the left, too", () => {
+    expect(pair("c b a ad", { max_length: 8, stride: 1, truncation_side: "left" })).toEqual([
+      "^ab|aad|",
+      "^ca|aad|",
+      "^ca|cba|",
+      "^bc|aad|",
+      "^bc|cba|",
+      "^ab|aad|",
+      "^ab|cba|",
+      "^ab|cba|",
+    ]);
+  });
+
+  test("loses from the one that is named, if that is long enough", () => {
+    expect(pair("c b", { max_length: 8, truncation: "only_first" })).toEqual(["^abc|cb|", "^ab|cb|"]);
+    expect(windows("c b", { text_pair: "a b c a b", max_length: 8, truncation: "only_second" })).toEqual([
+      "^cb|abc|",
+      "^cb|ab|",
+    ]);
+    expect(failure(() => pair("c", { max_length: 7, truncation: "only_second" }))).toEqual([
+      "options",
+      "encode: truncation only_second: expected a text of more than 2 tokens, got 1",
+    ]);
+    expect(failure(() => pair("c b a ad", { max_length: 8, truncation: "only_first" }))[0]).toBe("options");
+  });
+});
+
+describe("padding", () => {
+  const batch = (options: EncodeOptions) => tokenizer.encodeBatch(["a b c", ["a", "b!"]], options);
+
+  test("fills up to the longest of a batch, or a multiple, at either end", () => {
+    expect(batch({ padding: true }).map(letters)).toEqual(["^abc|_", "^a|b!|"]);
+    expect(batch({ padding: "longest", padding_side: "left" }).map(letters)).toEqual(["_^abc|", "^a|b!|"]);
+    expect(batch({ padding: true, pad_to_multiple_of: 4, padding_side: "left" }).map(letters)).toEqual([
+      "___^abc|",
+      "__^a|b!|",
+    ]);
+    expect(batch({ padding: true, pad_to_multiple_of: 3 }).map(letters)).toEqual(["^abc|_", "^a|b!|"]);
+    expect(batch({ padding: true, pad_to_multiple_of: 0 }).map(letters)).toEqual(["^abc|_", "^a|b!|"]);
+  });
+
+  test("is marked in every list", () => {
+    const [padded] = batch({ padding: true, padding_side: "left", pad_type_id: 1, pad_to_multiple_of: 8 });
+    expect(padded.attention_mask).toEqual([0, 0, 0, 1, 1, 1, 1, 1]);
+    expect(padded.special_tokens_mask).toEqual([1, 1, 1, 1, 0, 0, 0, 1]);
+    expect(padded.type_ids).toEqual([1, 1, 1, 0, 0, 0, 0, 0]);
+    expect(padded.word_ids).toEqual([null, null, null, null, 0, 1, 2, null]);
+    expect(padded.sequence_ids).toEqual([null, null, null, null, 0, 0, 0, null]);
+    expect(padded.offsets).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+      [0, 0],
+      [0, 1],
+      [2, 3],
+      [4, 5],
+      [0, 0],
+    ]);
+    expect(padded.tokens.slice(0, 5)).toEqual(["[PAD]", "[PAD]", "[PAD]", "[CLS]", "a"]);
+  });
+
+  test("fills up to max_length, the windows that were cut off too", () => {
+    expect(letters(tokenizer.encode("a b", { padding: "max_length", max_length: 6 }))).toBe("^ab|__");
+    expect(letters(tokenizer.encode("a b c", { padding: "max_length", max_length: 4 }))).toBe("^abc|");
+    const options: EncodeOptions = { padding: "max_length", max_length: 6, padding_side: "left" };
+    expect(windows("a b c a b c", options)).toEqual(["^abca|", "__^bc|"]);
+    expect(windows("a b c a b c", { ...options, padding: true })).toEqual(["^abca|", "__^bc|"]);
+  });
+
+  test("takes an id and a token of its own", () => {
+    const { ids, tokens } = tokenizer.encode("a", { padding: "max_length", max_length: 4, pad_id: 9, pad_token: "x" });
+    expect([ids, tokens]).toEqual([
+      [2, 4, 3, 9],
+      ["[CLS]", "a", "[SEP]", "x"],
+    ]);
+    expect(tokenizer.encode("a", { padding: "max_length", max_length: 4, pad_id: 9 }).tokens[3]).toBe("😀");
+  });
+});

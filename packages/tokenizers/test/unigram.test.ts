@@ -1,0 +1,229 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { TokenizerError } from "../src/errors.ts";
+import { unigramModel } from "../src/models/unigram.ts";
+import type { Vocabulary } from "../src/models/vocabulary.ts";
+import { readScore, readUnigramJson } from "../src/unigram-json.ts";
+import { codePointPlaces } from "./offsets.ts";
+import { shared } from "./shared.ts";
+
+const { library, models } = JSON.parse(readFileSync(new URL("fixtures/unigram.json", import.meta.url), "utf8"));
+
+const read = (text: string) => readUnigramJson(text, "tokenizer.json");
+const readRows = (rows: string) => read(`{"model": {"vocab": ${rows}}}`).vocabulary as Vocabulary;
+const open = (rows: string, unkId?: number) => unigramModel(readRows(rows), { rule: "huggingface", unkId });
+
+interface FixtureModel {
+  readonly json: string;
+  readonly unk_id: number | null;
+  readonly byte_fallback: boolean;
+  readonly cases: readonly (readonly [text: string, ids: number[] | null, offsets: number[] | null])[];
+}
+
+describe(`random models, ids and offsets of ${library}`, () => {
+  test.each<FixtureModel>(models)("model %#", ({ json, unk_id, byte_fallback, cases }) => {
+    const { vocabulary, value } = read(json);
+    expect((value as { version: string }).version).toBe("1.0");
+    const options = { rule: "huggingface", unkId: unk_id ?? undefined, byteFallback: byte_fallback } as const;
+    const model = unigramModel(vocabulary as Vocabulary, options);
+    for (const [text, ids, offsets] of cases) {
+      if (ids === null) {
+        expect(() => model.tokenize(text)).toThrow(expect.objectContaining({ code: "unknown" }));
+        continue;
+      }
+      const tokens = model.tokenize(text);
+      const places = codePointPlaces(text);
+      const found = tokens.ids.flatMap((_, index) => [places[tokens.begins[index]], places[tokens.ends[index]]]);
+      expect([text, tokens.ids, found]).toEqual([text, ids, offsets]);
+    }
+  });
+});
+
+// With 1.1, 2.2 and 3.3 as scores every way to cut is equally probable but for the rounding of sums.
+test("ties are decided by sums of float64, or of float32 in sentencepiece", () => {
+  const vocabulary = readRows('[["<unk>", 0], ["-", -1.1], ["--", -2.2], ["---", -3.3]]');
+  const ids = (rule: "huggingface" | "sentencepiece", count: number) =>
+    unigramModel(vocabulary, { rule, unkId: 0 }).tokenize("-".repeat(count)).ids;
+  expect([7, 8, 10, 11].map((count) => ids("huggingface", count).join(""))).toEqual(["331", "3311", "3331", "33113"]);
+  expect([7, 10].map((count) => ids("sentencepiece", count).join(""))).toEqual(["133", "1333"]);
+});
+
+test("a character without a token is an error where there is no unknown piece", () => {
+  const model = open('[["a", -1]]');
+  expect(() => model.tokenize("ab")).toThrow(TokenizerError);
+  expect(() => model.tokenize("ab")).toThrow('encode: expected a character of the vocabulary, got "b"');
+});
+
+test("of equal pieces the last one counts", () => {
+  const model = open('[["a", -1], ["a", -2]]', 0);
+  expect(model.tokenToId("a")).toBe(1);
+  expect(model.tokenize("a").ids).toEqual([1]);
+  expect([model.idToToken(0), model.idToToken(1)]).toEqual(["a", "a"]);
+});
+
+test("numbers are read as serde_json reads them: digits by a power of ten", () => {
+  for (const text of [
+    "0",
+    "-0",
+    "-3.46354",
+    "1e3",
+    "1.5E+2",
+    "-12e-3",
+    "20.3648",
+    "-2.0122928619384766",
+    "123456789012345678",
+  ]) {
+    const digits = Number(text.replace(/[eE].*|[-.]/g, ""));
+    const exponent = Number(/[eE](.*)/.exec(text)?.[1] ?? 0) - (/\.(\d*)/.exec(text)?.[1].length ?? 0);
+    const expected = exponent < 0 ? digits / 10 ** -exponent : digits * 10 ** exponent;
+    expect(readScore(text)).toBe(text.startsWith("-") ? -expected : expected);
+  }
+});
+
+describe("readUnigramJson", () => {
+  const pieceOf = (json: string) => {
+    const vocabulary = readRows(`[["x", 0], [${json}, -1.5]]`);
+    return [vocabulary.idToToken(1), vocabulary.scores[1]];
+  };
+
+  test("reads pieces with escapes", () => {
+    for (const json of [
+      '"a"',
+      '"\\u00e9\\uD83D\\ude00"',
+      '"\\"\\\\\\/\\b\\f\\n\\r\\t"',
+      '""',
+      '"é한😀"',
+      '"\u2028"',
+      '"\\u0000"',
+    ]) {
+      expect(pieceOf(json)).toEqual([JSON.parse(json), -1.5]);
+    }
+  });
+
+  test("reads white space anywhere, and the rest of the file around the rows", () => {
+    const { value, vocabulary } = read(
+      ' {"a": ["vocab"], "model" : { "vocab"\n:\t[ \r[ "a" , 1 ] , ["b",2.0e0] ] , "unk_id": 1}, "z": null } ',
+    );
+    expect(vocabulary?.size).toBe(2);
+    expect(vocabulary?.idToToken(1)).toBe("b");
+    expect(value).toMatchObject({ a: ["vocab"], model: { unk_id: 1 }, z: null });
+  });
+
+  test("finds the rows wherever other keys and texts look like them", () => {
+    const rows = '[["a", -1]]';
+    for (const json of [
+      `{"x": {"vocab": [["no", 1]]}, "model": {"vocab": ${rows}}}`,
+      `{"x": "\\"vocab\\": [[\\"no\\", 1]]", "model": {"vocab": ${rows}}}`,
+      `{"model": {"vocab": [["no", 1]], "vocab": ${rows}}}`,
+      `{"model": {"voc\\u0061b": ${rows}}}`,
+    ]) {
+      expect(read(json).vocabulary?.idToToken(0)).toBe("a");
+    }
+  });
+
+  test("parses a file of another model as it is", () => {
+    const json = { model: { vocab: { a: 0 }, merges: [["a", "b"]] } };
+    expect(read(JSON.stringify(json))).toEqual({ value: json });
+    for (const text of ["null", "7", '{"model": null}', '{"model": {"vocab": null}}'])
+      expect(read(text).vocabulary).toBe(undefined);
+  });
+
+  test.each([
+    "1",
+    "[]",
+    "{}",
+    "null",
+    '["a"]',
+    '["a", "1"]',
+    "[1, 1]",
+    '["a", null]',
+    '["a", 1, 2]',
+    '["a", [1]]',
+    '["a", 1e400]',
+  ])("refuses the row %s", (row) => {
+    expect(() => readRows(`[["x", 0], ${row}]`)).toThrow(
+      expect.objectContaining({
+        code: "vocabulary",
+        message: expect.stringContaining("tokenizer.json: model.vocab: row 1: expected a text and a number"),
+      }),
+    );
+  });
+
+  test("refuses rows that are none", () => {
+    expect(() => readRows("[]")).toThrow(expect.objectContaining({ code: "vocabulary" }));
+  });
+
+  test.each([
+    '[["a", 1],]',
+    '[["a" 1]]',
+    '[["a", 1]',
+    '[["a", 01]]',
+    '[["a", .5]]',
+    '[["a", 1.]]',
+    '[["a", +1]]',
+    '[["a", NaN]]',
+    '[["a", -]]',
+    '[["a", 1e]]',
+    '[["\\x", 1]]',
+    '[["\\u12", 1]]',
+    '[["\n", 1]]',
+    '[["a, 1]]',
+    "[['a', 1]]",
+    '[["a", 1]\u00a0]',
+  ])("refuses %j, which is not JSON", (rows) => {
+    expect(() => readRows(rows)).toThrow(expect.objectContaining({ code: "file" }));
+  });
+
+  test("refuses a file that is cut anywhere", () => {
+    const json = '{"model": {"vocab": [["a\\n", -1.5], ["b", 0]], "unk_id": 0}}';
+    for (let length = 0; length < json.length; length++) {
+      expect(() => read(json.slice(0, length))).toThrow(expect.objectContaining({ code: "file" }));
+    }
+  });
+});
+
+describe("long words", () => {
+  test("take time in proportion to their length, whether or not pieces end together", () => {
+    const model = open('[["<unk>", -5], ["a", -2], ["aa", -3], ["aaa", -5.5], ["▁b", -2]]', 0);
+    for (const part of ["a", "▁b", "x", "😀"]) {
+      const { ids, begins, ends } = model.tokenize(part.repeat(1_000_000));
+      expect([begins[0], ends.at(-1)]).toEqual([0, part.length * 1_000_000]);
+      expect(ids.length).toBe(part === "a" ? 500_000 : part === "▁b" ? 1_000_000 : 1);
+    }
+  });
+
+  test("have the same tokens as their parts where no piece crosses", () => {
+    const model = open('[["<unk>", -5], ["▁", -3], ["▁ab", -2.5], ["a", -1.5], ["b", -2], ["ba", -3]]', 0);
+    const part = "▁abba▁ba▁😀x▁bab";
+    const one = model.tokenize(part);
+    const many = model.tokenize(part.repeat(2000));
+    expect(many.ids).toEqual(Array.from({ length: 2000 }, () => one.ids).flat());
+    expect(many.begins).toEqual(
+      Array.from({ length: 2000 }, (_, index) => one.begins.map((begin) => begin + index * part.length)).flat(),
+    );
+  });
+});
+
+test.skipIf(!shared)("T5 and XLM-R as JSON.parse reads them, ties as Hugging Face decides them", () => {
+  for (const name of ["t5-small-json", "rebuilt/xlm-roberta-base"]) {
+    const text = readFileSync(`${shared}tokenizers/${name}/tokenizer.json`, "utf8");
+    const { vocabulary } = read(text);
+    const rows: [string, number][] = JSON.parse(text).model.vocab;
+    expect(vocabulary?.size).toBe(rows.length);
+    const wrong = rows.filter(([piece, score], id) => {
+      return (
+        vocabulary?.idToToken(id) !== piece ||
+        Math.abs(vocabulary.scores[id] - score) > 1e-14 ||
+        vocabulary.tokenToId(piece) !== id
+      );
+    });
+    expect(wrong).toEqual([]);
+    if (name !== "t5-small-json") continue;
+    const pieces = (rule: "huggingface" | "sentencepiece") => {
+      const model = unigramModel(vocabulary as Vocabulary, { rule, unkId: 2 });
+      return model.tokenize("▁-------").ids.map((id) => model.idToToken(id));
+    };
+    expect(pieces("huggingface")).toEqual(["▁", "---", "---", "-"]);
+    expect(pieces("sentencepiece")).toEqual(["▁", "-", "---", "---"]);
+  }
+});
