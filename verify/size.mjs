@@ -35,13 +35,20 @@ const Pipeline = createPipeline([llama]);
 globalThis.run = async (files, text) => (await Pipeline.fromFiles(files)).phonemize(text);
 `;
 const full = `export * from "kiloformer";`;
+const tokenizers = `export * from "@kiloformer/tokenizers";`;
+const bert = `
+import { bertFormats, openTokenizer } from "@kiloformer/tokenizers";
+export const open = (files) => openTokenizer(files, bertFormats);
+`;
 
 const kernels = ["simd", "relaxed"].map((name) => {
   const bytes = readFileSync(join(root, `packages/core/dist/kernels-${name}.wasm`));
   return { name, raw: bytes.length, gzip: gzip(bytes) };
 });
 const largestKernels = Math.max(...kernels.map((file) => file.gzip));
-const [pageBundle, fullBundle] = await Promise.all([bundle(page), bundle(full)]);
+const [pageBundle, fullBundle, tokenizersBundle, bertBundle] = await Promise.all(
+  [page, full, tokenizers, bert].map(bundle),
+);
 
 const rows = kernels.map(({ name, raw, gzip: zipped }) => {
   return { what: `kernels-${name}.wasm, raw`, bytes: raw, limit: 32 * KB, note: `every kernel; ${show(zipped)} gzip` };
@@ -62,6 +69,16 @@ rows.push(
     what: "all of `kiloformer`, JS min+gzip",
     bytes: gzip(fullBundle.bytes),
     note: `every export, nothing shaken off; ${show(fullBundle.bytes.length)} min`,
+  },
+  {
+    what: "all of `@kiloformer/tokenizers`, JS min+gzip",
+    bytes: gzip(tokenizersBundle.bytes),
+    note: `every format and chat templates; the goal was 14 kB; ${show(tokenizersBundle.bytes.length)} min`,
+  },
+  {
+    what: "BERT's tokenizers alone, JS min+gzip",
+    bytes: gzip(bertBundle.bytes),
+    note: `openTokenizer with bertFormats; the goal was 6 kB; ${show(bertBundle.bytes.length)} min`,
   },
 );
 

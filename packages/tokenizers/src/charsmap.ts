@@ -15,6 +15,7 @@ let segmenter: Intl.Segmenter | undefined;
 const isKnown = 1;
 const isKept = 2;
 const isSimple = 4;
+const isQuiet = 8;
 // Not: what extends the character before it or the one after it without being a mark, and conjoining jamo.
 const simple =
   /^(?![\u0d4e\u0e33\u0eb3\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff\uff9e\uff9f])[\n\p{L}\p{N}\p{P}\p{S}\p{Z}]/u;
@@ -47,7 +48,9 @@ export class Charsmap {
   /** What the text becomes at a place, by the longest of the matches, or by the shortest. */
   at(text: string, begin: number, end = text.length, isLongest = true): Replacement | undefined {
     let found: Replacement | undefined;
-    if (this.#is(isKept, text.charCodeAt(begin))) return found;
+    const unit = text.charCodeAt(begin);
+    if (this.#is(isKept, unit)) return found;
+    if (this.#is(isQuiet, unit) && !(text.charCodeAt(begin + 1) >= 0x80)) return found;
     let node = this.#children(0);
     for (let at = begin; at < end && (isLongest || !found); ) {
       const codePoint = text.codePointAt(at) as number;
@@ -126,9 +129,21 @@ export class Charsmap {
   #is(kind: number, unit: number): boolean {
     if (this.#kinds[unit] === 0) {
       const mayBegin = (unit & 0xfc00) === 0xd800 || this.#step(this.#children(0), unit) >= 0;
-      this.#kinds[unit] = isKnown | (mayBegin ? 0 : isKept) | (simple.test(String.fromCharCode(unit)) ? isSimple : 0);
+      this.#kinds[unit] =
+        isKnown |
+        (mayBegin ? 0 : isKept) |
+        (simple.test(String.fromCharCode(unit)) ? isSimple : 0) |
+        (unit < 0x80 && this.#isQuiet(unit) ? isQuiet : 0);
     }
     return (this.#kinds[unit] & kind) !== 0;
+  }
+
+  /** Whether a character of ASCII stays as it is where no other follows than of ASCII. */
+  #isQuiet(unit: number): boolean {
+    const node = this.#step(this.#children(0), unit);
+    if (node < 0 || this.#isLeaf) return node < 0;
+    for (let next = 0; next < 0x80; next++) if (this.#step(node, next) >= 0) return false;
+    return true;
   }
 
   #children(node: number): number {
@@ -204,6 +219,7 @@ class Replacer {
     if (this.#kept === 0) return input;
     this.replace(length, length, "");
     const text = this.#text;
+    if (this.#changes.size === 0 && text.length === length && !/[\ud800-\udfff]/.test(text)) return { ...input, text };
     const begins = new Int32Array(text.length);
     const ends = new Int32Array(text.length);
     // The last old character, and where the next one begins.

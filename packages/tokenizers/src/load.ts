@@ -56,7 +56,9 @@ export function openTokenizer(
     if (!isFile) throw mismatch("file", name, "bytes or text", file);
   }
   const all = new Map(entries as [string, TokenizerFile][]);
-  const named = new Map([...all].filter(([name]) => !settingsFiles.test(name)));
+  const others = [...all].filter(([name]) => !settingsFiles.test(name));
+  const likely = others.filter(([name]) => /vocab|merges|token|piece|\.model$/i.test(name));
+  const named = new Map(likely.length > 0 ? likely : others);
   const opening = { files: named, all, options };
   for (const format of formats) {
     const tokenizer = format.open(opening);

@@ -86,7 +86,7 @@ export interface ChatOptions {
 }
 
 const cacheSize = 20_000;
-const cachedLength = 12;
+const cachedLength = 24;
 // A longer piece of a text is worked on in parts.
 const longPiece = 16_384;
 const turnMilliseconds = 16;
@@ -107,7 +107,9 @@ export class Tokenizer implements TextTokenizer {
   /** How many tokens the model takes, where the files say so; special ones included. */
   readonly maxLength?: number;
   readonly parts: TokenizerParts;
+  /** What short pieces become: inside a text, and at its begin. */
   readonly #cache = new Map<string, Part>();
+  readonly #firstCache = new Map<string, Part>();
 
   constructor(parts: TokenizerParts) {
     const { kind, description, bosId, eosId, padId, unkId, maxLength, model, added } = parts;
@@ -257,13 +259,15 @@ export class Tokenizer implements TextTokenizer {
   #pushPiece(part: Part, piece: Aligned): void {
     const { text } = piece;
     const isFirst = beginOf(piece, 0) === 0;
-    const isCached = text.length <= cachedLength && !isFirst;
-    let tokens = isCached ? this.#cache.get(text) : undefined;
+    const isCached = text.length <= cachedLength;
+    const cache = isFirst ? this.#firstCache : this.#cache;
+    let tokens = isCached ? cache.get(text) : undefined;
     if (tokens === undefined) {
       tokens = this.#tokensOf({ text, at: isFirst ? 0 : 1 });
       if (isCached) {
-        if (this.#cache.size >= cacheSize) this.#cache.clear();
-        this.#cache.set(text, tokens);
+        if (cache.size >= cacheSize) cache.clear();
+        // A copy: a part of a text keeps all of it in memory.
+        cache.set(String.fromCharCode(...Array.from({ length: text.length }, (_, at) => text.charCodeAt(at))), tokens);
       }
     }
     for (const [index, found] of tokens.texts) part.texts.set(part.ids.length + index, found);

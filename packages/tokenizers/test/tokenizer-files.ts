@@ -71,3 +71,20 @@ export function bertLike(changes: object = {}): Tokenizer {
     ...changes,
   });
 }
+
+/**
+ * How often as long as a short run a long one takes: the best times of both, again and again until that is at most the
+ * limit, as other work on the machine makes single times longer.
+ */
+export function growth(short: () => unknown, long: () => unknown, limit: number, rounds = 10): number {
+  const best = [Infinity, Infinity];
+  for (let round = 0; round < rounds && !(round > 1 && best[1] / best[0] < limit); round++) {
+    for (const [index, run] of [short, long].entries()) {
+      globalThis.gc?.();
+      const begin = performance.now();
+      run();
+      best[index] = Math.min(best[index], performance.now() - begin);
+    }
+  }
+  return best[1] / best[0];
+}

@@ -128,7 +128,7 @@ describe("an option", () => {
     truncation: [
       [{ truncation: false }],
       [{ truncation: "only_first" }],
-      [{ truncation: "only_second" }, { max_length: 10 }],
+      [{ truncation: "only_second" }, { max_length: 11 }],
     ],
     max_length: [[{ max_length: 8 }]],
     stride: [[{ stride: 1 }]],

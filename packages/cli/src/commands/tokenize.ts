@@ -82,9 +82,9 @@ function encodeObject(tokenizer: Tokenizer, line: string, options: TokenizeOptio
 
 function encode(tokenizer: Tokenizer, { text, pair, add_special_tokens }: Item, options: TokenizeOptions): string {
   const encoding = tokenizer.encode(text, {
-    text_pair: pair ?? undefined,
     add_special_tokens: add_special_tokens ?? options.special,
-    offsets: options.codePoints ? "code_points" : "utf16",
+    ...(pair !== undefined && pair !== null && { text_pair: pair }),
+    ...(options.codePoints && { offsets: "code_points" }),
   });
   const { ids, tokens, offsets } = encoding;
   return options.json ? JSON.stringify({ ids, tokens, offsets, decoded: tokenizer.decode(ids) }) : ids.join(" ");
