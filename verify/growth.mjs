@@ -9,12 +9,7 @@ import { root } from "./built.mjs";
 const [size = "5000000"] = process.argv.slice(2);
 const { status } = spawnSync(
   process.execPath,
-  [
-    join(root, "node_modules/vitest/vitest.mjs"),
-    "run",
-    "--disable-console-intercept",
-    "packages/tokenizers/test/growth.test.ts",
-  ],
+  [join(root, "node_modules/vitest/vitest.mjs"), "run", "packages/tokenizers/test/growth.test.ts"],
   { cwd: root, stdio: "inherit", env: { ...process.env, KILOFORMER_GROWTH: size } },
 );
 process.exitCode = status ?? 1;

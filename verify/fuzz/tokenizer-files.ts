@@ -81,28 +81,34 @@ const pattern = (draw: Draw): object => (draw(2) === 0 ? { String: word(draw) } 
 const behavior = (draw: Draw): string =>
   pick(draw, ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous", "isolated"]);
 
-/** Replaces what is given: a Darts double array with a block of 256 units for each prefix. */
+/** A precompiled charsmap: a Darts double array over UTF-8, in which every node takes the first place that is free. */
 function charsmap(replacements: Readonly<Record<string, string>>): Uint8Array {
   const encoder = new TextEncoder();
-  const units: number[] = [];
-  const blocks = new Map<string, number>([["", 1]]);
+  const units: (number | undefined)[] = [0];
   const texts: number[] = [];
-  for (const [from, to] of Object.entries(replacements)) {
-    let prefix = "";
-    const bytes = encoder.encode(from);
-    for (const [index, byte] of bytes.entries()) {
-      const place = 256 * (blocks.get(prefix) as number) + byte;
-      prefix += ` ${byte}`;
-      if (!blocks.has(prefix)) blocks.set(prefix, blocks.size + 1);
-      const next = 256 * (blocks.get(prefix) as number);
-      const isLeaf = index === bytes.length - 1 ? 256 : 0;
-      units[place] = (units[place] ?? 0) | byte | isLeaf | ((place ^ next) << 10);
-      if (isLeaf) units[next] = texts.length;
+  const place = (node: number, suffixes: readonly (readonly [suffix: Uint8Array, text: number])[]): void => {
+    const labels = [...new Set(suffixes.map(([suffix]) => suffix[0] ?? 0))];
+    let base = 1;
+    while (labels.some((label) => units[base ^ label] !== undefined)) base++;
+    units[node] = (units[node] ?? 0) | (labels.includes(0) ? 256 : 0) | ((node ^ base) << 10);
+    for (const label of labels) units[base ^ label] = label;
+    for (const label of labels) {
+      const below = suffixes.filter(([suffix]) => (suffix[0] ?? 0) === label);
+      if (label === 0) units[base] = below[0][1];
+      else
+        place(
+          base ^ label,
+          below.map(([suffix, text]) => [suffix.subarray(1), text]),
+        );
     }
+  };
+  const keys = Object.entries(replacements).map(([from, to]) => {
+    const text = texts.length;
     texts.push(...encoder.encode(to), 0);
-  }
-  units[0] = 256 << 10;
-  const array = Uint32Array.from({ length: 256 * (blocks.size + 1) }, (_, index) => units[index] ?? 0);
+    return [encoder.encode(from), text] as const;
+  });
+  place(0, keys);
+  const array = Uint32Array.from({ length: units.length }, (_, index) => units[index] ?? 0);
   const size = new Uint8Array(Uint32Array.of(array.byteLength).buffer);
   return concatenate([size, new Uint8Array(array.buffer), Uint8Array.from(texts)]);
 }
@@ -172,7 +178,7 @@ function template(draw: Draw): object[] {
   return list(draw, 4, () =>
     draw(2) === 0
       ? { Sequence: { id: pick(draw, ["A", "B"]), type_id: draw(2) } }
-      : { SpecialToken: { id: pick(draw, ["[CLS]", "a", "none"]), type_id: draw(2) } },
+      : { SpecialToken: { id: pick(draw, ["[CLS]", "a"]), type_id: draw(2) } },
   );
 }
 
@@ -198,9 +204,9 @@ function postProcessor(draw: Draw): object {
 }
 
 function model(draw: Draw): object {
-  const tokens = [...new Set([...characters.slice(0, draw(17)), ...list(draw, 8, () => word(draw))])];
+  const tokens = [...new Set(["[UNK]", ...characters.slice(0, draw(17)), ...list(draw, 8, () => word(draw))])];
   const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
-  const unk_token = maybe(draw, pick(draw, [...tokens, "none"]));
+  const unk_token = maybe(draw, ...tokens);
   return pick<() => object>(draw, [
     () => ({ type: "WordPiece", vocab, unk_token, max_input_chars_per_word: maybe(draw, 0, 1, 100) }),
     () => ({ type: "WordLevel", vocab, unk_token }),
@@ -223,7 +229,7 @@ function model(draw: Draw): object {
     },
     () => {
       const rows = tokens.map((token) => [token, -draw(30) / 4]);
-      if (draw(4) === 0) rows.push(...bytePieces.map(([piece, score]) => [piece, score]));
+      if (draw(8) === 7) rows.push(...bytePieces.map(([piece, score]) => [piece, score]));
       return { type: "Unigram", vocab: rows, unk_id: maybe(draw, 0, 1, 3), byte_fallback: maybe(draw, true, false) };
     },
   ])();
@@ -251,10 +257,9 @@ function tokenizerJson(draw: Draw): object {
 }
 
 /** Nested so deep that a careless reader's stack ends. */
-function deep(depth: number): object {
+function deep(depth: number, name: string): object {
   let value: object = { type: "Lowercase" };
-  for (let level = 0; level < depth; level++)
-    value = { type: "Sequence", normalizers: [value], pretokenizers: [value] };
+  for (let level = 0; level < depth; level++) value = { type: "Sequence", [name]: [value] };
   return value;
 }
 
@@ -281,7 +286,7 @@ const oddValues: readonly ((draw: Draw) => unknown)[] = [
     ["a", 0],
     ["a", 0],
   ],
-  (draw) => deep(60 + draw(8)),
+  (draw) => deep(60 + draw(8), pick(draw, ["normalizers", "pretokenizers", "processors", "decoders"])),
   (draw) => draw(20),
   (draw) => word(draw),
   (draw) => regex(draw),
@@ -324,24 +329,24 @@ function damage(draw: Draw, bytes: Uint8Array): Uint8Array {
   return changed;
 }
 
-const damageSome = (draw: Draw, bytes: Uint8Array): Uint8Array => (draw(4) === 0 ? damage(draw, bytes) : bytes);
+const damageSome = (draw: Draw, bytes: Uint8Array): Uint8Array => (draw(4) === 3 ? damage(draw, bytes) : bytes);
 
 // -------------------------------------------------------------------------------------------------------------- others
 
 function sentencePieceModel(draw: Draw): Uint8Array {
-  const byte_fallback = maybe(draw, true, false);
+  const byte_fallback = draw(16) === 15 || undefined;
   const pieces: PieceEntry[] = [
     ["<unk>", 0, 2],
     ["<s>", 0, 3],
     ["</s>", 0, 3],
   ];
   for (const _ of list(draw, 12, () => 0)) {
-    const type = draw(3) === 0 ? pick(draw, [1, 2, 3, 4, 5, 6, 7]) : 1;
-    const score = draw(12) === 0 ? pick(draw, [Number.NaN, Infinity, -Infinity, 3e38]) : -draw(40) / 4;
+    const type = draw(12) === 11 ? draw(8) : pick(draw, [1, 1, 1, 3, 4, 5]);
+    const score = draw(12) === 11 ? pick(draw, [Number.NaN, Infinity, -Infinity, 3e38]) : -draw(40) / 4;
     pieces.push([word(draw), score, type]);
   }
   if (byte_fallback) pieces.push(...bytePieces);
-  if (draw(8) === 0) pieces.splice(draw(pieces.length), 1);
+  if (draw(8) === 7) pieces.splice(draw(pieces.length), 1);
   const spec = (): Partial<ModelFile> => ({
     charsmap: maybe(draw, anyMap(draw)),
     add_dummy_prefix: maybe(draw, true, false),
@@ -368,18 +373,21 @@ const lines = (draw: Draw, most: number, make: () => string): string =>
 /** Older files, and the small ones beside them. */
 function olderFiles(draw: Draw): Record<string, Uint8Array | string> {
   return pick<() => Record<string, Uint8Array | string>>(draw, [
-    () => ({ "vocab.txt": lines(draw, 12, () => word(draw)) }),
+    () => ({ "vocab.txt": `[UNK]\n${lines(draw, 12, () => word(draw))}` }),
     () => {
-      const vocab: Record<string, unknown> = Object.fromEntries(list(draw, 12, (id) => [word(draw), id]));
-      if (draw(3) === 0) mutate(draw, vocab);
-      return { "vocab.json": JSON.stringify(vocab), "merges.txt": lines(draw, 6, () => `${word(draw)} ${word(draw)}`) };
+      const tokens = characters.flatMap((left) => [left, `${left}a`, `${left}b`]);
+      const vocab: Record<string, unknown> = Object.fromEntries(tokens.map((token, id) => [token, id]));
+      if (draw(3) === 2) mutate(draw, vocab);
+      return {
+        "vocab.json": JSON.stringify(vocab),
+        "merges.txt": lines(draw, 6, () => `${pick(draw, characters)} ${pick(draw, characters)}`),
+      };
     },
     () => ({
-      "x.tiktoken": lines(
-        draw,
-        12,
-        () => `${base64(randomBytes(draw, 4))} ${pick(draw, [draw(12), -1, "x", 2 ** 33])}`,
-      ),
+      "x.tiktoken": lines(draw, 12, () => {
+        const rank = draw(12) === 11 ? pick(draw, [-1, "x", 2 ** 33]) : draw(12);
+        return `${base64(Uint8Array.of(97 + draw(3), ...list(draw, 2, () => 97 + draw(3))))} ${rank}`;
+      }),
     }),
   ])();
 }
@@ -395,20 +403,20 @@ function settings(draw: Draw): Record<string, string> {
     do_lower_case: maybe(draw, true, false),
     added_tokens_decoder: maybe(draw, { 3: { content: "<|x|>", special: true }, x: { content: "a" } }),
   };
-  if (draw(3) === 0) mutate(draw, config);
+  if (draw(3) === 2) mutate(draw, config);
   return { "tokenizer_config.json": JSON.stringify(config) };
 }
 
 /** Files by name, as a model's folder has them. */
 export function generateFiles(draw: Draw): Record<string, TokenizerFile> {
   const kind = draw(8);
-  const beside = draw(4) === 0 ? settings(draw) : {};
-  if (kind < 3) return { ...beside, "tokenizer.model": sentencePieceModel(draw) };
-  if (kind === 3) return { ...beside, ...olderFiles(draw) };
+  const beside = draw(4) === 3 ? settings(draw) : {};
+  if (kind > 4) return { ...beside, "tokenizer.model": sentencePieceModel(draw) };
+  if (kind === 4) return { ...beside, ...olderFiles(draw) };
   const json = tokenizerJson(draw) as Record<string, unknown>;
   for (let count = draw(4); count > 0; count--) mutate(draw, json);
   const text = JSON.stringify(json);
-  if (draw(6) > 0) return { ...beside, "tokenizer.json": text };
+  if (draw(6) < 5) return { ...beside, "tokenizer.json": text };
   return { ...beside, "tokenizer.json": damage(draw, encoder.encode(text)) };
 }
 

@@ -63,7 +63,9 @@ export class AddedTokens implements AddedVocabulary {
     this.size = [...this.#ids.keys()].filter((token) => model.tokenToId(token) === undefined).length;
     const raw: [string, number][] = [];
     const normalized: [string, number][] = [];
-    for (const [id, token] of this.#tokens) {
+    // Special ones first: of two with the same normalized content the first is found.
+    const order = [...this.#tokens].sort(([, a], [, b]) => Number(b.special ?? false) - Number(a.special ?? false));
+    for (const [id, token] of order) {
       const text = token.normalized ? normalize({ text: token.content, at: 0 }).text : token.content;
       (token.normalized ? normalized : raw).push([text, id]);
       this.#printed.set(id, text);
@@ -114,7 +116,8 @@ class Matcher {
   readonly #match: LongestMatch;
 
   constructor(patterns: readonly (readonly [string, number])[], tokens: ReadonlyMap<number, AddedToken>) {
-    this.#ids = new Map(patterns.filter(([text]) => text !== ""));
+    // Of equal ones the first counts.
+    this.#ids = new Map(patterns.filter(([text]) => text !== "").reverse());
     this.#tokens = tokens;
     this.#match = new LongestMatch(this.#ids.keys());
   }

@@ -120,7 +120,7 @@ export const unicodeScripts: PreTokenizer = {
     let begin = -1;
     let script = 0;
     for (let at = 0; at < text.length; at += charLength(text, at)) {
-      const here = text[at] === " " ? script : scriptOf(text.codePointAt(at) as number);
+      const here = (text[at] !== " " && scriptOf(text.codePointAt(at) as number)) || script;
       if (here !== script && begin >= 0) out.push(slice(piece, begin, at));
       if (here !== script) begin = at;
       script = here;

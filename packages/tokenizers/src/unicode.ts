@@ -65,7 +65,7 @@ const scripts =
 const scriptPatterns: RegExp[] = [];
 const knownScripts = new Map<number, number>();
 
-/** A number for the script of a character: kana, and the mark that makes them long, count as Han. */
+/** A number for the script of a character, 0 where it has none: kana, and the mark that makes them long, count as Han. */
 export function scriptOf(codePoint: number): number {
   const known = knownScripts.get(codePoint);
   if (known !== undefined) return known;
@@ -77,7 +77,7 @@ export function scriptOf(codePoint: number): number {
     }
   }
   const index = scriptPatterns.findIndex((pattern) => pattern.test(String.fromCodePoint(codePoint)));
-  const script = codePoint === 0x30fc || (index >= 0 && index < 3) ? 1 : index + 2;
+  const script = codePoint === 0x30fc || (index >= 0 && index < 3) ? 1 : index < 0 ? 0 : index + 2;
   knownScripts.set(codePoint, script);
   return script;
 }

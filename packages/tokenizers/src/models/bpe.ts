@@ -1,5 +1,4 @@
 import { charLength } from "../aligned.ts";
-import { byteCharacter } from "../byte-level.ts";
 import { mismatch } from "../errors.ts";
 import { utf8Bytes } from "../utf8.ts";
 import type { Model, Tokens } from "./model.ts";
@@ -58,7 +57,6 @@ class MergeTable {
   }
 }
 
-const everyByte = /* @__PURE__ */ Array.from({ length: 256 }, (_, byte) => byteCharacter(byte));
 /** Appends tokens whose text begins at a place. */
 function appendTokens({ ids, begins, ends }: Tokens, added: Tokens, place: number): void {
   for (let at = 0; at < added.ids.length; at++) {
@@ -93,8 +91,6 @@ export class Bpe extends TokenMap implements Model {
   readonly #byteIds: (number | undefined)[] = [];
   /** Whether nothing is put before or after characters. */
   readonly #isPlain: boolean;
-  /** Whether a word can be cut into chunks: nothing is put around characters, and none vanishes. */
-  readonly #canCut: boolean;
   #neighbours?: Uint8Array;
   readonly #chunks = new Map<string, Tokens>();
   /** The ids of tokens that are one code unit, or -1. */
@@ -120,8 +116,6 @@ export class Bpe extends TokenMap implements Model {
     } = options;
     this.#isPlain = prefix === "" && suffix === "";
     this.#unk = unk_token === undefined ? undefined : this.ids.get(unk_token);
-    this.#canCut =
-      this.#isPlain && (this.#unk !== undefined || everyByte.every((character) => this.ids.has(character)));
     this.#merges = new MergeTable(merges.length);
     const known = (token: string, rank: number): number => {
       const id = this.ids.get(token);
@@ -145,7 +139,9 @@ export class Bpe extends TokenMap implements Model {
       const id = this.ids.get(word);
       if (id !== undefined) return { ids: [id], begins: [0], ends: [word.length] };
     }
-    return word.length > shortWord && this.#canCut ? this.#tokenizeChunks(word) : this.#merge(this.#symbols(word));
+    return word.length > shortWord && this.#canCut(word)
+      ? this.#tokenizeChunks(word)
+      : this.#merge(this.#symbols(word));
   }
 
   #tokenizeChunks(word: string): Tokens {
@@ -162,6 +158,7 @@ export class Bpe extends TokenMap implements Model {
     const whole = this.#options.ignore_merges ? this.ids.get(word) : undefined;
     if (whole !== undefined) yield { ids: [whole], begins: [0], ends: [word.length] };
     if (whole !== undefined) return;
+    const canCut = this.#canCut(word);
     this.#neighbours ??= this.#findNeighbours();
     const neighbours = this.#neighbours;
     const isKnown = (at: number): boolean => this.#unitIds[word.charCodeAt(at)] >= 0;
@@ -170,7 +167,7 @@ export class Bpe extends TokenMap implements Model {
       let end = begin + 1;
       while (end < word.length) {
         const isCut = neighbours[pairHash(word, end)] === 0 && isKnown(end - 1) && isKnown(end);
-        if (isCut && this.#canCut) break;
+        if (isCut && canCut) break;
         end++;
       }
       const chunk = word.slice(begin, end);
@@ -188,6 +185,13 @@ export class Bpe extends TokenMap implements Model {
       tokens = { ids: [], begins: [], ends: [] };
     }
     yield tokens;
+  }
+
+  /** Whether a word can be cut into chunks: nothing is put around its characters, and none vanishes. */
+  #canCut(word: string): boolean {
+    let at = this.#isPlain ? 0 : word.length + 1;
+    while (at < word.length && (this.#unk !== undefined || this.#unitIds[word.charCodeAt(at)] >= 0)) at++;
+    return at === word.length;
   }
 
   #findNeighbours(): Uint8Array {
