@@ -31,7 +31,6 @@ const tokenizerFiles = [
 
 /** What says more of it. */
 const tokenizerSettings = [
-  "config.json",
   "tokenizer_config.json",
   "special_tokens_map.json",
   "sentence_bert_config.json",
@@ -120,7 +119,7 @@ export async function loadModel(
   const { model, config } = plan;
   const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
   const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
-  const tokenizer = await readTokenizer(sources, model, formats, options);
+  const tokenizer = await readTokenizer(sources, plan, formats, options);
   const ownsRuntime = options.runtime === undefined;
   const { wasm, deterministic, limitBytes } = options;
   const runtime = options.runtime ?? (await Runtime.create({ wasm, deterministic, limitBytes }));
@@ -175,11 +174,12 @@ async function readConfig(
 /** A tokenizer that is not built in leaves a model that takes and gives ids. */
 async function readTokenizer(
   sources: ReadonlyMap<string, Source>,
-  model: DecoderModel,
+  { model, config }: Plan,
   formats: readonly TokenizerFormat[],
   options: PipelineOptions,
 ): Promise<TextTokenizer | TokenizerError | undefined> {
-  const files = new Map<string, Uint8Array>();
+  // A stream is read once: the config, which was, goes on as it was parsed.
+  const files = new Map<string, Uint8Array | string>([["config.json", JSON.stringify(config)]]);
   for (const name of [...tokenizerFiles, ...tokenizerSettings]) {
     const bytes = await readSmallFile(sources, name, options.signal);
     if (bytes) files.set(name, bytes);
