@@ -1,6 +1,6 @@
 import { type Aligned, beginOf, charLength, endOf, lastCharLength, Rewriter, slice } from "./aligned.ts";
 import { type Finder, findNext } from "./finder.ts";
-import { isCjk, isWhiteSpace, withoutMarks } from "./unicode.ts";
+import { isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
 
 /**
  * Changes a text before it is cut; what it leaves alone it returns as it is.
@@ -169,7 +169,7 @@ export const nmt = /* @__PURE__ */ mapCharacters((character) =>
 export const lowercase = /* @__PURE__ */ mapCharacters((character) => character.toLowerCase());
 
 /** Drops every mark, and leaves what is composed. */
-export const stripAccents = /* @__PURE__ */ mapCharacters((character) => character.replace(/\p{M}/u, ""));
+export const stripAccents = /* @__PURE__ */ mapCharacters(withoutAccent);
 
 /**
  * A Unicode normalization form. A character that is taken apart is the origin of all its parts; one that is put together

@@ -47,6 +47,10 @@ const laterPunctuation = /* @__PURE__ */ ranges(
 const laterMarks = /* @__PURE__ */ ranges(
   "1kt 4a,22 7x 70,5 2e 4v,1k 5g 1n,1 1x 8p k 1tt,3b ft,18 ln,5 rap 49 1m 5a jmv,gx 6j,4 26 7b 6 33,3 6y 3k,4j r5,1ez 44m,l 8uh,h 2sg 45 isc,1y 3ay,1dh gf,6",
 );
+// The same for all marks, and another table.
+const laterAccents = /* @__PURE__ */ ranges(
+  "1kt 4a,1o 8b 70,5 2e 4v,1k 53,d 1n,1 1x 8p k 1mv 6y j4,18 ek 73,4 raq 5v js5,gx 6j,4 26 3n,1 3n 5,1 36 6y 3h,16 3g r2,mz cq,fd 44m,l 8uh,h 2sg 1c,8 2l,d irz,1y 3ex,19i",
+);
 const punctuation = /* @__PURE__ */ new CharacterSet("!-/:-@[-`{-~\\p{P}\\u166d\\u{111c9}");
 
 /** Punctuation to the reference: ASCII's, symbols included, and what Unicode 8 calls so. */
@@ -57,6 +61,12 @@ export function isPunctuation(codePoint: number): boolean {
 /** A character without the nonspacing marks that the reference knows. */
 export function withoutMarks(text: string): string {
   return text.replace(/\p{Mn}/gu, (mark) => (laterMarks.has(mark.codePointAt(0) as number) ? mark : ""));
+}
+
+/** Nothing for a mark, of any kind, that the reference knows. */
+export function withoutAccent(character: string): string {
+  const isAccent = /[\p{M}\u1cf2\u1cf3]/u.test(character) && !laterAccents.has(character.codePointAt(0) as number);
+  return isAccent ? "" : character;
 }
 
 // ISO 15924 codes of the scripts, Han first; an engine that does not know one does not have its characters either.
