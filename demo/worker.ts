@@ -1,9 +1,9 @@
 // One worker for each open model: the page stays free while it loads and computes.
-import { createPipeline } from "kiloformer/core";
+import { createPipeline, g2pVocabulary, sentencePiece } from "kiloformer/core";
 import { llama } from "kiloformer/llama";
 import type { ModelAt, Reply, Request, StreamOptions } from "./messages.ts";
 
-const Pipeline = createPipeline([llama]);
+const Pipeline = createPipeline([llama], [sentencePiece({}), g2pVocabulary]);
 type Model = Awaited<ReturnType<typeof Pipeline.fromFiles>>;
 
 /** The kernels lie beside this script; `build.mjs` copies them there. */
