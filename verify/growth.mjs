@@ -1,7 +1,7 @@
 // Shows that encoding takes twice the time for twice the text, and lets timers fire: `node verify/growth.mjs [CHARACTERS]`.
 //
 // Runs packages/tokenizers/test/growth.test.ts with texts of 5 and 10 million characters, or as many as given; takes
-// about a quarter of an hour. `npm test` runs it with 200 and 400 thousand.
+// about half an hour. `npm test` runs it with 200 and 400 thousand.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { root } from "./built.mjs";

@@ -46,3 +46,18 @@ test("conjoining jamo and compatibility jamo are the same letters", () => {
   expect(compatibilityJamo(splitConjoining(every))).toBe(splitHangul(every));
   expect(compatibilityJamo("\u1100\u1161\u11a7\u11c3\u1113")).toBe("ㄱㅏ\u11a7\u11c3\u1113");
 });
+
+test("every text comes back where that is asked for, with fillers between jamo that stand alone", () => {
+  const reversible = { reversible: true };
+  expect(splitHangul("안ㅏ", reversible)).toBe("ㅇㅏㄴ\u3164ㅏ");
+  expect(splitHangul("안녕", reversible)).toBe("ㅇㅏㄴㄴㅕㅇ");
+  expect(splitHangul("가\u3164나", reversible)).toBe("ㄱㅏ\u3164\u3164ㄴㅏ");
+  const letters = fc.constantFrom(..."가간갉아나ㄱㄴㄳㅏㅘㅤa 漢ᄀ\u1160\u115f힣뷁ㅋㅠ".split(""));
+  fc.assert(
+    fc.property(fc.array(letters, { maxLength: 12 }), (characters) => {
+      const text = characters.join("");
+      expect(joinHangul(splitHangul(text, reversible), reversible)).toBe(text);
+    }),
+    { numRuns: 5000 },
+  );
+});

@@ -6,12 +6,24 @@ const initials = /* @__PURE__ */ consonants.replace(/[ㄳㄵㄶㄺ-ㅀㅄ]/g, ""
 const finals = /* @__PURE__ */ ` ${consonants}`.replace(/[ㄸㅃㅉ]/g, "");
 const syllables = /[가-힣]/g;
 
+/** How syllables are split and joined. */
+export interface JamoOptions {
+  /**
+   * Whether every text comes back as it was: where jamo that stand alone would join with their neighbours, a Hangul
+   * filler (U+3164) is put between, and one in the text is doubled. Default false.
+   */
+  readonly reversible?: boolean;
+}
+
+const filler = "\u3164";
+
 /**
  * Each Hangul syllable as compatibility jamo (U+3131 to U+3163): initial, medial, final where there is one. A cluster
  * such as ㄺ stays one letter; everything else stays as it is. `"닭 a"` becomes `"ㄷㅏㄺ a"`.
  * @see The Unicode Standard, section 3.12
  */
-export function splitHangul(text: string): string {
+export function splitHangul(text: string, { reversible = false }: JamoOptions = {}): string {
+  if (reversible) return splitReversibly(text);
   return text.replace(syllables, (syllable) => {
     const [initial, medial, final] = indices(syllable);
     return initials[initial] + medials[medial] + (final > 0 ? finals[final] : "");
@@ -22,11 +34,28 @@ export function splitHangul(text: string): string {
  * Compatibility jamo as syllables again: the inverse of `splitHangul` for text whose jamo all come from syllables.
  * A consonant closes a syllable unless a vowel follows it; jamo that make no syllable stay as they are.
  */
-export function joinHangul(text: string): string {
+export function joinHangul(text: string, { reversible = false }: JamoOptions = {}): string {
+  if (reversible) {
+    const join = (part: string): string => (part[0] === filler ? part.slice(1) : joinHangul(part));
+    return text.replace(/\u3164{1,2}|[^\u3164]+/g, join);
+  }
   const syllable = new RegExp(`([${initials}])([${medials}])(?:([${finals.slice(1)}])(?![${medials}]))?`, "g");
   return text.replace(syllable, (_, initial: string, medial: string, final = " ") =>
     compose(initials.indexOf(initial), medials.indexOf(medial), finals.indexOf(final)),
   );
+}
+
+function splitReversibly(text: string): string {
+  let out = "";
+  let last = "";
+  for (const character of text) {
+    const isJamo = /[\u3131-\u3163가-힣]/.test(character);
+    // Two neighbours tell: no syllable takes more than one of a third.
+    if (isJamo && joinHangul(splitHangul(last + character)) !== last + character) out += filler;
+    out += character === filler ? filler + filler : splitHangul(character);
+    last = isJamo ? character : "";
+  }
+  return out;
 }
 
 /** Each Hangul syllable as conjoining jamo (U+1100 to U+11C2): what NFD does to Hangul, and to nothing else. */
