@@ -21,6 +21,10 @@ export function byteCharacter(byte: number): string {
 export function toByteCharacters(input: Aligned): Aligned {
   const { text } = input;
   if (/^[!-~]*$/.test(text)) return input;
+  if (/^\p{ASCII}*$/u.test(text)) {
+    const spaced = text.replaceAll(" ", characters[32]);
+    return { ...input, text: spaced.replace(/\p{Cc}/gu, (control) => characters[control.charCodeAt(0)]) };
+  }
   const out = new Rewriter(input, 3);
   for (let at = 0; at < text.length; ) {
     const end = at + charLength(text, at);

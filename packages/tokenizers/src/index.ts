@@ -23,7 +23,14 @@ export {
 export type { DecodeOptions, DecodeStreamOptions, EncodeOptions } from "./options.ts";
 export { G2PTokenizer, isG2PVocabulary, type Script, type Segment } from "./phonetics/g2p.ts";
 export { g2pVocabulary } from "./phonetics/g2p-format.ts";
-export { compatibilityJamo, type JamoOptions, joinConjoining, joinHangul, splitConjoining, splitHangul } from "./phonetics/jamo.ts";
+export {
+  compatibilityJamo,
+  type JamoOptions,
+  joinConjoining,
+  joinHangul,
+  splitConjoining,
+  splitHangul,
+} from "./phonetics/jamo.ts";
 export type { SentencePieceParts } from "./sentencepiece.ts";
 export { sentencePieceParts } from "./sentencepiece-parts.ts";
 export type { DecodeStream, PlainEncoding, TextTokenizer } from "./text-tokenizer.ts";

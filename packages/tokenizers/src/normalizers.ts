@@ -172,6 +172,34 @@ export const lowercase = /* @__PURE__ */ mapCharacters((character) => character.
 export const stripAccents = /* @__PURE__ */ mapCharacters(withoutAccent);
 
 /**
+ * A text in a Unicode normalization form, in linear time: engines sort the marks after one letter by insertion, so long
+ * runs of them are put in their order first.
+ */
+export function inForm(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
+  return text.replace(/\p{M}{64,}/gu, sortMarks).normalize(form);
+}
+
+function sortMarks(run: string): string {
+  const swaps = (first: string, second: string): boolean => (first + second).normalize("NFD") !== first + second;
+  const marks = [...run].flatMap((mark) => [...mark.normalize("NFD")]);
+  const kinds = [...new Set(marks)];
+  // How many others a mark goes behind. One that neither the lowest nor the highest class moves stays where it is.
+  const rankOf = (mark: string): number =>
+    swaps(mark, "\u0334") || swaps("\u0345", mark) ? kinds.filter((other) => swaps(mark, other)).length : -1;
+  const ranks = new Map(kinds.map((mark) => [mark, rankOf(mark)]));
+  let sorted = "";
+  let begin = 0;
+  marks.push("");
+  marks.forEach((mark, at) => {
+    if ((ranks.get(mark) ?? -1) >= 0) return;
+    const part = marks.slice(begin, at);
+    sorted += part.sort((a, b) => (ranks.get(a) as number) - (ranks.get(b) as number)).join("") + mark;
+    begin = at + 1;
+  });
+  return sorted;
+}
+
+/**
  * A Unicode normalization form. A character that is taken apart is the origin of all its parts; one that is put together
  * comes from the first.
  */
@@ -183,7 +211,7 @@ export function unicodeForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
     let kept = 0;
     // Forms change nothing across the place before an ASCII character.
     for (const { 0: part, index } of text.matchAll(/\p{ASCII}?\P{ASCII}+/gu)) {
-      const changed = part.normalize(form);
+      const changed = inForm(part, form);
       if (changed === part) continue;
       out ??= new Rewriter(input);
       out.keep(kept, index);

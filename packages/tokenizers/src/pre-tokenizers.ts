@@ -13,6 +13,9 @@ export interface PreTokenizer {
   readonly finish?: (piece: Aligned) => Aligned;
 }
 
+// A call ends after so many units for each piece that it may append: where all of a text goes, it has few.
+const unitsPerPiece = 64;
+
 /** What becomes of the matches that a text is cut at. */
 export const behaviors = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
 export type Behavior = (typeof behaviors)[number];
@@ -26,6 +29,7 @@ export function splitAt(finder: Finder, behavior: Behavior, invert = false): Pre
   const split = (piece: Aligned, from: number, limit: number, out: Aligned[]): number => {
     const { text } = piece;
     const stop = out.length + limit;
+    const farthest = from + limit * unitsPerPiece;
     // The piece that may still grow, and whether its last part was a match.
     let begin = from;
     let end = from;
@@ -41,7 +45,7 @@ export function splitAt(finder: Finder, behavior: Behavior, invert = false): Pre
         (behavior === "Contiguous" && isMatch === wasMatch) ||
         (behavior === "MergedWithPrevious" && isMatch && !wasMatch) ||
         (behavior === "MergedWithNext" && !isMatch && wasMatch);
-      if (!grows && out.length >= stop) return false;
+      if (!grows && (out.length >= stop || partBegin > farthest)) return false;
       if (behavior === "Removed" && isMatch) push(partEnd, partEnd);
       else if (grows) end = partEnd;
       else push(partBegin, partEnd);
@@ -75,8 +79,9 @@ export const bertPreTokenizer: PreTokenizer = {
   split: (piece, from, limit, out) => {
     const { text } = piece;
     const stop = out.length + limit;
+    const farthest = from + limit * unitsPerPiece;
     let at = from;
-    for (let begin = at; at < text.length && out.length < stop; begin = at) {
+    for (let begin = at; at < text.length && out.length < stop && at <= farthest; begin = at) {
       const length = charLength(text, at);
       const kind = bertKind(text.codePointAt(at) as number);
       at += length;
@@ -152,6 +157,8 @@ export interface Cutter {
   cut(section: Aligned, from: number, out: Aligned[]): number;
   /** What the others make of such a piece. */
   words(piece: Aligned): Aligned[];
+  /** Where there are no others, what changes such a piece. */
+  readonly finish?: (piece: Aligned) => Aligned;
 }
 
 // How many pieces are cut before other work may have its turn.
@@ -159,6 +166,7 @@ const batchSize = 1024;
 
 export function cutterOf([first, ...rest]: readonly PreTokenizer[]): Cutter {
   return {
+    finish: rest.length === 0 ? first?.finish : undefined,
     prepare: (section) => first?.prepare?.(section) ?? section,
     cut(section, from, out) {
       if (first?.split) return first.split(section, from, batchSize, out);

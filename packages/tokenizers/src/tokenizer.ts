@@ -278,7 +278,8 @@ export class Tokenizer implements TextTokenizer {
   /** The same for a long piece, a part of its tokens at a time. */
   *#pushLong(part: Part, piece: Aligned): Generator<void> {
     const { model, cutter } = this.parts;
-    for (const word of cutter?.words(piece) ?? [piece]) {
+    const words = cutter?.finish ? [yield* normalizeInChunks(cutter.finish, piece)] : (cutter?.words(piece) ?? [piece]);
+    for (const word of words) {
       if (word.text === "") continue;
       for (const tokens of model.tokenizeLong?.(word.text) ?? [model.tokenize(word.text)]) {
         if (tokens) this.#pushTokens(part, word, tokens, 0);

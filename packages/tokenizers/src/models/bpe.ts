@@ -174,7 +174,9 @@ export class Bpe extends TokenMap implements Model {
       let found = this.#chunks.get(chunk);
       if (!found) {
         found =
-          end - begin > longChunk ? yield* this.#mergeLong(this.#symbols(chunk)) : this.#merge(this.#symbols(chunk));
+          end - begin > longChunk
+            ? yield* this.#mergeLong(yield* this.#symbolsLong(chunk))
+            : this.#merge(this.#symbols(chunk));
         if (this.#chunks.size > 10_000) this.#chunks.clear();
         if (chunk.length < 13) this.#chunks.set(chunk, found);
       }
@@ -298,6 +300,22 @@ export class Bpe extends TokenMap implements Model {
       const { done, value } = steps.next();
       if (done) return value as Tokens;
     }
+  }
+
+  /** The characters of a long word, a part at a time where no unknown run can cross. */
+  *#symbolsLong(word: string): Generator<undefined, Tokens> {
+    if (this.#unk !== undefined || !this.#canCut(word)) return this.#symbols(word);
+    const tokens: Tokens = { ids: [], begins: [], ends: [] };
+    for (let begin = 0; begin < word.length; begin += longChunk) {
+      const { ids, begins, ends } = this.#symbols(word.slice(begin, begin + longChunk));
+      for (let at = 0; at < ids.length; at++) {
+        tokens.ids.push(ids[at]);
+        tokens.begins.push(begin + begins[at]);
+        tokens.ends.push(begin + ends[at]);
+      }
+      yield;
+    }
+    return tokens;
   }
 
   *#mergeLong({ ids, begins, ends }: Tokens): Generator<undefined, Tokens> {

@@ -1,6 +1,7 @@
 import { mismatch } from "../errors.ts";
 import { readJson } from "../json.ts";
 import { TokenMap } from "../models/token-map.ts";
+import { inForm } from "../normalizers.ts";
 import { checkOptions, type DecodeStreamOptions, streamChecks } from "../options.ts";
 import { checkIds, checkText, type DecodeStream, type PlainEncoding, type TextTokenizer } from "../text-tokenizer.ts";
 import { compatibilityJamo, splitHangul } from "./jamo.ts";
@@ -81,7 +82,7 @@ export class G2PTokenizer implements TextTokenizer {
     for (const { 0: cluster, index } of checkText(word, "encode").matchAll(
       /[^\p{M}\u1160-\u11ff]?[\p{M}\u1160-\u11ff]*/gsu,
     )) {
-      for (const character of splitHangul(cluster.normalize("NFC"))) {
+      for (const character of splitHangul(inForm(cluster, "NFC"))) {
         for (const id of this.#spell(character) ?? [this.unkId]) {
           if (id === undefined) throw mismatch("unknown", "encode", "characters of the vocabulary", word);
           ids.push(id);
@@ -163,7 +164,7 @@ export class G2PTokenizer implements TextTokenizer {
   }
 
   #canSpell(word: string): boolean {
-    return [...splitHangul(word.normalize("NFC"))].every((character) => this.#spell(character) !== undefined);
+    return [...splitHangul(inForm(word, "NFC"))].every((character) => this.#spell(character) !== undefined);
   }
 
   /** The ids of a character: its own, or those of its letters without accents; undefined where one has no token. */
