@@ -1,0 +1,32 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { inForm } from "../src/normalizers.ts";
+
+const forms = ["NFC", "NFD", "NFKC", "NFKD"] as const;
+const marks = Array.from({ length: 0xe01f0 }, (_, codePoint) => codePoint)
+  .filter((codePoint) => codePoint >= 0x300 && !(codePoint >= 0xd800 && codePoint < 0xe000))
+  .map((codePoint) => String.fromCodePoint(codePoint))
+  .filter((character) => /\p{M}/u.test(character));
+
+test("long runs of marks come out in the engine's order", () => {
+  const mark = fc.oneof(fc.constantFrom(...marks), fc.constantFrom(...marks.slice(0, 80)));
+  const run = fc.array(mark, { minLength: 64, maxLength: 130 }).map((found) => `e${found.join("")}x`);
+  fc.assert(
+    fc.property(run, fc.constantFrom(...forms), (text, form) => {
+      expect(inForm(text, form)).toBe(text.normalize(form));
+    }),
+    { seed: 4, numRuns: 300 },
+  );
+});
+
+test("and take time by their length", () => {
+  const time = (pairs: number): number => {
+    const text = `e${"\u0301\u0323".repeat(pairs)}`;
+    const begin = performance.now();
+    inForm(text, "NFC");
+    return performance.now() - begin;
+  };
+  const best = (pairs: number): number => Math.min(time(pairs), time(pairs), time(pairs));
+  // The engine alone takes 16 times as long.
+  expect(best(80_000) / best(20_000)).toBeLessThan(9);
+});
