@@ -6,7 +6,10 @@ import { TokenizerError } from "./errors.ts";
  */
 export function decodeBase64(text: string, where: string): Uint8Array {
   try {
-    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    const units = atob(text);
+    const bytes = new Uint8Array(units.length);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = units.charCodeAt(at);
+    return bytes;
   } catch (cause) {
     throw new TokenizerError("file", `${where}: expected base64, got ${cause}`, { where }, { cause });
   }

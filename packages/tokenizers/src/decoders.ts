@@ -94,7 +94,7 @@ export function replaceDecoder(finder: Finder, content: string): Decoder {
     tokens.map((token) => {
       let text = "";
       let kept = 0;
-      while (findNext(finder, token, kept, kept || -1)) {
+      for (let lastEnd = -1; findNext(finder, token, kept, lastEnd); lastEnd = kept) {
         text += token.slice(kept, finder.begin) + content;
         kept = finder.end;
       }

@@ -152,6 +152,7 @@ function readTemplate(json: Reader): Template {
       const text = piece.child("Sequence");
       if (text) {
         const sequence = text.need("id", "string") === "B" ? 1 : 0;
+        if (name === "single" && sequence === 1) throw mismatch("file", json.at(name), "the sequence A alone", "B");
         return { sequence, type: text.count("type_id") ?? 0, laterType: sequence };
       }
       const token = new Reader(piece.any("SpecialToken"), piece.at("SpecialToken"));
