@@ -270,7 +270,9 @@ export class Tokenizer implements TextTokenizer {
         cache.set(String.fromCharCode(...Array.from({ length: text.length }, (_, at) => text.charCodeAt(at))), tokens);
       }
     }
-    for (const [index, found] of tokens.texts) part.texts.set(part.ids.length + index, found);
+    if (tokens.texts.size > 0) {
+      for (const [index, found] of tokens.texts) part.texts.set(part.ids.length + index, found);
+    }
     pushTokens(part, piece, tokens, 0);
     part.wordCount += tokens.wordCount;
   }
