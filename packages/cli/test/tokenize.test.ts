@@ -109,6 +109,16 @@ describe("tokenize says on one line that", () => {
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
   });
 
+  test.each<[string, string[]]>([
+    ["--pair: expected texts to encode, got --decode", ["--decode", "--pair", "a", "1"]],
+    ["--no-special: expected texts to encode, got --decode", ["--decode", "--no-special", "1"]],
+    ["--code-points: expected --json, which prints offsets, got none", ["--code-points", "a"]],
+  ])("%s", async (line, argv) => {
+    const { code, stdout, stderr } = await tokenize(argv);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain(line);
+  });
+
   test("a text in an object is none", async () => {
     const { code, stderr } = await tokenize(["--json"], '{"text":1}');
     expect(code).toBe(1);

@@ -84,10 +84,10 @@ const classOfModel: Readonly<Record<string, string>> = {
   longt5: "T5",
 };
 
-/** SentencePiece's `.model`; what `parts` leaves out is refused. */
+/** SentencePiece's `.model`; what `parts` and `rest` (a `postProcessor`, `cleanUp`) leave out is refused. */
 export function sentencePiece(
   parts: SentencePieceParts,
-  added: Partial<TokenizerParts> = {},
+  rest: Partial<TokenizerParts> = {},
   chat?: ChatRenderer,
 ): TokenizerFormat {
   return {
@@ -114,7 +114,7 @@ export function sentencePiece(
       const { decodeStream } = opened;
       const tokenizer: TokenizerParts = {
         ...opened,
-        ...added,
+        ...rest,
         description: `${file}: sentencepiece${name === "" ? "" : `, as ${name}`}`,
         surfaceId: opened.unkId,
         ...(name.endsWith("T5") ? { normalize: undefined, added: extraIds(model, normalize) } : {}),

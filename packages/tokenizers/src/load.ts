@@ -1,5 +1,6 @@
 import { mismatch } from "./errors.ts";
 import type { Rule } from "./models/pieces.ts";
+import { checkOptions } from "./options.ts";
 import type { TextTokenizer } from "./text-tokenizer.ts";
 
 /** The files of a tokenizer by their names in the model's folder, as an object or a map; JSON may be text. */
@@ -18,6 +19,8 @@ export interface TokenizerOptions {
   /** How a tiktoken rank file cuts words: the pattern in Oniguruma's syntax. */
   readonly pattern?: string;
 }
+
+const optionChecks = { rule: /^string (sentencepiece|huggingface)$/, pattern: /^string/ };
 
 /** What is known of the files while one is chosen. */
 export interface OpeningFiles {
@@ -49,6 +52,7 @@ export function openTokenizer(
   formats: readonly TokenizerFormat[],
   options: TokenizerOptions = {},
 ): TextTokenizer {
+  checkOptions(options, optionChecks, "tokenizer");
   if (Object(files) !== files) throw mismatch("file", "tokenizer", "files by their names", files);
   const entries = files instanceof Map ? [...files] : Object.entries(files).filter(([, file]) => file !== undefined);
   for (const [name, file] of entries) {
@@ -62,7 +66,9 @@ export function openTokenizer(
   const opening = { files: named, all, options };
   for (const format of formats) {
     const tokenizer = format.open(opening);
-    if (tokenizer) return tokenizer;
+    if (!tokenizer) continue;
+    if (options.pattern === undefined || tokenizer.kind === "tiktoken") return tokenizer;
+    throw mismatch("options", "pattern", "a tiktoken rank file, as others have theirs", tokenizer.kind);
   }
   const known = formats.map(({ name }) => name).join(", ");
   throw mismatch("unsupported", "tokenizer", known, undefined, [...named.keys()].join(", ") || "no file");

@@ -48,10 +48,9 @@ function overflows(windows: readonly Range[][], pieces: readonly TemplatePiece[]
   if (!second) return first.slice(1).map((range) => [range]);
   const isSwapped = pieces.find((piece) => "sequence" in piece)?.sequence === 1;
   const [outer, inner] = isSwapped ? [second, first] : [first, second];
-  const pairs = [...outer.slice(1), outer[0]].flatMap((range) =>
+  return [...outer.slice(1), outer[0]].flatMap((range) =>
     inner.slice(range === outer[0] ? 1 : 0).map((other) => (isSwapped ? [other, range] : [range, other])),
   );
-  return pairs;
 }
 
 /**

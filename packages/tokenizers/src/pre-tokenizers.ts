@@ -69,7 +69,7 @@ export function splitAt(finder: Finder, behavior: Behavior, invert = false): Pre
 }
 
 /** Cuts at white space, which goes. */
-export const whitespaceSplit = splitAt(new CharacterFinder(isWhiteSpace), "Removed");
+export const whitespaceSplit = /* @__PURE__ */ splitAt(/* @__PURE__ */ new CharacterFinder(isWhiteSpace), "Removed");
 
 // What is set apart by BERT: 1 for characters of words, 2 for punctuation; white space goes.
 const bertKind = (codePoint: number): number => (isWhiteSpace(codePoint) ? 0 : isPunctuation(codePoint) ? 2 : 1);

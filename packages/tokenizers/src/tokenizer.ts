@@ -15,6 +15,7 @@ import {
   streamChecks,
 } from "./options.ts";
 import type { Cutter } from "./pre-tokenizers.ts";
+import { drain } from "./steps.ts";
 import { checkIds, checkText, type DecodeStream, type SpecialIds, type TextTokenizer } from "./text-tokenizer.ts";
 
 /** Tokens that are found in the text before the model sees it; `AddedTokens` is the one there is. */
@@ -25,7 +26,6 @@ export interface AddedVocabulary {
   sections(input: Aligned, splits: boolean): Generator<void, Section[]>;
   tokenToId(token: string): number | undefined;
   idToToken(id: number): string | undefined;
-  isSpecial(id: number): boolean;
 }
 
 /** Cuts encodings to length and fills them up; `postProcessor` is the one there is. */
@@ -112,10 +112,14 @@ export class Tokenizer implements TextTokenizer {
   readonly #firstCache = new Map<string, Part>();
 
   constructor(parts: TokenizerParts) {
-    const { kind, description, bosId, eosId, padId, unkId, maxLength, model, added } = parts;
-    Object.assign(this, { kind, description, bosId, eosId, padId, unkId, maxLength });
-    this.kind = kind;
-    this.description = description;
+    const { model, added } = parts;
+    this.kind = parts.kind;
+    this.description = parts.description;
+    this.bosId = parts.bosId;
+    this.eosId = parts.eosId;
+    this.padId = parts.padId;
+    this.unkId = parts.unkId;
+    this.maxLength = parts.maxLength;
     this.vocabSize = model.size + (added?.size ?? 0);
     this.maxId = Math.max(model.maxId, added?.maxId ?? 0);
     this.parts = parts;
@@ -130,7 +134,7 @@ export class Tokenizer implements TextTokenizer {
     return this.#pad([drain(this.#encode(text, checkOptions(options, encodeChecks, "encode")))], options)[0];
   }
 
-  /** The same; the event loop has its turn at least every 50 ms. */
+  /** The same in steps of some 16 ms, between which timers run; words of megabytes have longer ones. */
   async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
     const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));
     for (let since = performance.now(); ; ) {
@@ -175,7 +179,10 @@ export class Tokenizer implements TextTokenizer {
     const text = stream
       ? list.map((id) => stream.push(id)).join("") + stream.end()
       : (decode?.(this, list, skips) ?? "");
-    return clean_up_tokenization_spaces && cleanUp ? cleanUp(text) : text;
+    if (!clean_up_tokenization_spaces) return text;
+    if (!cleanUp)
+      throw mismatch("options", "decode: clean_up_tokenization_spaces", "a tokenizer that has it", this.kind);
+    return cleanUp(text);
   }
 
   decodeStream(options?: DecodeStreamOptions): DecodeStream {
@@ -223,6 +230,8 @@ export class Tokenizer implements TextTokenizer {
     const idToToken = (id: number): string | undefined => this.idToToken(id);
     const view = { idToToken, trim, texts, countsCodePoints: options.offsets === "code_points" };
     if (postProcessor) return yield* postProcessor.arrange(parts, this, template, options, view);
+    const lacking = Object.keys(options).find((name) => /trunc|pad|length|stride|overflow/.test(name));
+    if (lacking) throw mismatch("options", "encode", "a format that was given a postProcessor", lacking);
     return yield* assemble(parts, template, options.add_special_tokens, view);
   }
 
@@ -331,13 +340,5 @@ function pushTokens(
     const from = begin < length ? beginOf(piece, begin) : endOf(piece, begin - 1);
     const to = end > begin ? endOf(piece, end - 1) : from;
     push(part, ids[at], from - offset, to - offset, part.wordCount + (words ? words[at] : 0));
-  }
-}
-
-/** All steps at once. */
-function drain<Value>(steps: Generator<void, Value>): Value {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
   }
 }

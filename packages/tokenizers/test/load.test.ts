@@ -256,3 +256,25 @@ describe("Tokenizer.from refuses", () => {
     expect(open).toThrow(expect.objectContaining({ code }));
   });
 });
+
+describe("nothing that is asked for is ignored", () => {
+  const slim = openTokenizer({ "x.model": model }, [sentencePiece({})]) as Tokenizer;
+
+  test.each([{ truncation: true }, { max_length: 2 }, { stride: 1 }, { padding: true }, { pad_id: 0 }])(
+    "where a page left out what cuts and fills: %o",
+    (options) => expect(() => slim.encode("a", options)).toThrow("expected a format that was given a postProcessor"),
+  );
+
+  test("where it left out what cleans up", () => {
+    expect(slim.decode([3])).toBe("a");
+    expect(() => slim.decode([3], { clean_up_tokenization_spaces: true })).toThrow("clean_up_tokenization_spaces");
+  });
+
+  test("by Tokenizer.from", () => {
+    expect(() => Tokenizer.from({ "x.model": model }, { pattern: "a" })).toThrow(
+      "pattern: expected a tiktoken rank file",
+    );
+    expect(() => Tokenizer.from({ "x.model": model }, { rules: "huggingface" } as object)).toThrow('got "rules"');
+    expect(() => Tokenizer.from({ "x.model": model }, { rule: "mine" } as object)).toThrow('got "mine"');
+  });
+});

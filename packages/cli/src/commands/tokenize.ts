@@ -56,6 +56,7 @@ async function tokenize(texts: readonly string[], options: TokenizeOptions, term
   if (rule !== undefined && rule !== "sentencepiece" && rule !== "huggingface") {
     throw new UsageError(`--rule: expected sentencepiece or huggingface, got ${rule}`);
   }
+  checkCombination(options);
   const tokenizer = Tokenizer.from(await readTokenizerFiles(options.tokenizer), { rule });
   const fromInput = texts.length === 0;
   if (fromInput && stdin.isTTY) note(terminal, `${tokenizer.description}; type a line at a time, Ctrl-D ends`);
@@ -66,6 +67,14 @@ async function tokenize(texts: readonly string[], options: TokenizeOptions, term
     const lines = batch.map((text) => convert(tokenizer, text, options, ++line));
     await print(terminal, `${lines.join("\n")}\n`);
   }
+}
+
+/** @throws {UsageError} where an option would change nothing */
+function checkCombination({ decode, json, pair, special, codePoints }: TokenizeOptions): void {
+  const given = { "--pair": pair !== undefined, "--no-special": !special, "--code-points": codePoints === true };
+  const idle = Object.entries(given).find(([, isGiven]) => isGiven && decode)?.[0];
+  if (idle) throw new UsageError(`${idle}: expected texts to encode, got --decode`);
+  if (codePoints && !json) throw new UsageError("--code-points: expected --json, which prints offsets, got none");
 }
 
 function encodeText(tokenizer: Tokenizer, text: string, options: TokenizeOptions): string {

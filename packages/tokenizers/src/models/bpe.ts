@@ -1,5 +1,6 @@
 import { charLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
+import { drain } from "../steps.ts";
 import { utf8Bytes } from "../utf8.ts";
 import type { Model, Tokens } from "./model.ts";
 import { TokenMap } from "./token-map.ts";
@@ -295,11 +296,7 @@ export class Bpe extends TokenMap implements Model {
 
   #merge(tokens: Tokens): Tokens {
     if (tokens.ids.length <= fewSymbols) return this.#mergeShort(tokens);
-    const steps = this.#mergeLong(tokens);
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done) return value as Tokens;
-    }
+    return drain(this.#mergeLong(tokens));
   }
 
   /** The characters of a long word, a part at a time where no unknown run can cross. */
@@ -307,12 +304,8 @@ export class Bpe extends TokenMap implements Model {
     if (this.#unk !== undefined || !this.#canCut(word)) return this.#symbols(word);
     const tokens: Tokens = { ids: [], begins: [], ends: [] };
     for (let begin = 0; begin < word.length; begin += longChunk) {
-      const { ids, begins, ends } = this.#symbols(word.slice(begin, begin + longChunk));
-      for (let at = 0; at < ids.length; at++) {
-        tokens.ids.push(ids[at]);
-        tokens.begins.push(begin + begins[at]);
-        tokens.ends.push(begin + ends[at]);
-      }
+      // No part ends inside a character: those of two code units are not known by their units.
+      appendTokens(tokens, this.#symbols(word.slice(begin, begin + longChunk)), begin);
       yield;
     }
     return tokens;
