@@ -58,6 +58,29 @@ export function geglu_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { ga
 /** `geluTanh(gate) * up` */
 export function geglu_tanh_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.GeluTanh, gateUp, y, rows, F); }
 
+/** `relu(gate) * up` */
+export function reglu_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.Relu, gateUp, y, rows, F); }
+
+/** `y[n] = x[n] * factor`; y may be x. */
+export function scale_f32(x: usize, y: usize, n: i32, factor: f32): void {
+  const factors = f32x4.splat(factor);
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, f32x4.mul(v128.load(x), factors));
+  if (n > 0) storeSome(y, f32x4.mul(loadSome(x, n), factors), n);
+}
+
+/** `y[c, r] = x[r, c]`. */
+export function transpose_f32(x: usize, y: usize, rows: i32, columns: i32): void {
+  for (let column = 0; column < columns; column++) {
+    for (let row = 0; row < rows; row++, y += 4) store<f32>(y, load<f32>(x + (row * columns + column) * 4));
+  }
+}
+
+/** `y[d] = sum of x[r, d]` over the rows, in their order. */
+export function sum_rows_f32(x: usize, y: usize, rows: i32, D: i32): void {
+  memory.fill(y, 0, <usize>D * 4);
+  for (; rows > 0; rows--, x += <usize>D * 4) add_f32(x, y, y, D);
+}
+
 /** `y[n] = a[n] + b[n]`; y may be a or b. */
 export function add_f32(a: usize, b: usize, y: usize, n: i32): void {
   for (; n >= 4; n -= 4, a += 16, b += 16, y += 16) v128.store(y, f32x4.add(v128.load(a), v128.load(b)));

@@ -1,8 +1,14 @@
 // Every kernel that the module exports.
 export * from "./activations";
-export { attention_f32, attention_scratch_f32, cache_append_f32 } from "./attention";
+export {
+  attention_f32,
+  attention_general_f32,
+  attention_general_scratch_f32,
+  attention_scratch_f32,
+} from "./attention";
+export { cache_append_f32 } from "./cache";
 export * from "./gemm";
-export { layer_norm_f32, rms_norm_f32 } from "./norms";
+export { layer_norm_f32, rms_norm_f32, rms_norm_heads_f32 } from "./norms";
 export {
   embed_panels_bf16,
   embed_panels_f16,

@@ -43,6 +43,11 @@ export function rms_norm_f32(x: usize, weight: usize, y: usize, rows: i32, D: i3
   }
 }
 
+/** The same for each of `heads` heads of E channels at the start of each row of `rowStride` floats, in place. */
+export function rms_norm_heads_f32(x: usize, weight: usize, rows: i32, rowStride: i32, heads: i32, E: i32, eps: f32): void {
+  for (; rows > 0; rows--, x += <usize>rowStride * 4) rms_norm_f32(x, weight, x, heads, E, eps);
+}
+
 function rowMean(x: usize, D: i32): f64 {
   let low = f64x2.splat(0),
     high = low;

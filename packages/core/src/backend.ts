@@ -4,7 +4,7 @@ import type { EmbeddingWeight, LinearWeight, VectorWeight } from "./weights.ts";
 /** The activations that feed-forward layers use, by Hugging Face's `hidden_act` names. */
 export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu" | "tanh" | "sigmoid";
 /** Activations of gated feed-forward layers: `activation(gate) * up`. */
-export type GatedActivation = "silu" | "gelu" | "gelu_tanh";
+export type GatedActivation = "silu" | "gelu" | "gelu_tanh" | "relu";
 
 /** The new rows of one sequence within a batch, and the keys and values that they see. */
 export interface SequenceSpan {
@@ -14,6 +14,8 @@ export interface SequenceSpan {
   readonly count: number;
   /** Position of the first new row: the number of positions cached before. */
   readonly position: number;
+  /** Positions that have keys, global keys not counted. Default `position + count`: keys and queries are of one sequence. */
+  readonly keys?: number;
   /** Place of the page table of this sequence (and layer). */
   readonly pages: number;
 }
@@ -37,6 +39,8 @@ export interface Backend {
   /** Uploads ids or numbers. */
   upload<S extends Shape>(values: Int32Array | Float32Array, shape: S): Tensor<S>;
   read(tensor: Tensor): Promise<Float32Array>;
+  /** Some rows of a tensor as a tensor: nothing is copied. */
+  rows(x: Tensor, begin: number, count: number): Tensor<readonly [T: number, D: number]>;
   /** Moves `result` down to the place of `x`, releases everything above, and returns it there. */
   settle<S extends Shape>(x: Tensor<S>, result: Tensor<S>): Tensor<S>;
 
@@ -45,14 +49,22 @@ export interface Backend {
   linear(x: Tensor, weight: LinearWeight, y: Tensor): void;
   add(a: Tensor, b: Tensor, y: Tensor): void;
   multiply(a: Tensor, b: Tensor, y: Tensor): void;
+  scale(x: Tensor, factor: number, y: Tensor): void;
+  transpose(x: Tensor, y: Tensor): void;
+  /** The sum of `rows` rows of x from row `begin` on, into row `to` of y. */
+  sumRows(x: Tensor, begin: number, rows: number, y: Tensor, to: number): void;
   activate(kind: Activation, x: Tensor, y: Tensor): void;
   gate(kind: GatedActivation, gateUp: Tensor, y: Tensor): void;
   softmax(x: Tensor, y: Tensor): void;
   rmsNorm(x: Tensor, weight: VectorWeight, eps: number, y: Tensor): void;
+  /** Of each of `heads` heads, from column `column` on, in place. */
+  rmsNormHeads(x: Tensor, column: number, heads: number, weight: VectorWeight, eps: number): void;
   layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void;
   rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, headWidth: number): void;
-  appendToCache(qkv: Tensor, span: SequenceSpan, layout: HeadLayout): void;
-  attend(qkv: Tensor, span: SequenceSpan, layout: HeadLayout, options: AttentionOptions, y: Tensor): void;
+  /** Keys begin at column `column` of each row, values behind them. */
+  appendToCache(rows: Tensor, column: number, span: SequenceSpan, layout: HeadLayout): void;
+  /** Queries begin each row of x. */
+  attend(x: Tensor, span: SequenceSpan, layout: HeadLayout, options: AttentionOptions, y: Tensor): void;
   /** Takes stack memory for keys and values of `count` positions and gives the place of their page table. */
   temporaryPages(count: number, layout: HeadLayout): number;
 }
@@ -63,4 +75,26 @@ export interface AttentionOptions {
   readonly scale: number;
   /** True: a row sees itself and what came before. False: it sees every position of its sequence. */
   readonly causal: boolean;
+  /** The most positions before and behind its own that a row sees. Default: all. */
+  readonly window?: number;
+  /** What is added to scores by distance. */
+  readonly bias?: DistanceBias;
+  /** Keys that every row sees, cached before all others. */
+  readonly globals?: GlobalKeys;
+}
+
+/** `values[h, s - p + center]` is added to the score that the query at position p has for the key at position s. */
+export interface DistanceBias {
+  readonly values: Tensor<readonly [H: number, W: number]>;
+  readonly center: number;
+}
+
+/** Keys that stand for blocks of positions. */
+export interface GlobalKeys {
+  /** G */
+  readonly count: number;
+  /** Positions of a block; those behind the last one count to it. */
+  readonly block: number;
+  /** `values[h, g - b + G - 1]` is added to the score that a query in block b has for key g. */
+  readonly bias: Tensor<readonly [H: number, W: number]>;
 }

@@ -21,6 +21,8 @@ export class PagePool {
   readonly #memory: MemoryMap;
   readonly #slabs: Block[] = [];
   readonly #free: number[] = [];
+  /** How many hold a page beside the first: forked caches share pages. */
+  readonly #otherHolders = new Map<number, number>();
 
   constructor(memory: MemoryMap, layers: number, layout: HeadLayout) {
     this.#memory = memory;
@@ -54,13 +56,36 @@ export class PagePool {
     return this.#free.pop()!;
   }
 
+  /** Takes one holder from each page; a page is free when nobody holds it. */
   give(pages: readonly number[]): void {
-    this.#free.push(...pages);
+    for (const page of pages) {
+      const others = this.#otherHolders.get(page);
+      if (others) this.#otherHolders.set(page, others - 1);
+      else this.#free.push(page);
+    }
+  }
+
+  /** Adds one holder to each page. */
+  share(pages: readonly number[]): void {
+    for (const page of pages) this.#otherHolders.set(page, (this.#otherHolders.get(page) ?? 0) + 1);
+  }
+
+  /**
+   * A page that its holder may write to: the page, or a copy in its place where others hold it too.
+   * @throws {MemoryError} as memory runs out; nothing has changed then
+   */
+  own(page: number): number {
+    if (!this.#otherHolders.get(page)) return page;
+    const copy = this.take();
+    this.#memory.bytes.copyWithin(copy, page, page + this.pageBytes);
+    this.give([page]);
+    return copy;
   }
 
   dispose(): void {
     for (const slab of this.#slabs.splice(0)) this.#memory.free(slab);
     this.#free.length = 0;
+    this.#otherHolders.clear();
   }
 
   /** Takes a slab; a single page where a slab does not fit. */
@@ -99,17 +124,35 @@ export class KvCache {
   }
 
   /**
-   * Makes room for so many new positions; call it before a forward, while the activation stack is empty.
-   * @throws {RuntimeError} `cache-full` beyond the capacity, `disposed`; {MemoryError} as memory runs out
+   * A cache of the same positions that goes its own way from here, whatever becomes of this one. Pages are shared until
+   * one of the two writes to them, so it takes no memory and may be called at any time.
+   * @throws {RuntimeError} `cache-disposed`
+   */
+  fork(): KvCache {
+    this.#expectLive();
+    const fork = new KvCache(this.pool, this.capacity);
+    fork.length = this.length;
+    fork.#pages.push(...this.#pages.slice(0, this.pool.pagesFor(this.length)));
+    this.pool.share(fork.#pages);
+    return fork;
+  }
+
+  /**
+   * Makes room for so many new positions; call it before a forward, while the activation stack is empty. A page that is
+   * written to next and shared is copied.
+   * @throws {RuntimeError} `cache-full` beyond the capacity, `cache-disposed`; {MemoryError} as memory runs out
    */
   prepare(count: number): void {
-    if (this.#disposed) throw new RuntimeError("cache-disposed", "cache: expected a live cache, got a disposed one");
+    this.#expectLive();
     const end = this.length + count;
     if (end > this.capacity) {
       throw new RuntimeError("cache-full", `cache: expected at most ${this.capacity} positions, got ${end}`, {
         capacity: this.capacity,
         positions: end,
       });
+    }
+    for (let index = Math.floor(this.length / PAGE); index < this.#pages.length; index++) {
+      this.#pages[index] = this.pool.own(this.#pages[index]);
     }
     while (this.#pages.length * PAGE < end) this.#pages.push(this.pool.take());
   }
@@ -135,6 +178,10 @@ export class KvCache {
     if (this.#disposed) return;
     this.#disposed = true;
     this.pool.give(this.#pages.splice(0));
+  }
+
+  #expectLive(): void {
+    if (this.#disposed) throw new RuntimeError("cache-disposed", "cache: expected a live cache, got a disposed one");
   }
 }
 

@@ -145,16 +145,30 @@ class Filler {
     return this.#widened;
   }
 
-  #pack({ weight, row }: FillTask, piece: Piece, staged: number): void {
+  #pack(task: FillTask, piece: Piece, staged: number): void {
+    const { weight, row, transposed } = task;
     const [N, K] = weight.shape as readonly [number, number];
     const pack = weight.dtype === "f32" ? this.#runtime.kernels.pack_f32 : this.#runtime.kernels.pack_u16;
-    pack(staged, weight.place, piece.rows, piece.columns, piece.columns, 1, row + piece.row, piece.column, N, K);
+    if (transposed) {
+      pack(staged, weight.place, piece.columns, piece.rows, 1, piece.columns, row + piece.column, piece.row, N, K);
+      return;
+    }
+    for (const { from, to, rows } of runs(task, piece)) {
+      const source = staged + (from - piece.row) * piece.columns * widthOf[weight.dtype];
+      pack(source, weight.place, rows, piece.columns, piece.columns, 1, row + to, piece.column, N, K);
+    }
   }
 
-  #copy({ weight, row }: FillTask, piece: Piece, columns: number, staged: number): void {
+  #copy(task: FillTask, piece: Piece, columns: number, staged: number): void {
+    const { weight, row, plus } = task;
     const width = widthOf[weight.dtype];
-    const target = weight.place + ((row + piece.row) * columns + piece.column) * width;
-    this.#runtime.memory.bytes.copyWithin(target, staged, staged + piece.rows * piece.columns * width);
+    const { bytes, floats } = this.#runtime.memory;
+    if (plus) for (let i = 0; i < piece.rows * piece.columns; i++) floats[staged / 4 + i] += plus;
+    for (const { from, to, rows } of runs(task, piece)) {
+      const source = staged + (from - piece.row) * piece.columns * width;
+      const target = weight.place + ((row + to) * columns + piece.column) * width;
+      bytes.copyWithin(target, source, source + rows * piece.columns * width);
+    }
   }
 
   /** The columns that pad the last panel are zero, whatever the memory held before. */
@@ -181,6 +195,18 @@ class Filler {
     if (this.#sinceTurn < TURN_BYTES) return;
     this.#sinceTurn = 0;
     await nextTurn();
+  }
+}
+
+/** Rows of a piece that stay together: all of them, unless the checkpoint's rows come in blocks of another order. */
+function* runs({ blocks }: FillTask, piece: Piece): Generator<{ from: number; to: number; rows: number }> {
+  const end = piece.row + piece.rows;
+  for (let from = piece.row; from < end; ) {
+    const inBlock = blocks ? from % blocks.rows : 0;
+    const rows = blocks ? Math.min(end - from, blocks.rows - inBlock) : piece.rows;
+    const to = blocks ? blocks.order[(from - inBlock) / blocks.rows] * blocks.rows + inBlock : from;
+    yield { from, to, rows };
+    from += rows;
   }
 }
 

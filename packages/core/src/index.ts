@@ -2,7 +2,9 @@ export type {
   Activation,
   AttentionOptions,
   Backend,
+  DistanceBias,
   GatedActivation,
+  GlobalKeys,
   HeadLayout,
   SequenceSpan,
 } from "./backend.ts";
@@ -21,9 +23,18 @@ export {
   type WasmOption,
 } from "./kernels.ts";
 export { ADDRESSABLE_BYTES, type Block, type Grow, MemoryMap } from "./memory.ts";
-export { attention, encoderAttention, rotate } from "./ops/attention.ts";
-export { activate, add, gated, multiply, softmax } from "./ops/elementwise.ts";
-export { embedding, gatherRows, linear } from "./ops/linear.ts";
+export {
+  appendKeys,
+  attendTo,
+  attention,
+  distanceBias,
+  encoderAttention,
+  encoderAttentionSteps,
+  normHeads,
+  rotate,
+} from "./ops/attention.ts";
+export { activate, add, gated, meanRows, multiply, scale, softmax, sumBlocks } from "./ops/elementwise.ts";
+export { embedding, gatherRows, linear, linearSteps } from "./ops/linear.ts";
 export { layerNorm, rmsNorm } from "./ops/norms.ts";
 export { Runtime, type RuntimeOptions } from "./runtime.ts";
 export * from "./safetensors.ts";

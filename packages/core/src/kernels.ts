@@ -27,6 +27,7 @@ export interface Kernels {
   widen_f16: K;
   widen_bf16: K;
   rms_norm_f32: K;
+  rms_norm_heads_f32: K;
   layer_norm_f32: K;
   add_f32: K;
   mul_f32: K;
@@ -39,11 +40,17 @@ export interface Kernels {
   swiglu_f32: K;
   geglu_f32: K;
   geglu_tanh_f32: K;
+  reglu_f32: K;
+  scale_f32: K;
+  transpose_f32: K;
+  sum_rows_f32: K;
   softmax_f32: K;
   rope_f32: K;
   cache_append_f32: K;
   attention_f32: K;
   attention_scratch_f32: (rows: number, S: number, H: number, K: number, E: number) => number;
+  attention_general_f32: K;
+  attention_general_scratch_f32: (...sizes: number[]) => number;
 }
 
 // The smallest modules that use one instruction of each extension.

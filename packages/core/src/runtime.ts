@@ -22,6 +22,8 @@ export interface RuntimeOptions {
   readonly grow?: Grow;
 }
 
+/** A window that reaches over every sequence. */
+const UNLIMITED = 2 ** 29;
 /** Floats that half-precision products need beside their operands: one panel of one block of 256 inputs. */
 const WIDEN_SCRATCH = 8 * 256;
 
@@ -115,6 +117,11 @@ export class Runtime implements Backend {
     return this.memory.floats.slice(begin, begin + sizeOf(tensor.shape));
   }
 
+  rows(x: Tensor, begin: number, count: number): Tensor<readonly [T: number, D: number]> {
+    const width = x.shape[1];
+    return this.#track(new Tensor(this, x.dtype, [count, width] as const, x.place + begin * width * 4));
+  }
+
   settle<S extends Shape>(x: Tensor<S>, result: Tensor<S>): Tensor<S> {
     const { memory } = this;
     const bytes = sizeOf(result.shape) * 4;
@@ -172,6 +179,19 @@ export class Runtime implements Backend {
     this.kernels.mul_f32(a.place, b.place, y.place, sizeOf(y.shape));
   }
 
+  scale(x: Tensor, factor: number, y: Tensor): void {
+    this.kernels.scale_f32(x.place, y.place, sizeOf(y.shape), factor);
+  }
+
+  transpose(x: Tensor, y: Tensor): void {
+    this.kernels.transpose_f32(x.place, y.place, x.shape[0], x.shape[1]);
+  }
+
+  sumRows(x: Tensor, begin: number, rows: number, y: Tensor, to: number): void {
+    const D = x.shape[1];
+    this.kernels.sum_rows_f32(x.place + begin * D * 4, y.place + to * D * 4, rows, D);
+  }
+
   activate(kind: Activation, x: Tensor, y: Tensor): void {
     this.kernels[activationKernels[kind]](x.place, y.place, sizeOf(y.shape));
   }
@@ -189,6 +209,11 @@ export class Runtime implements Backend {
     this.kernels.rms_norm_f32(x.place, weight.place, y.place, x.shape[0], x.shape[1], eps);
   }
 
+  rmsNormHeads(x: Tensor, column: number, heads: number, weight: VectorWeight, eps: number): void {
+    const [T, rowStride] = x.shape;
+    this.kernels.rms_norm_heads_f32(x.place + column * 4, weight.place, T, rowStride, heads, weight.shape[0], eps);
+  }
+
   layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void {
     this.kernels.layer_norm_f32(x.place, weight.place, bias ? bias.place : 0, y.place, x.shape[0], x.shape[1], eps);
   }
@@ -198,32 +223,74 @@ export class Runtime implements Backend {
     this.kernels.rope_f32(x.place, cos.place, sin.place, T, heads, headWidth, cos.shape[1] * 2, rowStride);
   }
 
-  appendToCache(qkv: Tensor, span: SequenceSpan, { heads, kvHeads, headWidth }: HeadLayout): void {
-    const rowStride = qkv.shape[1];
-    const keys = qkv.place + 4 * (span.row * rowStride + heads * headWidth);
+  appendToCache(rows: Tensor, column: number, span: SequenceSpan, { kvHeads, headWidth }: HeadLayout): void {
+    const rowStride = rows.shape[1];
+    const keys = rows.place + 4 * (span.row * rowStride + column);
     const values = keys + 4 * kvHeads * headWidth;
     const { count, position, pages } = span;
     this.kernels.cache_append_f32(keys, values, pages, count, rowStride, position, kvHeads, headWidth);
   }
 
-  attend(qkv: Tensor, span: SequenceSpan, layout: HeadLayout, options: AttentionOptions, y: Tensor): void {
+  attend(x: Tensor, span: SequenceSpan, layout: HeadLayout, options: AttentionOptions, y: Tensor): void {
     const { heads, kvHeads, headWidth } = layout;
-    const { row, count, position, pages } = span;
-    const [, rowStride] = qkv.shape;
+    const { row, count, position, pages, keys = position + count } = span;
+    const [, rowStride] = x.shape;
     const width = heads * headWidth;
-    const keys = position + count;
-    this.work += count * keys * width * 2;
-    const mark = this.memory.mark();
-    const scratch = this.memory.push(this.kernels.attention_scratch_f32(count, keys, heads, kvHeads, headWidth) * 4);
-    const q = qkv.place + 4 * row * rowStride;
+    const { memory, kernels } = this;
+    const mark = memory.mark();
+    const q = x.place + 4 * row * rowStride;
     const out = y.place + 4 * row * width;
-    const causal = options.causal ? 1 : 0;
-    // biome-ignore format: one line for each group of operands
-    this.kernels.attention_f32(
-      q, out, pages, count, rowStride, width, position, causal,
-      heads, kvHeads, headWidth, options.scale, scratch,
-    );
-    this.memory.release(mark);
+    const { window = UNLIMITED, bias, globals, causal, scale } = options;
+    this.work += count * Math.min(keys, 2 * window) * width * 2;
+    // biome-ignore-start format: one line for each group of operands
+    if (window >= keys && !bias && !globals) {
+      const scratch = memory.push(kernels.attention_scratch_f32(count, keys, heads, kvHeads, headWidth) * 4);
+      kernels.attention_f32(
+        q,
+        out,
+        pages,
+        count,
+        rowStride,
+        width,
+        causal ? position : keys - count,
+        causal ? 1 : 0,
+        heads,
+        kvHeads,
+        headWidth,
+        scale,
+        scratch,
+      );
+    } else {
+      const after = causal ? 0 : window;
+      const globalCount = globals ? globals.count : 0;
+      const floats = kernels.attention_general_scratch_f32(count, keys, window, after, globalCount, heads, kvHeads);
+      const scratch = memory.push(floats * 4);
+      kernels.attention_general_f32(
+        q,
+        out,
+        pages,
+        count,
+        rowStride,
+        width,
+        position,
+        keys,
+        window,
+        after,
+        globalCount,
+        globals ? globals.block : 1,
+        heads,
+        kvHeads,
+        headWidth,
+        scale,
+        bias ? bias.values.place : 0,
+        bias ? bias.values.shape[1] : 0,
+        bias ? bias.center : 0,
+        globals ? globals.bias.place : 0,
+        scratch,
+      );
+    }
+    // biome-ignore-end format: one line for each group of operands
+    memory.release(mark);
   }
 
   temporaryPages(count: number, layout: HeadLayout): number {
@@ -268,4 +335,5 @@ const gateKernels = {
   silu: "swiglu_f32",
   gelu: "geglu_f32",
   gelu_tanh: "geglu_tanh_f32",
+  relu: "reglu_f32",
 } as const satisfies Record<GatedActivation, keyof Kernels>;

@@ -46,12 +46,22 @@ export interface VectorWeight extends Placed {
 export type Weight = LinearWeight | EmbeddingWeight | VectorWeight;
 
 /** How one checkpoint tensor moves into memory. */
-export interface FillTask {
+export interface FillTask extends Arrangement {
   readonly info: TensorInfo;
   readonly weight: Weight;
   readonly layout: "rows" | "panels";
   /** First row (linear, embedding) or element (vector) that it fills. */
   readonly row: number;
+}
+
+/** What checkpoints of some families do differently. */
+export interface Arrangement {
+  /** The checkpoint has `[in, out]`. */
+  readonly transposed?: boolean;
+  /** The checkpoint's rows come in blocks of this height, and block b belongs in the place of block `order[b]`. */
+  readonly blocks?: { readonly rows: number; readonly order: readonly number[] };
+  /** Added to each value: norms whose weights are stored less 1. */
+  readonly plus?: number;
 }
 
 /** What a model needs, known before a byte of weights is read. */
@@ -118,9 +128,19 @@ export class Weights {
     return this.#ledger.tensors.has(this.#prefix + name);
   }
 
+  /** The names below a prefix, unless the checkpoint has `probe` without it: files of a bare model leave the prefix out. */
+  base(prefix: string, probe: string): Weights {
+    return this.has(probe) ? this : this.scope(prefix);
+  }
+
   /** Rows of a tensor `[rows, ...]`, or undefined where the checkpoint has none of this name. */
   rowsOf(name: string): number | undefined {
     return this.#ledger.tensors.get(this.#prefix + name)?.shape[0];
+  }
+
+  /** The shape of a tensor, or undefined where the checkpoint has none of this name. */
+  shapeOf(name: string): readonly number[] | undefined {
+    return this.#ledger.tensors.get(this.#prefix + name)?.shape;
   }
 
   /**
@@ -145,9 +165,13 @@ export class Weights {
 
   /**
    * A linear layer `[out, in]`, or several that see the same input as one: `{ "q_proj": H * E, "k_proj": K * E }`.
-   * @param bias whether the layers have biases of the same names
+   * @param options.bias whether the layers have biases of the same names; or a bias that was reserved under another
    */
-  linear(outputs: Readonly<Record<string, number>>, inputs: number, options: { bias?: boolean } = {}): LinearWeight {
+  linear(
+    outputs: Readonly<Record<string, number>>,
+    inputs: number,
+    { bias: given = false, ...arrangement }: { bias?: boolean | VectorWeight } & Omit<Arrangement, "plus"> = {},
+  ): LinearWeight {
     const names = Object.keys(outputs);
     const parts: WeightPart[] = [];
     let row = 0;
@@ -155,14 +179,15 @@ export class Weights {
       parts.push({ name: `${this.#prefix}${name}.weight`, row, rows: outputs[name] });
       row += outputs[name];
     }
-    const infos = parts.map((part) => this.#find(part.name, [part.rows, inputs]));
+    const { transposed, blocks } = arrangement;
+    const infos = parts.map(({ name, rows }) => this.#find(name, transposed ? [inputs, rows] : [rows, inputs]));
     const dtype = this.#commonDtype(infos);
     const biasParts = parts.map((part) => ({ ...part, name: part.name.replace(/weight$/, "bias") }));
-    const bias = options.bias ? this.#vectorOf(biasParts) : undefined;
+    const bias = given === true ? this.#vectorOf(biasParts, { blocks }) : given || undefined;
     const weight: LinearWeight = { shape: [row, inputs], dtype, bias, parts, place: 0 };
     this.#reserve(weight, panelBytes(row, inputs, dtype));
     infos.forEach((info, index) => {
-      if (info) this.#ledger.tasks.push({ info, weight, layout: "panels", row: parts[index].row });
+      if (info) this.#ledger.tasks.push({ info, weight, layout: "panels", row: parts[index].row, ...arrangement });
     });
     return weight;
   }
@@ -184,17 +209,19 @@ export class Weights {
   }
 
   /** The output layer that shares its numbers with an embedding reserved as `tied`. */
-  tied(table: EmbeddingWeight): LinearWeight {
+  tied(table: EmbeddingWeight, bias?: VectorWeight): LinearWeight {
     const { shape, dtype, parts } = table;
-    const weight: LinearWeight = { shape, dtype, bias: undefined, parts, place: 0 };
+    const weight: LinearWeight = { shape, dtype, bias, parts, place: 0 };
     const offset = this.#ledger.places.find((entry) => entry.weight === table)!.offset;
     this.#ledger.places.push({ weight, offset });
     return weight;
   }
 
-  /** A vector `[D]`: the weight or bias of a norm. */
-  vector(name: string, length: number): VectorWeight {
-    return this.#vectorOf([{ name: `${this.#prefix}${name}`, row: 0, rows: length }]);
+  /** A vector `[D]`: the weight or bias of a norm. Old checkpoints call those of a `LayerNorm` gamma and beta. */
+  vector(name: string, length: number, options: Pick<Arrangement, "plus"> = {}): VectorWeight {
+    const older = name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta");
+    const known = this.has(older) && !this.has(name) ? older : name;
+    return this.#vectorOf([{ name: this.#prefix + known, row: 0, rows: length }], options);
   }
 
   /** Marks tensors as seen: known, and of no use here. */
@@ -216,14 +243,14 @@ export class Weights {
     return { tasks, bytes, unused, settle };
   }
 
-  #vectorOf(parts: readonly WeightPart[]): VectorWeight {
+  #vectorOf(parts: readonly WeightPart[], arrangement: Arrangement = {}): VectorWeight {
     const length = parts.reduce((sum, part) => sum + part.rows, 0);
     const weight: VectorWeight = { shape: [length], dtype: "f32", parts, place: 0 };
     this.#reserve(weight, length * 4);
     for (const part of parts) {
       const info = this.#find(part.name, [part.rows]);
       this.#commonDtype([info]);
-      if (info) this.#ledger.tasks.push({ info, weight, layout: "rows", row: part.row });
+      if (info) this.#ledger.tasks.push({ info, weight, layout: "rows", row: part.row, ...arrangement });
     }
     return weight;
   }

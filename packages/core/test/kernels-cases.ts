@@ -2,6 +2,7 @@
 import {
   add,
   attention,
+  attentionGeneral,
   elementwise,
   embedRows,
   fromBFloat16,
@@ -63,6 +64,20 @@ function unaryCase(
         elementwise(f, x, expected, n);
         const [y] = run(build, kernel, input(x), output(n), n);
         expectClose(`${kernel} ${n}`, y, expected, tolerance);
+      }
+    },
+  };
+}
+
+function unaryWith(kernel: string, factor: number): Case {
+  return {
+    behaviour: "agrees with its definition for every length",
+    sweep(build) {
+      for (const n of lengths) {
+        const x = randomFloats(n, n, 12);
+        const expected = Float32Array.from(x, (value) => value * factor);
+        const [y] = run(build, kernel, input(x), output(n), n, factor);
+        expectClose(`${kernel} ${n}`, y, expected, ulps(0));
       }
     },
   };
@@ -282,6 +297,48 @@ function attentionCase(
   expectClose(`attention_f32 ${[rows, position, causal, H, K, E].join(" ")}`, y, expected, 2e-6);
 }
 
+interface GeneralShape {
+  rows: number;
+  position: number;
+  /** Keys behind the last row. */
+  beyond?: number;
+  before?: number;
+  after?: number;
+  globals?: number;
+  bias?: boolean;
+  H: number;
+  K: number;
+  E: number;
+}
+
+function generalCase(build: Build, shape: GeneralShape): void {
+  const { rows, position, beyond = 0, before = 2 ** 29, after = 0, globals = 0, bias = false, H, K, E } = shape;
+  const S = position + rows + beyond;
+  const q = randomFloats(rows * H * E, E, 2);
+  const keys = randomFloats((globals + S) * K * E, S, 2);
+  const values = randomFloats((globals + S) * K * E, S + 1);
+  const biasStride = 2 * S + 3;
+  const biases = randomFloats(H * biasStride, rows, 3);
+  const globalBiases = randomFloats(H * Math.max(1, 2 * globals - 1), S, 3);
+  const options = {
+    ...{ position, S, before, after, globals, globalBlock: 3, H, K, E, scale: E ** -0.5, biasStride, center: S + 1 },
+    ...{ bias: bias ? biases : undefined, globalBias: bias ? globalBiases : undefined },
+  };
+  const expected = new Float64Array(rows * H * E);
+  attentionGeneral(q, keys, values, expected, rows, options);
+  const pages = table(packPages(keys, values, globals + S, K, E, Number.NaN).map(input));
+  const space = scratch(build.kernels.attention_general_scratch_f32(rows, S, before, after, globals, H, K));
+  const operands = [rows, H * E, H * E, position, S, before, after, globals, 3, H, K, E, E ** -0.5];
+  const [biasPlace, globalPlace] = bias ? [input(biases), input(globalBiases)] : [0, 0];
+  const [y] = run(
+    build,
+    "attention_general_f32",
+    ...[input(q), output(rows * H * E), pages, ...operands],
+    ...[biasPlace, biasStride, S + 1, globalPlace, space],
+  );
+  expectClose(`attention_general_f32 ${JSON.stringify(shape)}`, y, expected, 2e-6);
+}
+
 export const cases: Record<string, Case> = {
   gemm_f32: gemmCase("f32"),
   gemm_f16: gemmCase("f16"),
@@ -309,6 +366,50 @@ export const cases: Record<string, Case> = {
   swiglu_f32: gatedCase("swiglu_f32", silu),
   geglu_f32: gatedCase("geglu_f32", gelu),
   geglu_tanh_f32: gatedCase("geglu_tanh_f32", geluTanh),
+  reglu_f32: gatedCase("reglu_f32", relu),
+  scale_f32: unaryWith("scale_f32", -1.75),
+  transpose_f32: {
+    behaviour: "swaps rows and columns for every width",
+    sweep(build) {
+      for (const columns of lengths) {
+        const rows = 1 + (columns % 5);
+        const x = randomFloats(rows * columns, columns);
+        const expected = Float32Array.from(x, (_, i) => x[(i % rows) * columns + Math.floor(i / rows)]);
+        const [y] = run(build, "transpose_f32", input(x), output(rows * columns), rows, columns);
+        expectSame(`transpose_f32 ${rows} ${columns}`, y, expected);
+      }
+    },
+  },
+  sum_rows_f32: {
+    behaviour: "adds rows in their order for every width",
+    sweep(build) {
+      for (const D of lengths) {
+        const rows = D % 5;
+        const x = randomFloats(rows * D, D);
+        const expected = new Float32Array(D);
+        for (let row = 0; row < rows; row++) add(expected, x.subarray(row * D), expected, D);
+        const [y] = run(build, "sum_rows_f32", input(x), output(D), rows, D);
+        expectSame(`sum_rows_f32 ${rows} ${D}`, y, expected);
+      }
+    },
+  },
+  rms_norm_heads_f32: {
+    behaviour: "agrees with its definition for every head width, in place, and leaves the rest of each row",
+    sweep(build) {
+      for (const E of lengths) {
+        const [rows, heads, rowStride] = [2, 1 + (E % 3), 4 * E + 3];
+        const [x, weight] = [randomFloats(rows * rowStride, E, 3), randomFloats(E, E + 1)];
+        const expected = Float64Array.from(x);
+        for (let row = 0; row < rows; row++) {
+          const part = new Float64Array(heads * E);
+          rmsNorm(x.subarray(row * rowStride, row * rowStride + heads * E), weight, part, heads, E, 1e-6);
+          expected.set(part, row * rowStride);
+        }
+        const [y] = run(build, "rms_norm_heads_f32", changed(x), input(weight), rows, rowStride, heads, E, 1e-6);
+        expectClose(`rms_norm_heads_f32 ${heads} ${E}`, y, expected, ulps(3));
+      }
+    },
+  },
   rms_norm_f32: {
     behaviour: "agrees with its definition for every width",
     sweep(build) {
@@ -416,6 +517,58 @@ export const cases: Record<string, Case> = {
       for (const rows of lengths) {
         if (floats(rows, 1000, 8, 2, 64) > 24 * 1024)
           throw new Error(`${rows} rows: ${floats(rows, 1000, 8, 2, 64)} floats`);
+      }
+    },
+  },
+  attention_general_f32: {
+    behaviour:
+      "agrees with its definition for every length, window, bias and number of global keys, over pages with NaN behind the end",
+    sweep(build) {
+      for (const position of lengths) {
+        generalCase(build, { rows: 1, position, before: position % 40, H: 4, K: 2, E: 8 });
+        generalCase(build, { rows: 1, position, bias: true, globals: position % 7, H: 2, K: 2, E: 5 });
+      }
+      for (const rows of lengths.filter((n) => n > 0 && (n < 50 || n % 13 === 0))) {
+        const window = (rows * 7) % 45;
+        generalCase(build, { rows, position: rows % 5 ? 0 : 61, before: window, H: 2, K: 1, E: 5 });
+        generalCase(build, { rows, position: 0, before: window, after: window, H: 2, K: 2, E: 6 });
+        generalCase(build, { rows, position: 0, after: 2 ** 29, bias: true, H: 2, K: 2, E: 12 });
+        generalCase(build, {
+          rows,
+          position: 0,
+          before: window,
+          after: window,
+          bias: true,
+          globals: rows % 19,
+          H: 3,
+          K: 3,
+          E: 4,
+        });
+        generalCase(build, {
+          rows,
+          position: 3,
+          beyond: rows % 9,
+          before: 5,
+          after: 2,
+          globals: rows % 4,
+          H: 1,
+          K: 1,
+          E: 3,
+        });
+      }
+      for (const E of lengths.filter((n) => n > 0 && (n < 40 || n % 16 < 2))) {
+        generalCase(build, { rows: 1, position: 70, bias: true, before: 30, H: 3, K: 1, E });
+        generalCase(build, { rows: 27, position: 60, bias: true, before: 33, H: 1, K: 1, E });
+      }
+    },
+  },
+  attention_general_scratch_f32: {
+    behaviour: "is a few rows of what a window holds, whatever the number of keys",
+    sweep(build) {
+      const floats = build.kernels.attention_general_scratch_f32;
+      for (const rows of lengths) {
+        const got = floats(rows, 100_000, 128, 128, 16, 8, 2);
+        if (got > 24 * 400) throw new Error(`${rows} rows: ${got} floats`);
       }
     },
   },

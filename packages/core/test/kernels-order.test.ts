@@ -219,6 +219,74 @@ function attend(
   )[0];
 }
 
+/** The same with a window, biases by distance and global keys; the pages hold the global keys, then all S others. */
+function attendGenerally(
+  build: Build,
+  q: Float32Array,
+  pages: Float32Array[],
+  position: number,
+  rows: number,
+  { S, H, K, E }: Shape,
+  { before, after, globals = 0, biases }: { before: number; after: number; globals?: number; biases?: Float32Array },
+) {
+  const D = H * E;
+  const end = after === 0 ? position + rows : S;
+  const places = table(pages.map(input));
+  const space = scratch(build.kernels.attention_general_scratch_f32(rows, end, before, after, globals, H, K));
+  const operands = [rows, D, D, position, end, before, after, globals, 5, H, K, E, E ** -0.5];
+  const bias = biases ? input(biases) : 0;
+  const part = input(q.slice(position * D, (position + rows) * D));
+  return run(
+    build,
+    "attention_general_f32",
+    ...[part, output(rows * D), places, ...operands, bias, 2 * S, S, bias, space],
+  )[0];
+}
+
+describe.each(builds)("$name attention_general_f32", (build) => {
+  const all = 2 ** 29;
+  const shapes = [
+    { S: 150, H: 2, K: 1, E: 8, before: 20, after: 0 },
+    { S: 137, H: 3, K: 3, E: 5, before: 64, after: 64 },
+    { S: 200, H: 4, K: 1, E: 32, before: 7, after: 0, globals: 11 },
+    { S: 90, H: 2, K: 2, E: 64, before: all, after: all },
+    { S: 130, H: 1, K: 1, E: 12, before: 33, after: 33, globals: 26 },
+  ];
+  test.each(shapes)(
+    "gives a whole sequence the same bits as chunks and as single rows: $S keys, $H/$K heads of $E, window $before",
+    ({ before, after, globals = 0, ...shape }) => {
+      const { S, H, K, E } = shape;
+      const q = randomFloats(S * H * E, 1, 3);
+      const total = globals + S;
+      const keys = randomFloats(total * K * E, 2, 3);
+      const pages = packPages(keys, randomFloats(total * K * E, 3), total, K, E, Number.NaN);
+      for (const biases of [undefined, randomFloats(2 * S * Math.max(H, 2), 4)]) {
+        const options = { before, after, globals, biases };
+        const whole = attendGenerally(build, q, pages, 0, S, shape, options);
+        for (const chunk of [1, 2, 5, 16, 23, 24, 25, 65]) {
+          for (let start = 0; start < S; start += chunk) {
+            const rows = Math.min(chunk, S - start);
+            const part = whole.slice(start * H * E, (start + rows) * H * E);
+            expectSame(`rows ${start}`, attendGenerally(build, q, pages, start, rows, shape, options), part);
+          }
+        }
+      }
+    },
+  );
+  test("gives what attention_f32 gives, bit for bit, where the window holds everything", () => {
+    for (const E of [5, 8, 16, 24, 64]) {
+      const shape = { S: 101, H: 4, K: 2, E };
+      const q = randomFloats(101 * 4 * E, 1, 3);
+      const pages = packPages(randomFloats(101 * 2 * E, 2, 3), randomFloats(101 * 2 * E, 3), 101, 2, E, Number.NaN);
+      const plain = attend(build, q, pages, 0, 101, true, shape);
+      const general = attendGenerally(build, q, pages, 0, 101, shape, { before: all, after: 0 });
+      expectSame(`heads of ${E}`, general, plain);
+      const last = attend(build, q, pages, 100, 1, true, shape);
+      expectSame("one row", attendGenerally(build, q, pages, 100, 1, shape, { before: 100, after: 0 }), last);
+    }
+  });
+});
+
 describe.each(builds)("$name attention_f32", (build) => {
   const shapes = [
     { S: 150, H: 2, K: 1, E: 8 },

@@ -126,3 +126,173 @@ describe("cache pages", () => {
     );
   });
 });
+
+describe("forked caches", () => {
+  /** Bytes of a position, at the place of its page where no other position has any: for content, not as kernels lay it. */
+  const setup = (options = {}) => {
+    const memory = map(options);
+    const pool = new PagePool(memory, 2, layout);
+    const stride = pool.layerBytes / PAGE;
+    const addressOf = (cache: KvCache, position: number, layer: number) => {
+      const pages = new Uint32Array(cache.pageCount);
+      cache.pageAddresses(layer, pages, 0);
+      return pages[Math.floor(position / PAGE)] + (position % PAGE) * stride;
+    };
+    /** Appends as a forward does: room is made, positions are written, the length follows. */
+    const append = (cache: KvCache, values: readonly number[]) => {
+      cache.prepare(values.length);
+      for (const [index, value] of values.entries()) {
+        for (const layer of [0, 1]) {
+          const begin = addressOf(cache, cache.length + index, layer);
+          memory.bytes.fill(value + layer, begin, begin + stride);
+        }
+      }
+      cache.length += values.length;
+    };
+    const read = (cache: KvCache) =>
+      Array.from({ length: cache.length }, (_, position) => {
+        const [first, second] = [0, 1].map((layer) => {
+          const begin = addressOf(cache, position, layer);
+          const [value] = new Set(memory.bytes.slice(begin, begin + stride));
+          return value;
+        });
+        expect(second).toBe(first + 1);
+        return first;
+      });
+    const used = () => pool.pagesFor(1e6) - pool.freePages;
+    const taken = (action: () => void) => {
+      const before = used();
+      action();
+      return used() - before;
+    };
+    const cache = new KvCache(pool, 1000);
+    // All pages come from one slab, so that free pages can be counted.
+    cache.prepare(1);
+    cache.truncate(0);
+    return { pool, memory, cache, append, read, taken };
+  };
+  const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, index) => (from + index) % 200);
+
+  test("hold the same, share pages, and copy only the one that is written to", () => {
+    const { cache, append, read, taken } = setup();
+    const first = numbers(2 * PAGE + 10);
+    append(cache, first);
+    let fork = cache;
+    expect(taken(() => (fork = cache.fork()))).toBe(0);
+    expect(read(fork)).toEqual(first);
+    expect(taken(() => append(fork, [201, 202]))).toBe(1);
+    expect(taken(() => append(cache, [211]))).toBe(0);
+    expect(read(cache)).toEqual([...first, 211]);
+    expect(read(fork)).toEqual([...first, 201, 202]);
+  });
+
+  test("of full pages copy none", () => {
+    const { cache, append, read, taken } = setup();
+    append(cache, numbers(PAGE));
+    const fork = cache.fork();
+    expect(taken(() => append(fork, [201]))).toBe(1);
+    expect(taken(() => append(cache, [211]))).toBe(1);
+    expect(read(cache)).toEqual([...numbers(PAGE), 211]);
+    expect(read(fork)).toEqual([...numbers(PAGE), 201]);
+  });
+
+  test("outlive the cache that they come from, and pages are free when the last one goes", () => {
+    const { cache, pool, append, read } = setup();
+    const free = pool.freePages;
+    append(cache, numbers(PAGE + 5));
+    const fork = cache.fork();
+    const second = fork.fork();
+    cache.dispose();
+    cache.dispose();
+    expect(read(fork)).toEqual(numbers(PAGE + 5));
+    append(fork, [201]);
+    fork.dispose();
+    const other = new KvCache(pool, 1000);
+    append(other, numbers(3 * PAGE, 100));
+    expect(read(second)).toEqual(numbers(PAGE + 5));
+    other.dispose();
+    expect(pool.freePages).toBeLessThan(free);
+    second.dispose();
+    expect(pool.freePages).toBe(free);
+  });
+
+  test("that are cut write to a copy of the page that they still share", () => {
+    const { cache, append, read, taken } = setup();
+    append(cache, numbers(PAGE + 20));
+    const fork = cache.fork();
+    fork.truncate(10);
+    expect(read(fork)).toEqual(numbers(10));
+    expect(taken(() => append(fork, [201]))).toBe(1);
+    expect(read(fork)).toEqual([...numbers(10), 201]);
+    expect(read(cache)).toEqual(numbers(PAGE + 20));
+    cache.truncate(10);
+    expect(taken(() => append(cache, [211]))).toBe(0);
+    expect(read(fork)).toEqual([...numbers(10), 201]);
+  });
+
+  test("leave out pages that were prepared and not written to", () => {
+    const { cache, append, read, taken } = setup();
+    append(cache, numbers(PAGE - 1));
+    cache.prepare(2);
+    const fork = cache.fork();
+    expect(fork.pageCount).toBe(1);
+    expect(taken(() => append(fork, [201, 202]))).toBe(2);
+    expect(taken(() => append(cache, [211, 212]))).toBe(0);
+    expect(read(fork)).toEqual([...numbers(PAGE - 1), 201, 202]);
+    expect(read(cache)).toEqual([...numbers(PAGE - 1), 211, 212]);
+  });
+
+  test("of nothing are new caches, and of a cache that was disposed of there are none", () => {
+    const { cache, append, read } = setup();
+    const fork = cache.fork();
+    append(fork, [1]);
+    expect(read(fork)).toEqual([1]);
+    expect(cache.length).toBe(0);
+    cache.dispose();
+    expect(() => cache.fork()).toThrow(failing("cache-disposed", "cache: expected a live cache, got a disposed one"));
+  });
+
+  test("change nothing where memory for a copy runs out", () => {
+    const pageBytes = setup().pool.pageBytes;
+    const { cache, append, read } = setup({ limitBytes: 65_536 + 2 * pageBytes });
+    append(cache, numbers(PAGE + 5));
+    const fork = cache.fork();
+    expect(() => fork.prepare(1)).toThrow(MemoryError);
+    expect(read(fork)).toEqual(numbers(PAGE + 5));
+    cache.dispose();
+    append(fork, [201]);
+    expect(read(fork)).toEqual([...numbers(PAGE + 5), 201]);
+  });
+
+  test("behave as copies do, whatever is done to them", () => {
+    const { cache, pool, append, read } = setup();
+    const free = pool.freePages;
+    let state = 12345;
+    const random = (below: number) => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const caches: { cache: KvCache; content: number[] }[] = [{ cache, content: [] }];
+    for (let round = 0; round < 3000; round++) {
+      const index = random(caches.length);
+      const { cache, content } = caches[index];
+      const action = random(10);
+      if (action < 5 && content.length < 400) {
+        const values = numbers(1 + random(40), random(200));
+        append(cache, values);
+        content.push(...values);
+      } else if (action < 7 && caches.length < 8) caches.push({ cache: cache.fork(), content: [...content] });
+      else if (action === 7) {
+        const length = random(content.length + 1);
+        cache.truncate(length);
+        content.length = length;
+      } else if (action === 8 && caches.length > 1) {
+        cache.dispose();
+        caches.splice(index, 1);
+      }
+      if (round % 50 === 0) for (const { cache, content } of caches) expect(read(cache)).toEqual(content);
+    }
+    for (const { cache } of caches) cache.dispose();
+    expect(pool.freePages).toBeGreaterThanOrEqual(free);
+  });
+});

@@ -164,7 +164,7 @@ describe.each(builds)("operations, %s build", (build) => {
     const runtime = await make();
     const lengths = [5, 1, 70];
     const qkv = randomArray(76 * width, 11);
-    const y = encoderAttention(runtime.upload(qkv, [76, width] as const), lengths, layout, 0.3);
+    const y = encoderAttention(runtime.upload(qkv, [76, width] as const), lengths, layout, { scale: 0.3 });
     const expected: number[] = [];
     let row = 0;
     for (const length of lengths) {
@@ -196,7 +196,7 @@ describe("operations refuse operands that do not fit", () => {
       [() => layerNorm(a, norm, undefined, 1e-5), "layerNorm: expected x of shape [2, 4], got [2, 3]"],
       [() => gated(a, "silu"), "gated: expected gateUp with an even last axis, got [2, 3]"],
       [() => attention(a, [], qkv, { scale: 1, causal: true }), "attention: expected qkv of shape [2, 6], got [2, 3]"],
-      [() => encoderAttention(a, [2], qkv, 1), "encoderAttention: expected qkv of shape [2, 6], got [2, 3]"],
+      [() => encoderAttention(a, [2], qkv, { scale: 1 }), "encoderAttention: expected qkv of shape [2, 6], got [2, 3]"],
       [() => rotate(matrix(runtime, 2, 6), a, a, qkv), "rotate: expected at most 1 angles for each row, got 3"],
       [() => rotate(matrix(runtime, 2, 6), b, b, qkv), "rotate: expected cos of shape [2, 2], got [3, 2]"],
     ];

@@ -1,6 +1,8 @@
-import type { AttentionOptions, HeadLayout, SequenceSpan } from "../backend.ts";
+import type { AttentionOptions, DistanceBias, HeadLayout, SequenceSpan } from "../backend.ts";
 import { RuntimeError } from "../errors.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
+import type { EmbeddingWeight, VectorWeight } from "../weights.ts";
+import { embedding, STEP_WORK } from "./linear.ts";
 
 /** Queries, keys and values of all new positions: rows `[H * E | K * E | K * E]`. */
 type Qkv = Tensor<readonly [T: number, QKV: number]>;
@@ -26,38 +28,126 @@ export function rotate(qkv: Qkv, cos: TD, sin: TD, layout: HeadLayout): Qkv {
 }
 
 /**
+ * Scales each head of the queries and of the keys to unit root mean square, in place.
+ * @param weights `[E]` each, for queries and for keys
+ * @see Henry et al., "Query-Key Normalization for Transformers", 2020
+ */
+export function normHeads(qkv: Qkv, query: VectorWeight, key: VectorWeight, eps: number, layout: HeadLayout): Qkv {
+  const { heads, kvHeads, headWidth } = layout;
+  expectQkv("normHeads", qkv, layout);
+  for (const weight of [query, key]) {
+    if (weight.shape[0] === headWidth) continue;
+    throw new RuntimeError("misshaped", `normHeads: expected weights of [${headWidth}], got [${weight.shape[0]}]`);
+  }
+  qkv.backend.rmsNormHeads(qkv, 0, heads, query, eps);
+  qkv.backend.rmsNormHeads(qkv, heads * headWidth, kvHeads, key, eps);
+  return qkv;
+}
+
+/**
  * Attention over cached and new positions: writes the new keys and values to the cache, then gives
- * `softmax(scale · q kᵀ) v` for each query head: `[T, QKV] -> [T, H * E]`. Query head h reads key/value head h / (H / K).
+ * `softmax(scale · q kᵀ + bias) v` for each query head: `[T, QKV] -> [T, H * E]`. Query head h reads key/value head h / (H / K).
  * The order of each sum depends only on key positions: chunked and whole, cached and uncached agree bit for bit.
  * @see Vaswani et al., "Attention Is All You Need", 2017; Ainslie et al., "GQA", 2023
  */
 export function attention(qkv: Qkv, spans: readonly SequenceSpan[], layout: HeadLayout, options: AttentionOptions): TD {
+  const width = layout.heads * layout.headWidth;
   expectQkv("attention", qkv, layout);
-  const y = qkv.backend.allocate([qkv.shape[0], layout.heads * layout.headWidth] as const);
+  expectBias("attention", options, layout);
+  const y = qkv.backend.allocate([qkv.shape[0], width] as const);
   for (const span of spans) {
-    qkv.backend.appendToCache(qkv, span, layout);
+    qkv.backend.appendToCache(qkv, width, span, layout);
     qkv.backend.attend(qkv, span, layout, options, y);
   }
   return y;
 }
 
 /**
- * Attention without a cache, within each sequence of the batch: every row sees every row of its own sequence, so that
- * no padding is computed. `[T, QKV] -> [T, H * E]`, T the sum of `lengths`.
+ * Attention without a cache, within each sequence of the batch: every row sees every row of its own sequence (or of a window
+ * of it), so that no padding is computed. `[T, QKV] -> [T, H * E]`, T the sum of `lengths`.
  */
-export function encoderAttention(qkv: Qkv, lengths: readonly number[], layout: HeadLayout, scale: number): TD {
-  expectQkv("encoderAttention", qkv, layout);
+export function encoderAttention(
+  qkv: Qkv,
+  lengths: readonly number[],
+  layout: HeadLayout,
+  options: Omit<AttentionOptions, "causal">,
+): TD {
+  const steps = encoderAttentionSteps(qkv, lengths, layout, options);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** `encoderAttention` that yields between slices of a long sequence; the same bits. */
+export function* encoderAttentionSteps(
+  qkv: Qkv,
+  lengths: readonly number[],
+  layout: HeadLayout,
+  options: Omit<AttentionOptions, "causal">,
+): Generator<undefined, TD> {
   const { backend } = qkv;
-  const y = backend.allocate([qkv.shape[0], layout.heads * layout.headWidth] as const);
+  const width = layout.heads * layout.headWidth;
+  const attending = { ...options, causal: false };
+  expectQkv("encoderAttention", qkv, layout);
+  expectBias("encoderAttention", attending, layout);
+  const y = backend.allocate([qkv.shape[0], width] as const);
   const pages = backend.temporaryPages(Math.max(0, ...lengths), layout);
   let row = 0;
-  for (const count of lengths) {
-    const span = { row, count, position: 0, pages };
-    backend.appendToCache(qkv, span, layout);
-    backend.attend(qkv, span, layout, { scale, causal: false }, y);
-    row += count;
+  for (const length of lengths) {
+    // The sequences take turns on the same pages: each is attended to before the next is written.
+    backend.appendToCache(qkv, width, { row, count: length, position: 0, pages }, layout);
+    const step = Math.max(24, Math.floor(STEP_WORK / (2 * width * length)));
+    for (let position = 0; position < length; position += step) {
+      const count = Math.min(step, length - position);
+      backend.attend(qkv, { row: row + position, count, position, pages, keys: length }, layout, attending, y);
+      if (position + count < length) yield;
+    }
+    row += length;
   }
   return y;
+}
+
+/** Writes keys and values, `K * E` columns each from column `column` on, to the cache. */
+export function appendKeys(rows: TD, column: number, span: SequenceSpan, layout: HeadLayout): void {
+  const width = column + 2 * layout.kvHeads * layout.headWidth;
+  expectShape("appendKeys", "rows", rows, [rows.shape[0], Math.max(width, rows.shape[1])]);
+  rows.backend.appendToCache(rows, column, span, layout);
+}
+
+/** Attention over what the cache holds: queries `[T, >= H * E] -> [T, H * E]`; `keys` of each span says how many there are. */
+export function attendTo(
+  queries: TD,
+  spans: readonly SequenceSpan[],
+  layout: HeadLayout,
+  options: AttentionOptions,
+): TD {
+  const width = layout.heads * layout.headWidth;
+  expectShape("attendTo", "queries", queries, [queries.shape[0], Math.max(width, queries.shape[1])]);
+  expectBias("attendTo", options, layout);
+  const y = queries.backend.allocate([queries.shape[0], width] as const);
+  for (const span of spans) queries.backend.attend(queries, span, layout, options, y);
+  return y;
+}
+
+/**
+ * A learned bias for every distance from `-center` on, out of a table `[buckets, H]` and the bucket of each distance.
+ * @see Raffel et al., "Exploring the Limits of Transfer Learning", 2020, section 2.1
+ */
+export function distanceBias(
+  table: EmbeddingWeight,
+  buckets: Tensor<readonly [W: number]>,
+  center: number,
+): DistanceBias {
+  const rows = embedding(buckets, table);
+  const values = rows.backend.allocate([rows.shape[1], rows.shape[0]] as const);
+  rows.backend.transpose(rows, values);
+  return { values, center };
+}
+
+function expectBias(op: string, { bias, globals }: AttentionOptions, { heads }: HeadLayout): void {
+  if (bias) expectShape(op, "bias", bias.values, [heads, bias.values.shape[1]]);
+  if (globals) expectShape(op, "globals.bias", globals.bias, [heads, 2 * globals.count - 1]);
 }
 
 function expectQkv(op: string, qkv: Qkv, { heads, kvHeads, headWidth }: HeadLayout): void {

@@ -20,6 +20,48 @@ export function multiply<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S>
   return y;
 }
 
+/** `x * factor`, element by element. */
+export function scale<S extends Shape>(x: Tensor<S>, factor: number): Tensor<S> {
+  expectLive("scale", "x", x);
+  const y = x.backend.allocate(x.shape);
+  x.backend.scale(x, factor, y);
+  return y;
+}
+
+/** Sums of blocks of `block` rows, the last one with what is left: `[T, D] -> [floor(T / block), D]`. */
+export function sumBlocks(
+  x: Tensor<readonly [T: number, D: number]>,
+  begin: number,
+  rows: number,
+  block: number,
+): Tensor<readonly [G: number, D: number]> {
+  expectLive("sumBlocks", "x", x);
+  const count = Math.floor(rows / block);
+  const y = x.backend.allocate([count, x.shape[1]] as const);
+  for (let index = 0; index < count; index++) {
+    const first = index * block;
+    x.backend.sumRows(x, begin + first, index === count - 1 ? rows - first : block, y, index);
+  }
+  return y;
+}
+
+/** The mean of each sequence's rows: `[T, D] -> [B, D]`, T the sum of `lengths`. */
+export function meanRows(
+  x: Tensor<readonly [T: number, D: number]>,
+  lengths: readonly number[],
+): Tensor<readonly [B: number, D: number]> {
+  expectLive("meanRows", "x", x);
+  const y = x.backend.allocate([lengths.length, x.shape[1]] as const);
+  let row = 0;
+  for (const [index, length] of lengths.entries()) {
+    x.backend.sumRows(x, row, length, y, index);
+    const sum = x.backend.rows(y, index, 1);
+    x.backend.scale(sum, 1 / length, sum);
+    row += length;
+  }
+  return y;
+}
+
 /** `activation(x)`, element by element. `gelu` is the exact one, `gelu_tanh` its usual approximation. */
 export function activate<S extends Shape>(x: Tensor<S>, kind: Activation): Tensor<S> {
   expectLive(kind, "x", x);

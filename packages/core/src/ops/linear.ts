@@ -14,6 +14,29 @@ export function linear(
   return y;
 }
 
+/** Multiply-adds between two chances to stop within a layer: about 25 ms' worth. */
+export const STEP_WORK = 5e8;
+
+/** `linear` that yields between slices of rows, for texts so long that one layer takes its time; the same bits. */
+export function* linearSteps(
+  x: Tensor<readonly [T: number, K: number]>,
+  weight: LinearWeight,
+): Generator<undefined, Tensor<readonly [T: number, N: number]>> {
+  const [N, K] = weight.shape;
+  const [T] = x.shape;
+  const step = Math.max(1, Math.floor(STEP_WORK / (N * K)));
+  if (T <= step) return linear(x, weight);
+  expectShape("linear", "x", x, [T, K]);
+  const { backend } = x;
+  const y = backend.allocate([T, N] as const);
+  for (let row = 0; row < T; row += step) {
+    const count = Math.min(step, T - row);
+    backend.linear(backend.rows(x, row, count), weight, backend.rows(y, row, count));
+    yield;
+  }
+  return y;
+}
+
 /** Rows of a table: ids `[T] -> [T, D]`. Ids are trusted: they are checked where they enter. */
 export function embedding(
   ids: Tensor<readonly [T: number]>,

@@ -71,6 +71,61 @@ export function attention(
   }
 }
 
+/** What `attentionGeneral` has beside queries, keys and values. */
+export interface GeneralAttention {
+  readonly position: number;
+  readonly S: number;
+  readonly before: number;
+  readonly after: number;
+  readonly globals: number;
+  readonly globalBlock: number;
+  readonly H: number;
+  readonly K: number;
+  readonly E: number;
+  readonly scale: number;
+  readonly bias?: Numbers;
+  readonly biasStride: number;
+  readonly center: number;
+  readonly globalBias?: Numbers;
+}
+
+/**
+ * The same where a row at position p sees keys p - before to p + after of S, and `globals` keys that lie before them; biases are
+ * added by distance: `bias[h, s - p + center]`, `globalBias[h, g - b + globals - 1]`, b the block of p.
+ */
+export function attentionGeneral(
+  q: Numbers,
+  keys: Numbers,
+  values: Numbers,
+  y: Numbers,
+  rows: number,
+  options: GeneralAttention,
+): void {
+  const { position, S, before, after, globals, globalBlock, H, K, E, scale } = options;
+  const { bias, biasStride, center, globalBias } = options;
+  for (let row = 0; row < rows; row++) {
+    const p = position + row;
+    const block = Math.min(Math.floor(p / globalBlock), globals - 1);
+    const seen = Array.from({ length: globals }, (_, g) => g);
+    for (let s = Math.max(0, p - before); s < Math.min(S, p + after + 1); s++) seen.push(globals + s);
+    for (let head = 0; head < H; head++) {
+      const group = Math.floor(head / (H / K));
+      const out = (row * H + head) * E;
+      const weights = Float64Array.from(seen, (s) => {
+        let score = 0;
+        for (let e = 0; e < E; e++) score += q[out + e] * keys[(s * K + group) * E + e] * scale;
+        if (s < globals)
+          return score + (globalBias ? globalBias[head * (2 * globals - 1) + s - block + globals - 1] : 0);
+        return score + (bias ? bias[head * biasStride + s - globals - p + center] : 0);
+      });
+      softmax(weights, weights, 1, weights.length);
+      for (let e = 0; e < E; e++) {
+        y[out + e] = seen.reduce((sum, s, index) => sum + weights[index] * values[(s * K + group) * E + e], 0);
+      }
+    }
+  }
+}
+
 /** Keys and values `[S, K, E]` as pages of 64 positions; what lies behind position S is `filler`. */
 export function packPages(
   keys: Numbers,
