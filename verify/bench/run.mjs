@@ -27,7 +27,7 @@ install();
 const engines = [process.execPath];
 const newer = node24();
 if (newer && !process.versions.node.startsWith("24.")) engines.push(newer);
-for (const name of ["gemm", "models", "loading"]) {
+for (const name of ["gemm", "models", "families", "loading"]) {
   for (const engine of engines) {
     const { status } = spawnSync(engine, [`${here}${name}.mjs`], { stdio: "inherit" });
     if (status) process.exit(status);

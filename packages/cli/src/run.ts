@@ -4,6 +4,7 @@ import { addG2P } from "./commands/g2p.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addTokenize } from "./commands/tokenize.ts";
+import { addVerify } from "./commands/verify.ts";
 import { report, usageError } from "./errors.ts";
 import { type Terminal, watchErrors } from "./terminal.ts";
 
@@ -13,6 +14,7 @@ Examples:
   kiloformer generate --model ./stories --prompt "Once upon a time" --temperature 0.8
   kiloformer inspect ./stories
   kiloformer tokenize --tokenizer tokenizer.json "Hello world"
+  kiloformer verify ./references/bert
 
 kiloformer <command> --help shows a command's options and examples.`;
 
@@ -48,6 +50,7 @@ function createProgram(terminal: Terminal): Command {
   addGenerate(program, terminal);
   addInspect(program, terminal);
   addTokenize(program, terminal);
+  addVerify(program, terminal);
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "kiloformer" : `kiloformer ${command.name()}`;
     command.exitOverride((error) => {

@@ -1,49 +1,129 @@
-import type { BatchEntry, Forward, HeadLayout, Runtime, Tensor, Weights } from "@kiloformer/core";
+import type { Forward, HeadLayout, KvCache, Runtime, Tensor, Weights } from "@kiloformer/core";
 import type { TokenizerFormat } from "@kiloformer/tokenizers";
 import type { ConfigReader } from "./config.ts";
+import type { Tasks } from "./pipeline/tasks.ts";
 
-/** New positions of several sequences, one sequence after another. */
-export interface Batch {
+/** Activations: one row for each position. */
+export type TD = Tensor<readonly [T: number, D: number]>;
+
+/** What every forward pass is given: the positions of several sequences, one sequence after another, without padding. */
+interface Batch {
   readonly runtime: Runtime;
   /** `[T]` ids, checked against the vocabulary. */
   readonly ids: Int32Array;
-  readonly entries: readonly DecoderEntry[];
-  /** Rows whose logits are wanted. */
-  readonly rows: Int32Array;
-  /** Called with each layer's input and, last, the normalised output, for verification. */
+  /** Called with each layer's input and, last, the result, for verification. */
   readonly observe?: (layer: number, hidden: Tensor) => void;
 }
 
-/** A sequence of a batch. */
-export interface DecoderEntry extends BatchEntry {
+/** Whole sequences, each of which sees itself in both directions. */
+export interface EncoderBatch extends Batch {
+  /** Positions of each sequence; T is their sum. */
+  readonly lengths: readonly number[];
+  /** `[T]` which of two texts a position belongs to, for models that tell them apart. Default: the first. */
+  readonly typeIds?: Int32Array;
+}
+
+/** New positions of sequences whose earlier ones are cached. */
+export interface DecoderBatch extends Batch {
+  readonly entries: readonly DecoderEntry[];
+  /** The rows that are wanted; default all. */
+  readonly rows?: Int32Array;
+}
+
+/** A sequence of a decoder's batch. */
+export interface DecoderEntry {
+  readonly cache: KvCache;
+  /** New positions, at least one; `cache.prepare(count)` made room for them. */
+  readonly count: number;
   /**
-   * Length that the sequence reaches with this call, later chunks of it included: dynamic rope scaling depends on it, and
+   * Length that the sequence reaches with this call, later chunks of it included: some rope scalings depend on it, and
    * chunked must equal whole.
    */
   readonly reaches: number;
+  /** Keys and values of an encoder's states, where the model has an encoder. */
+  readonly memory?: KvCache;
 }
 
-/** A model that gives next-token logits. */
-export interface DecoderModel {
+/** What any model says of itself. */
+interface ModelFacts {
   readonly modelType: string;
+  /** V */
   readonly vocabSize: number;
+  /** D */
+  readonly hiddenSize: number;
   /** The most positions of one sequence. */
   readonly contextLength: number;
   readonly layers: number;
-  readonly layout: HeadLayout;
-  /** Multiply-adds of one layer for one position: sets how long a prefill runs without a chance to stop. */
+  /** Multiply-adds of one layer for one position: sets how long a forward runs without a chance to stop. */
   readonly layerWork: number;
-  /** `[T]` ids of a batch -> logits `[R, rows of the output layer >= V]`; advances the caches. */
-  forward(batch: Batch): Forward<Tensor<readonly [R: number, V: number]>>;
 }
+
+/** A model that reads whole texts. */
+export interface EncoderModel extends ModelFacts {
+  readonly kind: "encoder";
+  /** Texts that it tells apart by `token_type_ids`; 0 or 1: none. */
+  readonly typeVocabSize: number;
+  /** Hidden states `[T, D]`. */
+  forward(batch: EncoderBatch): Forward<TD>;
+  /** What the checkpoint has on top. */
+  readonly heads: EncoderHeads;
+}
+
+/** Heads take hidden states `[T, D]` (or the rows that they need of them) and give what their names say. */
+export interface EncoderHeads {
+  /** First rows `[B, D] -> [B, D]`: `pooler_output`. */
+  readonly pooler?: (first: TD) => TD;
+  /** Rows `[R, D] -> [R, V]` logits. */
+  readonly maskedLm?: (rows: TD) => TD;
+  /** `[T, D] -> [B, labels]` logits. */
+  readonly sequenceClassification?: (hidden: TD, batch: EncoderBatch) => TD;
+  /** `[T, D] -> [T, labels]` logits. */
+  readonly tokenClassification?: (hidden: TD) => TD;
+}
+
+/** A model that continues a text. */
+export interface DecoderModel extends ModelFacts {
+  readonly kind: "decoder";
+  readonly layout: HeadLayout;
+  /** Normalised hidden states of the wanted rows, `[R, D]`; advances the caches. */
+  forward(batch: DecoderBatch): Forward<TD>;
+  /** `[R, D] -> [R, rows of the output layer >= V]`; none where the checkpoint has no output layer. */
+  readonly logits?: (hidden: TD) => TD;
+  /** Caches made before a sequence grows beyond this length are of no use after. */
+  readonly recomputesBeyond?: number;
+}
+
+/** A model that reads a text and writes another. */
+export interface EncoderDecoderModel {
+  readonly kind: "encoder-decoder";
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly encoder: EncoderModel;
+  /** Its entries have a `memory`. */
+  readonly decoder: DecoderModel;
+  /** The id that every answer begins with. */
+  readonly decoderStartTokenId: number;
+  /** Writes the keys and values of encoded rows `[T, D]` to each sequence's memory, for all layers of the decoder. */
+  remember(encoded: TD, memories: readonly MemoryEntry[]): void;
+}
+
+/** An encoded sequence, and the empty cache that remembers it. */
+export interface MemoryEntry {
+  readonly cache: KvCache;
+  readonly count: number;
+}
+
+export type Model = EncoderModel | DecoderModel | EncoderDecoderModel;
 
 /** How a `model_type` is opened: one for each architecture, listed in `registry.ts`. */
 export interface Architecture {
   readonly modelTypes: readonly string[];
   /** Reads the config and reserves the weights; nothing is loaded. */
-  load(config: ConfigReader, weights: Weights): DecoderModel;
+  load(config: ConfigReader, weights: Weights): Model;
   /** Tensors that checkpoints of this family carry and inference does not use. */
   harmless(name: string): boolean;
   /** The tokenizers that such models are published with, for a pipeline that is not given any. */
   readonly tokenizers: readonly TokenizerFormat[];
+  /** What a pipeline that is not given any tasks does with such models. */
+  readonly tasks: Tasks;
 }

@@ -13,7 +13,9 @@ export const inertKeys: ReadonlySet<string> = new Set(
   is_encoder_decoder add_cross_attention initializer_range attention_dropout chunk_size_feed_forward tokenizer_class prefix
   task_specific_params problem_type id2label label2id torchscript unsloth_version unsloth_fixed attn_implementation
   _attn_implementation_internal _attn_implementation_autoset pad_token_id bos_token_id eos_token_id sep_token_id
-  decoder_start_token_id pretraining_tp is_llama_config cache_implementation trust_remote_code`.split(/\s+/),
+  decoder_start_token_id pretraining_tp is_llama_config cache_implementation trust_remote_code sentence_transformers
+  sbert_ce_default_activation_function gradient_checkpointing output_past num_labels _num_labels finetuning_task use_bfloat16
+  xla_device transformers.js_config finetuned max_sequence_length`.split(/\s+/),
 );
 
 export interface Range {
@@ -34,6 +36,11 @@ export class ConfigReader {
   constructor(raw: RawConfig, file = "config.json") {
     this.#raw = raw;
     this.file = file;
+  }
+
+  /** A value as it is, undefined where there is none: for keys of which null and nothing mean different things. */
+  given(key: string): unknown {
+    return Object.hasOwn(this.#raw, key) ? this.#raw[key] : undefined;
   }
 
   /** Whether a key is there with a value other than null. */
@@ -71,10 +78,21 @@ export class ConfigReader {
     throw this.bad(key, expected, "unsupported-value");
   }
 
+  /** A list of so many values, each of them checked, or undefined where there is none. */
+  list<V>(key: string, length: number, expected: string, holds: (value: unknown) => value is V): V[] | undefined {
+    this.#seen.add(key);
+    if (!this.has(key)) return undefined;
+    const values = this.#raw[key];
+    if (Array.isArray(values) && values.length === length && values.every(holds)) return values;
+    throw this.bad(key, `a list of ${length} ${expected}`);
+  }
+
   /** A nested object, or undefined. */
   object(key: string): ConfigReader | undefined {
     this.#seen.add(key);
     if (!this.has(key)) return undefined;
+    const known = this.#nested.get(key);
+    if (known) return known;
     const value = this.#raw[key];
     if (typeof value === "object" && !Array.isArray(value)) {
       const reader = new ConfigReader(value as RawConfig, `${this.file}: ${key}`);
@@ -84,9 +102,9 @@ export class ConfigReader {
     throw this.bad(key, "an object");
   }
 
-  /** Marks a key as seen: another key takes its place. */
-  ignore(key: string): void {
-    this.#seen.add(key);
+  /** Marks keys as seen: other keys take their places. */
+  ignore(...keys: string[]): void {
+    for (const key of keys) this.#seen.add(key);
   }
 
   /** Throws if a key asks for what is not supported: only null, absent or the given harmless values may pass. */
@@ -102,6 +120,31 @@ export class ConfigReader {
         value: this.#raw[key],
       },
     );
+  }
+
+  /** `model_type`, for architectures that open several. */
+  get modelType(): string {
+    return String(this.#raw.model_type);
+  }
+
+  /** Whether `architectures` names the bare model, whose checkpoints have no head. */
+  get isBaseModel(): boolean {
+    const { architectures } = this.#raw;
+    // GPT2LMHeadModel has a head.
+    return Array.isArray(architectures) && /(?<!Heads?)Model$/.test(String(architectures[0]));
+  }
+
+  /** The task that `architectures` names: `ForTokenClassification` and such. */
+  get task(): string {
+    const { architectures } = this.#raw;
+    return /For(\w+)$/.exec(Array.isArray(architectures) ? String(architectures[0]) : "")?.[1] ?? "";
+  }
+
+  /** Labels of a classifier: as many as `id2label` has, or `num_labels`, or 2. */
+  get labels(): number {
+    const names = this.#raw.id2label;
+    const count = typeof names === "object" && names !== null ? Object.keys(names).length : undefined;
+    return count ?? this.integer("num_labels", {}, 2);
   }
 
   /** Keys that were neither honoured, nor inert, nor known elsewhere. */

@@ -21,10 +21,45 @@ export {
   type TokenizerFormat,
   type TokenizerOptions,
 } from "@kiloformer/tokenizers";
-export type { Architecture, Batch, DecoderModel } from "./architecture.ts";
+export type {
+  Architecture,
+  DecoderBatch,
+  DecoderEntry,
+  DecoderModel,
+  EncoderBatch,
+  EncoderDecoderModel,
+  EncoderHeads,
+  EncoderModel,
+  Model,
+} from "./architecture.ts";
+export { type BareModel, openBareModel } from "./bare-model.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
-export type { FinishReason } from "./generation/generate.ts";
+export type { EmbedOptions } from "./embedding/embed.ts";
+export type { Encoder, TokenRow } from "./encoding/encoder.ts";
+export type { Decoder, DecoderCache, Feed, Memory, RowOptions } from "./generation/decoder.ts";
+export type { FinishReason, TokenLogprob } from "./generation/generate.ts";
 export type { GenerationOptions } from "./generation/options.ts";
 export type { FileLike, ModelFiles } from "./pipeline/files.ts";
+export type { ForwardOptions, Ids } from "./pipeline/forwards.ts";
+export type {
+  BatchOptions,
+  CallOptions,
+  ChatMessage,
+  GenerationResult,
+  Prompt,
+  StreamOptions,
+} from "./pipeline/generation.ts";
+export type {
+  Classification,
+  ClassifyOptions,
+  FillMaskOptions,
+  MaskFill,
+  RankedDocument,
+  RerankOptions,
+  TaggedToken,
+  TagOptions,
+  TextPair,
+} from "./pipeline/heads.ts";
 export type { PipelineOptions, ProgressEvent } from "./pipeline/options.ts";
-export { createPipeline, type GenerationResult, type MemoryPlan, type Prompt } from "./pipeline/pipeline.ts";
+export { createPipeline, type MemoryPlan } from "./pipeline/pipeline.ts";
+export type { TaskContext, Tasks } from "./pipeline/tasks.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ConfigError, KiloformerError, Pipeline, type PipelineOptions } from "../src/index.ts";
+import { architectures, ConfigError, KiloformerError, Pipeline, type PipelineOptions } from "../src/index.ts";
 import { failing } from "./shared.ts";
 import { tinyConfig, tinyFiles, tinyVocabulary } from "./tiny.ts";
 
@@ -10,6 +10,9 @@ async function failure(config: Record<string, unknown>, options: PipelineOptions
     (error) => error,
   );
 }
+
+/** Every `model_type`, as messages list them. */
+const types = architectures.flatMap(({ modelTypes }) => modelTypes).join(", ");
 
 /** Keys to take away: JSON.stringify drops undefined. */
 const without = (key: string) => ({ [key]: undefined });
@@ -120,13 +123,13 @@ describe("C4 rejects what it does not know, with the list of what it does", () =
     const error = await failure({ model_type });
     expect(error).toEqual(expect.objectContaining({ code: "unsupported-model" }));
     expect((error as Error).message).toBe(
-      `config.json: expected model_type to be one of llama, got ${JSON.stringify(model_type)}`,
+      `config.json: expected model_type to be one of ${types}, got ${JSON.stringify(model_type)}`,
     );
   });
 
   test("no model_type", async () => {
     expect(await failure(without("model_type"))).toEqual(
-      failing("missing-key", "config.json: expected model_type to be one of llama, got no such key"),
+      failing("missing-key", `config.json: expected model_type to be one of ${types}, got no such key`),
     );
   });
 
@@ -134,17 +137,17 @@ describe("C4 rejects what it does not know, with the list of what it does", () =
     expect(await failure({ hidden_act })).toEqual(
       failing(
         "unsupported-value",
-        `config.json: expected hidden_act to be one of silu, swish, gelu, gelu_new, gelu_pytorch_tanh, got ${JSON.stringify(hidden_act)}`,
+        `config.json: expected hidden_act to be one of silu, swish, relu, gelu, gelu_python, gelu_new, gelu_fast, gelu_pytorch_tanh, gelu_python_tanh, got ${JSON.stringify(hidden_act)}`,
       ),
     );
   });
 
-  test.each(["yarn", "longrope", "constructor"])("rope_scaling type %j", async (type) => {
+  test.each(["banana", "constructor"])("rope_scaling type %j", async (type) => {
     for (const key of ["type", "rope_type"]) {
       expect(await failure({ rope_scaling: { [key]: type, factor: 2 } })).toEqual(
         failing(
           "unsupported-value",
-          `config.json: rope_scaling: expected ${key} to be one of default, linear, dynamic, llama3, got "${type}"`,
+          `config.json: rope_scaling: expected ${key} to be one of default, linear, dynamic, llama3, yarn, longrope, got "${type}"`,
         ),
       );
     }
@@ -379,5 +382,5 @@ test("modelType reads a config's model_type, from text, bytes or an object", () 
   expect(Pipeline.modelType(text)).toBe("llama");
   expect(Pipeline.modelType(new TextEncoder().encode(text))).toBe("llama");
   expect(Pipeline.modelType(tinyConfig)).toBe("llama");
-  expect(() => Pipeline.modelType({ model_type: "banana" })).toThrow(/expected model_type to be one of llama/);
+  expect(() => Pipeline.modelType({ model_type: "banana" })).toThrow(/expected model_type to be one of bert, roberta/);
 });

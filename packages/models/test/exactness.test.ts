@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { allFormats, architectures, type ModelFiles } from "../src/index.ts";
+import { decoderOf } from "../src/generation/decoder.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { readDirectory } from "../src/platform/directory-node.ts";
@@ -31,9 +32,9 @@ describe.each(models)("%s", (name, files) => {
       const options = { runtime, onWarning: () => {} };
       const directory = typeof model === "string" ? await readDirectory(model) : undefined;
       const sources = directory?.files ?? toSources(model as Exclude<typeof model, string>);
-      const { decoder } = await loadModel(sources, architectures, options, allFormats);
+      const loaded = await loadModel(sources, architectures, options, allFormats);
       await directory?.close();
-      return { runtime, decoder };
+      return { runtime, decoder: decoderOf(loaded) };
     };
     const length = name === "llama-f16" ? 60 : 150;
 

@@ -146,7 +146,7 @@ describe("G5 logits that are not finite", () => {
 });
 
 describe("G6 options that are unknown or not supported", () => {
-  test.each(["stop_strings", "num_beams", "logit_bias", "n", "max_tokens", "constructor"])(
+  test.each(["num_beam_groups", "penalty_alpha", "logit_bias", "n", "max_tokens", "constructor"])(
     "%s is an error",
     async (key) => {
       const error = await failure({ [key]: 1 });
@@ -166,12 +166,12 @@ describe("G6 options that are unknown or not supported", () => {
   });
 
   test("settings of generation_config.json that are not supported are an error when text is generated", async () => {
-    const files = { ...tinyFiles(), "generation_config.json": '{"num_beams": 4, "typical_p": 0.3, "use_cache": true}' };
-    const beams = await Pipeline.fromFiles(files);
+    const settings = '{"num_beam_groups": 4, "penalty_alpha": 0.3, "num_beams": 4, "use_cache": true}';
+    const beams = await Pipeline.fromFiles({ ...tinyFiles(), "generation_config.json": settings });
     await expect(beams.generate(prompt)).rejects.toEqual(
       failing(
         "unsupported-option",
-        "generation_config.json: expected supported settings, got num_beams = 4, typical_p = 0.3",
+        "generation_config.json: expected supported settings, got num_beam_groups = 4, penalty_alpha = 0.3",
       ),
     );
     expect(await beams.logits(prompt)).toHaveLength(4 * 19);
@@ -227,7 +227,7 @@ describe("defaults", () => {
 
   test("are greedy and at most 256 new tokens", async () => {
     const settings = resolveGenerationOptions({}, { options: {}, unsupported: [] }, 19);
-    expect(settings).toMatchObject({ doSample: false, maxNewTokens: undefined, maxLength: undefined });
+    expect(settings).toMatchObject({ do_sample: false, max_new_tokens: undefined, signal: undefined });
     const roomy = await Pipeline.fromFiles(tinyFiles({ config: { max_position_embeddings: 400, eos_token_id: null } }));
     expect((await roomy.generate(prompt, { return_dict_in_generate: true })).ids).toHaveLength(256);
     await roomy.dispose();
@@ -241,10 +241,16 @@ describe("defaults", () => {
 
   test("a sampling option implies do_sample", () => {
     const resolve = (options: GenerationOptions) =>
-      resolveGenerationOptions(options, { options: {}, unsupported: [] }, 19).doSample;
-    for (const options of [{ temperature: 0.5 }, { top_k: 3 }, { top_p: 0.5 }, { min_p: 0.1 }, { seed: 1 }]) {
-      expect(resolve(options)).toBe(true);
-    }
+      resolveGenerationOptions(options, { options: {}, unsupported: [] }, 19).do_sample;
+    const sampling = [
+      { temperature: 0.5 },
+      { top_k: 3 },
+      { top_p: 0.5 },
+      { min_p: 0.1 },
+      { typical_p: 0.5 },
+      { seed: 1 },
+    ];
+    for (const options of sampling) expect(resolve(options)).toBe(true);
     expect(resolve({ max_new_tokens: 5, repetition_penalty: 1.2 })).toBe(false);
   });
 });

@@ -9,6 +9,7 @@ import {
   Runtime,
   RuntimeError,
 } from "../src/index.ts";
+import { decoderOf } from "../src/generation/decoder.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { failing } from "./shared.ts";
@@ -298,8 +299,8 @@ describe("R6 consumers that stop", () => {
   test("breaking out of the loop frees the cache and leaves the pipeline usable", async () => {
     const runtime = await Runtime.create();
     const loaded = await loadModel(toSources(tinyFiles()), architectures, { runtime }, allFormats);
-    const pipeline = new Pipeline(loaded, {});
-    const { pool } = loaded.decoder;
+    const pipeline = new Pipeline(loaded, {}, {});
+    const { pool } = decoderOf(loaded);
     await pipeline.generate("abc", { max_new_tokens: 20, eos_token_id: null });
     const free = pool.freePages;
     for await (const _ of pipeline.stream("abc", { eos_token_id: null })) break;

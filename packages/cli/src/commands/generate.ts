@@ -8,6 +8,7 @@ import { print, type Terminal } from "../terminal.ts";
 interface GenerateOptions {
   readonly model: string;
   readonly prompt: string;
+  readonly stop?: readonly string[];
   readonly truncate?: boolean;
   readonly json?: boolean;
 }
@@ -30,6 +31,7 @@ export function addGenerate(program: Command, terminal: Terminal): void {
     .requiredOption("--prompt <TEXT>", "text to continue; - reads standard input, less the line break that ends it");
   for (const option of generationOptions()) command.addOption(option);
   command
+    .option("--stop <TEXT...>", "end the text where one of these comes")
     .option("--truncate", "keep the end of a prompt that is too long for the model")
     .option("--json", 'one JSON object at the end: {"text", "ids", "prompt_ids", "finish_reason"}')
     .addHelpText("after", examples)
@@ -38,7 +40,12 @@ export function addGenerate(program: Command, terminal: Terminal): void {
 
 async function generate(parsed: GenerateOptions, terminal: Terminal): Promise<void> {
   const { signal, stdin } = terminal;
-  const options = { ...toGenerationOptions({ ...parsed }), truncate: parsed.truncate, signal };
+  const options = {
+    ...toGenerationOptions({ ...parsed }),
+    stop_strings: parsed.stop,
+    truncate: parsed.truncate,
+    signal,
+  };
   const write = parsed.json ? writeJson : writeStream;
   const prompt = parsed.prompt === "-" ? await readAll(stdin, signal) : parsed.prompt;
   await withPipeline(parsed.model, terminal, (pipeline) => write(pipeline, prompt, options, terminal));

@@ -1,19 +1,84 @@
-import { KvCache, OptionError, PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
+import { KvCache, OptionError, PAGE, PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
+import type { Loaded } from "../pipeline/tasks.ts";
 
 /** Multiply-adds of one layer between two chances to stop: about 20 ms' worth. */
 const CHUNK_WORK = 2e8;
 /** Rows of a chunk: at least a few tiles, at most what keeps activations small. */
 const CHUNK_ROWS = { min: 24, max: 480 };
 
+/** The most rows of one forward, for a model whose layers cost so many multiply-adds for each. */
+export function chunkRows(layerWork: number): number {
+  const rows = Math.floor(CHUNK_WORK / layerWork / 24) * 24;
+  return Math.min(CHUNK_ROWS.max, Math.max(CHUNK_ROWS.min, rows));
+}
+
+/** Keys and values of an encoder's states: several sequences may read them, nobody writes. */
+export class Memory {
+  readonly cache: KvCache;
+  #readers = 0;
+
+  constructor(cache: KvCache) {
+    this.cache = cache;
+  }
+
+  retain(): this {
+    this.#readers++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.#readers === 0) this.cache.dispose();
+  }
+}
+
+/** All that a decoder remembers of one sequence. */
+export class DecoderCache {
+  /** Ids whose keys and values are cached. */
+  readonly ids: number[] = [];
+  readonly memory: Memory | undefined;
+  readonly self: KvCache;
+  #disposed = false;
+
+  constructor(self: KvCache, memory?: Memory) {
+    this.self = self;
+    this.memory = memory?.retain();
+  }
+
+  /** Positions cached. */
+  get length(): number {
+    return this.self.length;
+  }
+
+  /** The same positions for a sequence that goes another way from here on; pages are shared until one of them writes. */
+  fork(): DecoderCache {
+    const fork = new DecoderCache(this.self.fork(), this.memory);
+    for (const id of this.ids) fork.ids.push(id);
+    return fork;
+  }
+
+  /** Forgets positions from `length` on. */
+  truncate(length: number): void {
+    this.self.truncate(length);
+    this.ids.length = Math.min(this.ids.length, length);
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.self.dispose();
+    this.memory?.release();
+  }
+}
+
 /** New ids of one sequence. */
 export interface Feed {
-  readonly cache: KvCache;
+  readonly cache: DecoderCache;
   readonly ids: readonly number[];
 }
 
-/** Runs a model over cached sequences, in chunks that can be interrupted. */
+/** Runs a decoder over cached sequences, in chunks that can be interrupted. */
 export class Decoder {
   readonly model: DecoderModel;
   readonly runtime: Runtime;
@@ -25,19 +90,37 @@ export class Decoder {
     this.model = model;
     this.runtime = runtime;
     this.pool = new PagePool(runtime.memory, model.layers, model.layout);
-    const rows = Math.floor(CHUNK_WORK / model.layerWork / 24) * 24;
-    this.chunkRows = Math.min(CHUNK_ROWS.max, Math.max(CHUNK_ROWS.min, rows));
+    this.chunkRows = chunkRows(model.layerWork);
   }
 
-  newCache(): KvCache {
-    return new KvCache(this.pool, this.model.contextLength);
+  get vocabSize(): number {
+    return this.model.vocabSize;
+  }
+
+  get contextLength(): number {
+    return this.model.contextLength;
+  }
+
+  newCache(memory?: Memory): DecoderCache {
+    return new DecoderCache(new KvCache(this.pool, this.model.contextLength), memory);
+  }
+
+  /**
+   * Throws unless so many rows of so many positions, the first `shared` of which they have in common, fit into memory.
+   * @throws {MemoryError} `over-limit`
+   */
+  checkMemory(positions: number, rows: number, shared = 0): void {
+    const common = Math.floor(shared / PAGE);
+    const pages = common + rows * (this.pool.pagesFor(positions) - common);
+    this.pool.check(pages * PAGE, `key/value cache for ${rows === 1 ? "" : `${rows} times `}${positions} positions`);
   }
 
   /**
    * Feeds new ids to each sequence and gives the logits `[V]` after the last of them. All sequences share forwards, and
    * each gets exactly what it would get alone.
    */
-  async step(feeds: readonly Feed[], options: { signal?: AbortSignal } = {}): Promise<Float32Array[]> {
+  async step(given: readonly Feed[], options: { signal?: AbortSignal } = {}): Promise<Float32Array[]> {
+    const feeds = given.map((feed) => this.#whole(feed));
     const ends = feeds.map(({ ids }) => ids.length);
     const begins = await this.#feedLongPrefixes(feeds, options);
     const results: Float32Array[] = [];
@@ -58,63 +141,77 @@ export class Decoder {
     return results;
   }
 
-  /** Logits after every id, `[T, V]`, of one new sequence. */
-  async logits(
-    ids: readonly number[],
-    options: { signal?: AbortSignal; chunkRows?: number } = {},
-  ): Promise<Float32Array> {
-    this.expectIds(ids);
-    const cache = this.newCache();
-    const { vocabSize } = this.model;
-    const step = Math.min(this.chunkRows, options.chunkRows ?? this.chunkRows);
-    try {
-      const all = new Float32Array(ids.length * vocabSize);
-      for (let begin = 0; begin < ids.length; begin += step) {
-        const end = Math.min(begin + step, ids.length);
-        const rows = await this.#run([{ feed: { cache, ids }, begin, end, wanted: "all" }], options);
-        rows.forEach((row, index) => {
-          all.set(row, (begin + index) * vocabSize);
-        });
-      }
-      return all;
-    } finally {
-      cache.dispose();
-    }
+  /**
+   * Logits after every id, `[T * V]`, of a new sequence or of one that goes on.
+   * @throws {OptionError} `bad-ids`, `prompt-too-long`
+   */
+  logits(ids: readonly number[], options: RowOptions = {}): Promise<Float32Array> {
+    return this.#rows(ids, { ...options, wanted: "logits" });
   }
 
-  /** Hidden states `[T, D]` by layer, the last one normalised, as `output_hidden_states` gives them. */
-  async hiddenStates(ids: readonly number[]): Promise<Float32Array[]> {
-    this.expectIds(ids);
-    const cache = this.newCache();
+  /** Normalised hidden states of every id, `[T * D]`. */
+  states(ids: readonly number[], options: RowOptions = {}): Promise<Float32Array> {
+    return this.#rows(ids, { ...options, wanted: "states" });
+  }
+
+  /** Hidden states `[T * D]` by layer, the last one normalised, as `output_hidden_states` gives them. */
+  async hiddenStates(ids: readonly number[], options: RowOptions = {}): Promise<Float32Array[]> {
     const states: Float32Array[] = [];
     const observe = (layer: number, hidden: Tensor) => {
       states[layer] = this.runtime.readNow(hidden);
     };
-    try {
-      await this.#run([{ feed: { cache, ids }, begin: 0, end: ids.length, wanted: "last" }], {}, observe);
-      return states;
-    } finally {
-      cache.dispose();
-    }
+    await this.#rows(ids, { ...options, chunkRows: ids.length, wanted: "states", observe });
+    return states;
   }
 
   /**
-   * Throws unless ids are in the vocabulary.
+   * Throws unless ids are in the vocabulary and fit into the context.
    * @throws {OptionError} `bad-ids`
    */
   expectIds(ids: readonly number[]): void {
-    const { vocabSize } = this.model;
-    if (ids.length === 0) throw new OptionError("bad-ids", "ids: expected at least one id, got none");
-    const index = ids.findIndex((id) => !(Number.isSafeInteger(id) && id >= 0 && id < vocabSize));
-    if (index < 0) return;
-    throw new OptionError(
-      "bad-ids",
-      `ids: expected integers from 0 to ${vocabSize - 1}, got ${show(ids[index])} at ${index}`,
-      {
-        index,
-        value: ids[index],
-      },
-    );
+    checkIds(ids, this.model.vocabSize);
+  }
+
+  async #rows(ids: readonly number[], options: RowOptions & RowKind): Promise<Float32Array> {
+    this.expectIds(ids);
+    const { contextLength } = this.model;
+    const cache = options.cache ?? this.newCache(options.memory);
+    const total = cache.length + ids.length;
+    if (total > contextLength) {
+      const message = `ids: expected at most ${contextLength}, the model's context, got ${total}`;
+      throw new OptionError("prompt-too-long", message, { contextLength, promptLength: total });
+    }
+    const { chunkRows: most = this.chunkRows, wanted, signal, observe } = options;
+    const before = cache.length;
+    const step = observe ? ids.length : Math.min(this.chunkRows, most);
+    const feed = this.#whole({ cache, ids });
+    const rows: Float32Array[] = [];
+    try {
+      for (let begin = 0; begin < feed.ids.length; begin += step) {
+        const end = Math.min(begin + step, feed.ids.length);
+        rows.push(
+          ...(await this.#run([{ feed, begin, end, wanted: "all" }], { signal, states: wanted === "states" }, observe)),
+        );
+      }
+    } catch (error) {
+      if (options.cache) cache.truncate(before);
+      throw error;
+    } finally {
+      if (!options.cache) cache.dispose();
+    }
+    const kept = rows.slice(rows.length - ids.length);
+    const all = new Float32Array(kept.length * kept[0].length);
+    for (const [index, row] of kept.entries()) all.set(row, index * row.length);
+    return all;
+  }
+
+  /** All ids of a sequence whose cache becomes useless as it grows; else the new ones. */
+  #whole({ cache, ids }: Feed): Feed {
+    const { recomputesBeyond: limit = Number.POSITIVE_INFINITY } = this.model;
+    if (cache.length === 0 || cache.length > limit || cache.length + ids.length <= limit) return { cache, ids };
+    const all = [...cache.ids, ...ids];
+    cache.truncate(0);
+    return { cache, ids: all };
   }
 
   /** Feeds what does not fit into one forward, for each long sequence alone, and says where each goes on. */
@@ -132,11 +229,13 @@ export class Decoder {
 
   async #run(
     pieces: readonly Piece[],
-    { signal }: { signal?: AbortSignal },
+    { signal, states = false }: { signal?: AbortSignal; states?: boolean },
     observe?: (layer: number, hidden: Tensor) => void,
   ): Promise<Float32Array[]> {
     const { model, runtime } = this;
-    const entries = pieces.map(({ feed, begin, end }) => ({ cache: feed.cache, count: end - begin, reaches: 0 }));
+    const entries = pieces.map(({ feed: { cache }, begin, end }) => {
+      return { cache: cache.self, memory: cache.memory?.cache, count: end - begin, reaches: 0 };
+    });
     const rows = wantedRows(pieces);
     const prepare = () => {
       entries.forEach((entry, index) => {
@@ -146,11 +245,50 @@ export class Decoder {
       });
     };
     const ids = concatenate(pieces);
-    const forward = () => model.forward({ runtime, ids, entries, rows, observe });
+    const { logits } = model;
+    if (!states && !logits) {
+      throw new OptionError(
+        "no-head",
+        `${model.modelType}: expected a checkpoint with an output layer, got one without`,
+      );
+    }
+    const forward = function* () {
+      const hidden = yield* model.forward({ runtime, ids, entries, rows, observe });
+      return states || rows.length === 0 ? hidden : logits!(hidden);
+    };
     const values = await runForward(runtime, forward, { signal, prepare });
+    for (const { feed, begin, end } of pieces) {
+      for (let index = begin; index < end; index++) feed.cache.ids.push(feed.ids[index]);
+    }
     const width = rows.length === 0 ? 0 : values.length / rows.length;
-    return Array.from(rows, (_, row) => values.subarray(row * width, row * width + model.vocabSize));
+    const kept = states ? width : model.vocabSize;
+    return Array.from(rows, (_, row) => values.subarray(row * width, row * width + kept));
   }
+}
+
+/** How ids are fed. */
+export interface RowOptions {
+  readonly signal?: AbortSignal;
+  /** The most rows of one forward; default what can be interrupted. */
+  readonly chunkRows?: number;
+  /** What came before; it grows by the ids. Default: nothing, and nothing is kept. */
+  readonly cache?: DecoderCache;
+  /** An encoder's states, for a new sequence. */
+  readonly memory?: Memory;
+}
+
+interface RowKind {
+  readonly wanted: "logits" | "states";
+  readonly observe?: (layer: number, hidden: Tensor) => void;
+}
+
+/** @throws {OptionError} `bad-ids` */
+export function checkIds(ids: readonly number[], vocabSize: number, what = "ids"): void {
+  if (ids.length === 0) throw new OptionError("bad-ids", `${what}: expected at least one id, got none`);
+  const index = ids.findIndex((id) => !(Number.isSafeInteger(id) && id >= 0 && id < vocabSize));
+  if (index < 0) return;
+  const message = `${what}: expected integers from 0 to ${vocabSize - 1}, got ${show(ids[index])} at ${index}`;
+  throw new OptionError("bad-ids", message, { index, value: ids[index] });
 }
 
 interface Piece {
@@ -180,4 +318,15 @@ function wantedRows(pieces: readonly Piece[]): Int32Array {
     row += count;
   }
   return Int32Array.from(rows);
+}
+
+/** The decoder of a pipeline. */
+export function decoderOf({ model, runtime, drivers }: Loaded): Decoder {
+  if (!drivers.decoder) {
+    if (model.kind === "encoder") {
+      throw new OptionError("no-decoder", `${model.modelType}: expected a model that generates text, got an encoder`);
+    }
+    drivers.decoder = new Decoder(model.kind === "decoder" ? model : model.decoder, runtime);
+  }
+  return drivers.decoder;
 }

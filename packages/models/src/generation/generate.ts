@@ -1,24 +1,36 @@
-import { type KvCache, OptionError } from "@kiloformer/core";
-import type { Decoder } from "./decoder.ts";
+import { OptionError } from "@kiloformer/core";
+import { beamRow } from "./beams.ts";
 import type { GenerationSettings } from "./options.ts";
-import { createSampler, type Sampler } from "./sampler.ts";
+import { type CacheLike, type Row, type Sequence, toSequence } from "./row.ts";
+import { sampleRow } from "./samples.ts";
+import { type NewTextStream, stopStrings } from "./stop-strings.ts";
 
-/** Why a text ended: an end-of-text id, or a limit. */
-export type FinishReason = "stop" | "length";
+export type { CacheLike, FinishReason, Sequence } from "./row.ts";
+export type { IdLogprob, TokenLogprob } from "./scores.ts";
+export type { NewTextStream, TextStream } from "./stop-strings.ts";
 
-/** One text in the making. */
-export interface Sequence {
-  /** Prompt and new ids, without the one that ended the text. */
-  readonly ids: number[];
-  readonly promptLength: number;
-  finishReason: FinishReason | undefined;
+/** A prompt: its first ids may be cached, but never the last one. */
+export interface PromptState {
+  readonly ids: readonly number[];
+  readonly cache: CacheLike;
 }
 
-interface Running extends Sequence {
-  readonly cache: KvCache;
-  readonly sampler: Sampler;
-  readonly limit: number;
-  readonly ends: ReadonlySet<number>;
+/** A prompt, or how to make it when its turn comes. */
+export type PromptSource = PromptState | (() => PromptState | Promise<PromptState>);
+
+/** What generation needs of a decoder. */
+export interface StepDecoder {
+  /** The most positions of one sequence. */
+  readonly contextLength: number;
+  /** Throws unless ids are in the vocabulary. */
+  expectIds(ids: readonly number[]): void;
+  /** Throws unless so many rows of so many positions fit into memory; they have the first `shared` ones in common. */
+  checkMemory(positions: number, rows: number, shared: number): void;
+  /** Feeds new ids to each sequence and gives the logits `[V]` after the last of them. */
+  step(
+    feeds: readonly { readonly cache: CacheLike; readonly ids: readonly number[] }[],
+    options: { readonly signal?: AbortSignal },
+  ): Promise<Float32Array[]>;
 }
 
 /** Texts in the making at the same time: enough rows for full tiles. */
@@ -26,103 +38,131 @@ const MOST_AT_ONCE = 96;
 const DEFAULT_NEW_TOKENS = 256;
 
 /**
- * Continues a prompt and yields each new id; the return value says why it ended.
- * @throws {OptionError} `prompt-too-long`, `bad-ids`, {MemoryError} before any cache is taken; the signal's reason
+ * Continues a prompt and yields each new id; the return value is the whole text. Beams yield when they are done. The
+ * prompt's cache is disposed of however it ends.
+ * @param newTextStream the tokenizer's text, which stop strings are looked for in
+ * @throws {OptionError} `prompt-too-long`, `bad-ids`, ...; {MemoryError} before memory is taken; the signal's reason
  */
 export async function* generateIds(
-  decoder: Decoder,
-  prompt: readonly number[],
+  decoder: StepDecoder,
+  prompt: PromptSource,
   settings: GenerationSettings,
+  newTextStream?: NewTextStream,
 ): AsyncGenerator<number, Sequence> {
-  const sequence = start(decoder, prompt, settings);
+  const row = await start(decoder, prompt, settings, newTextStream);
   try {
-    while (sequence.finishReason === undefined) {
-      const before = sequence.ids.length;
-      await advance(decoder, [sequence], settings.signal);
-      if (sequence.ids.length > before) yield sequence.ids[before];
+    if (settings.num_return_sequences > 1) {
+      const message = `stream: expected num_return_sequences: 1, got ${settings.num_return_sequences}`;
+      throw new OptionError("conflicting-options", message);
     }
-    return sequence;
+    let given = row.tracks[0]?.ids.length;
+    while (row.tracks.length > 0) {
+      await advance(decoder, [row], settings.signal);
+      if (settings.num_beams > 1 && row.tracks.length > 0) continue;
+      const { ids } = row.tracks[0] ?? row.sequences[0];
+      for (; given < ids.length; given++) yield ids[given];
+    }
+    return row.sequences[0];
   } finally {
-    sequence.cache.dispose();
+    dispose(row);
   }
 }
 
 /**
- * Continues several prompts together. Rows stop independently and make room for the next; each result is what the prompt
- * gives alone.
+ * Continues several prompts together, `num_return_sequences` texts each. Rows stop independently and make room for the
+ * next; each result is what the prompt gives alone. Caches of prompts are disposed of however it ends.
+ * @param newTextStream the tokenizer's text, which stop strings are looked for in
+ * @throws {OptionError} `prompt-too-long`, `bad-ids`, ...; {MemoryError}; the signal's reason
  */
 export async function generateBatch(
-  decoder: Decoder,
-  prompts: readonly (readonly number[])[],
+  decoder: StepDecoder,
+  prompts: readonly PromptSource[],
   settings: GenerationSettings,
-): Promise<Sequence[]> {
-  const results: Sequence[] = [];
-  const running = new Set<Running>();
+  newTextStream?: NewTextStream,
+): Promise<(readonly Sequence[])[]> {
+  const results: (readonly Sequence[])[] = [];
+  const running = new Map<number, Row>();
   let next = 0;
   try {
     while (next < prompts.length || running.size > 0) {
-      while (next < prompts.length && running.size < MOST_AT_ONCE) {
-        const sequence = start(decoder, prompts[next++], settings);
-        results.push(sequence);
-        running.add(sequence);
-        if (sequence.finishReason !== undefined) finish(sequence, running);
+      while (next < prompts.length && (running.size === 0 || (running.size + 1) * width(settings) <= MOST_AT_ONCE)) {
+        running.set(next, await start(decoder, prompts[next++], settings, newTextStream));
       }
-      if (running.size === 0) continue;
-      const active = [...running];
-      await advance(decoder, active, settings.signal);
-      for (const sequence of active) if (sequence.finishReason !== undefined) finish(sequence, running);
+      await advance(decoder, [...running.values()], settings.signal);
+      for (const [index, row] of running) {
+        if (row.tracks.length > 0) continue;
+        results[index] = row.sequences;
+        running.delete(index);
+      }
     }
     return results;
   } finally {
-    for (const { cache } of running) cache.dispose();
+    for (const row of running.values()) dispose(row);
+    for (const prompt of prompts.slice(next)) if (typeof prompt !== "function") prompt.cache.dispose();
   }
 }
 
-function finish(sequence: Running, running: Set<Running>): void {
-  sequence.cache.dispose();
-  running.delete(sequence);
+/** Texts in the making for one prompt. */
+function width({ num_beams, num_return_sequences }: GenerationSettings): number {
+  return Math.max(num_beams, num_return_sequences);
 }
 
-/** One new id for each sequence. */
-async function advance(
-  decoder: Decoder,
-  sequences: readonly Running[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const feeds = sequences.map(({ cache, ids }) => ({ cache, ids: cache.length === 0 ? ids : ids.slice(cache.length) }));
+function dispose({ tracks }: Row): void {
+  for (const { cache } of tracks) cache.dispose();
+}
+
+/** One new id for each text in the making. */
+async function advance(decoder: StepDecoder, rows: readonly Row[], signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  const tracks = rows.flatMap((row) => row.tracks);
+  if (tracks.length === 0) return;
+  const feeds = tracks.map(({ cache, ids }) => ({ cache, ids: ids.slice(cache.length) }));
   const logits = await decoder.step(feeds, { signal });
-  sequences.forEach((sequence, index) => {
-    const id = sequence.sampler(logits[index], sequence.ids);
-    if (sequence.ends.has(id)) sequence.finishReason = "stop";
-    else if (sequence.ids.push(id) >= sequence.limit) sequence.finishReason = "length";
-  });
+  let next = 0;
+  for (const row of rows) {
+    const begin = next;
+    next += row.tracks.length;
+    row.advance(logits.slice(begin, next));
+  }
 }
 
-function start(decoder: Decoder, prompt: readonly number[], settings: GenerationSettings): Running {
-  decoder.expectIds(prompt);
-  const { contextLength } = decoder.model;
-  const wanted = settings.maxNewTokens ?? DEFAULT_NEW_TOKENS;
-  let kept = prompt;
-  if (prompt.length > contextLength || (settings.truncate && prompt.length + wanted > contextLength)) {
-    if (!settings.truncate) {
-      throw new OptionError(
-        "prompt-too-long",
-        `prompt: expected at most ${contextLength} tokens, the model's context, got ${prompt.length}; truncate: true keeps its end`,
-        { contextLength, promptLength: prompt.length },
-      );
-    }
-    kept = prompt.slice(-Math.max(1, contextLength - wanted));
+async function start(
+  decoder: StepDecoder,
+  source: PromptSource,
+  settings: GenerationSettings,
+  newTextStream: NewTextStream | undefined,
+): Promise<Row> {
+  const prompt = typeof source === "function" ? await source() : source;
+  const { cache } = prompt;
+  try {
+    decoder.expectIds(prompt.ids);
+    const ids = fit(prompt, decoder.contextLength, settings);
+    const { max_new_tokens, max_length = ids.length + DEFAULT_NEW_TOKENS, stop_strings, num_beams } = settings;
+    const asked = max_new_tokens === undefined ? max_length : ids.length + max_new_tokens;
+    const limit = Math.min(decoder.contextLength, Math.max(ids.length, asked));
+    decoder.checkMemory(limit, width(settings), ids.length);
+    const stops = stop_strings.length > 0 ? stopStrings(stop_strings, newTextStream) : undefined;
+    const options = { settings, promptLength: ids.length, limit, stops };
+    const track = { ids, logprobs: [], cache, end: stops?.start(ids) };
+    if (limit > ids.length) return num_beams > 1 ? beamRow(track, options) : sampleRow(track, options);
+    cache.dispose();
+    const sequences = new Array(settings.num_return_sequences).fill(toSequence(track, "length", options));
+    return { tracks: [], sequences, advance() {} };
+  } catch (error) {
+    cache.dispose();
+    throw error;
   }
-  const asked = settings.maxNewTokens ?? (settings.maxLength === undefined ? wanted : settings.maxLength - kept.length);
-  const limit = Math.min(contextLength, kept.length + Math.max(0, asked));
-  decoder.pool.check(limit, `key/value cache for ${limit} positions`);
-  return {
-    ids: [...kept],
-    promptLength: kept.length,
-    finishReason: limit <= kept.length ? "length" : undefined,
-    cache: decoder.newCache(),
-    sampler: createSampler(settings),
-    limit,
-    ends: new Set(settings.eosTokenIds),
-  };
+}
+
+/** The ids that are fed: all, or the end of a prompt that leaves no room. What is cached cannot be cut. */
+function fit({ ids, cache }: PromptState, contextLength: number, settings: GenerationSettings): number[] {
+  const wanted = settings.max_new_tokens ?? DEFAULT_NEW_TOKENS;
+  const cuts = settings.truncate && cache.length === 0;
+  if (cuts && ids.length + wanted > contextLength) return ids.slice(-Math.max(1, contextLength - wanted));
+  if (ids.length <= contextLength) return [...ids];
+  throw new OptionError(
+    "prompt-too-long",
+    `prompt: expected at most ${contextLength} tokens, the model's context, got ${ids.length}; truncate: true keeps its end`,
+    { contextLength, promptLength: ids.length },
+  );
 }

@@ -7,6 +7,10 @@ export interface GenerationOptions {
   readonly max_new_tokens?: number;
   /** The most tokens, prompt included; `max_new_tokens` goes before it. */
   readonly max_length?: number;
+  /** No end-of-text token comes before so many new tokens. Stop strings do not wait. */
+  readonly min_new_tokens?: number;
+  /** The same, prompt included; `min_new_tokens` goes before it. */
+  readonly min_length?: number;
   /** True: draw tokens at random. False: always the likeliest. Default: whether a sampling option is given. */
   readonly do_sample?: boolean;
   /** Divides the logits before drawing; 0 is greedy. Default 1. */
@@ -17,12 +21,39 @@ export interface GenerationOptions {
   readonly top_p?: number;
   /** Draws among tokens at least this share as likely as the likeliest, in [0, 1]. Default 0. */
   readonly min_p?: number;
+  /** Draws among the tokens whose information is nearest to what is expected, up to this sum, in (0, 1]. Default 1. */
+  readonly typical_p?: number;
   /** Makes sampling repeatable: an integer from 0. Default: a new one each time. */
   readonly seed?: number;
   /** Divides positive and multiplies negative logits of tokens that came before; 1 for none. */
   readonly repetition_penalty?: number;
   /** No n tokens in a row come twice; 0 for no such rule. */
   readonly no_repeat_ngram_size?: number;
+  /** Rows of ids that never come. */
+  readonly bad_words_ids?: readonly (readonly number[])[] | null;
+  /** Ids that never come. */
+  readonly suppress_tokens?: readonly number[] | null;
+  /** Ids that do not come first. */
+  readonly begin_suppress_tokens?: readonly number[] | null;
+  /** The id after a prompt of one id: the first of an encoder-decoder model. */
+  readonly forced_bos_token_id?: number | null;
+  /** One id or several, one of which is the last where the text reaches its limit. */
+  readonly forced_eos_token_id?: number | readonly number[] | null;
+  /** Texts that beam search keeps in view, at most 256; 1 for no beam search. */
+  readonly num_beams?: number;
+  /** Beams are compared by log probability / length ** length_penalty: above 0 favours long texts. Default 1. */
+  readonly length_penalty?: number;
+  /**
+   * When beam search ends: `true` with `num_beams` ended texts; `false` when better ones are unlikely; `"never"` when they
+   * are impossible. Default `false`.
+   */
+  readonly early_stopping?: boolean | "never";
+  /** Texts for each prompt, at most 256: the best of `num_beams`, or as many samples. */
+  readonly num_return_sequences?: number;
+  /** Strings, at most 256, that end the text, which keeps the tokens that complete them. */
+  readonly stop_strings?: string | readonly string[] | null;
+  /** Log probabilities of new tokens, after all other options: true, or how many alternatives come along (0 to 20). */
+  readonly logprobs?: boolean | number;
   /** One id or several that end the text; default from the model's files. `null` for none. */
   readonly eos_token_id?: number | readonly number[] | null;
   /** Keeps the end of a prompt that is too long, instead of throwing. */
@@ -31,73 +62,125 @@ export interface GenerationOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Generation options, checked and complete. */
-export interface GenerationSettings {
-  readonly maxNewTokens: number | undefined;
-  readonly maxLength: number | undefined;
-  readonly doSample: boolean;
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly seed: number | undefined;
-  readonly repetitionPenalty: number;
-  readonly noRepeatNgramSize: number;
-  readonly eosTokenIds: readonly number[];
-  readonly truncate: boolean;
-  readonly signal: AbortSignal | undefined;
-}
-
 type Key = keyof GenerationOptions;
-interface Rule {
-  readonly expected: string;
-  readonly holds: (value: unknown) => boolean;
-}
+/** Options whose absence means something. */
+type Open = "max_new_tokens" | "max_length" | "min_new_tokens" | "seed" | "signal";
+/** Options that may be one value, several, or none. */
+type List = "eos_token_id" | "forced_bos_token_id" | "forced_eos_token_id" | "stop_strings";
 
-const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
-const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
-const isBoolean = (value: unknown) => typeof value === "boolean";
-const count: Rule = { expected: "an integer from 0", holds: isCount };
-const flag: Rule = { expected: "true or false", holds: isBoolean };
+/** Generation options, checked and complete: every value is there, and lists are lists. */
+export type GenerationSettings = Pick<GenerationOptions, Open> & {
+  readonly [K in Exclude<Key, Open | List>]-?: NonNullable<GenerationOptions[K]>;
+} & { readonly [K in List]: readonly (K extends "stop_strings" ? string : number)[] };
 
-const rules: Readonly<Record<Exclude<Key, "eos_token_id" | "signal">, Rule>> = {
-  max_new_tokens: count,
-  max_length: count,
-  do_sample: flag,
-  temperature: { expected: "a number from 0", holds: (value) => isNumber(value) && value >= 0 },
-  top_k: count,
-  top_p: { expected: "a number above 0 and at most 1", holds: (value) => isNumber(value) && value > 0 && value <= 1 },
-  min_p: { expected: "a number from 0 to 1", holds: (value) => isNumber(value) && value >= 0 && value <= 1 },
-  seed: count,
-  repetition_penalty: { expected: "a number above 0", holds: (value) => isNumber(value) && value > 0 },
-  no_repeat_ngram_size: count,
-  truncate: flag,
-};
-const samplingKeys = ["temperature", "top_k", "top_p", "min_p", "seed"] as const satisfies readonly Key[];
-
-/** Settings that change nothing at these values; other values are not supported yet. */
-const harmlessValues: Readonly<Record<string, unknown>> = {
+/** What holds where neither the caller nor the model's files say otherwise, as in `transformers`. */
+const standard: Omit<GenerationSettings, Open> = {
+  min_length: 0,
+  do_sample: false,
+  temperature: 1,
+  top_k: 50,
+  top_p: 1,
+  min_p: 0,
+  typical_p: 1,
+  repetition_penalty: 1,
+  no_repeat_ngram_size: 0,
+  bad_words_ids: [],
+  suppress_tokens: [],
+  begin_suppress_tokens: [],
+  forced_bos_token_id: [],
+  forced_eos_token_id: [],
   num_beams: 1,
-  num_beam_groups: 1,
-  num_return_sequences: 1,
   length_penalty: 1,
   early_stopping: false,
+  num_return_sequences: 1,
+  stop_strings: [],
+  logprobs: false,
+  eos_token_id: [],
+  truncate: false,
+};
+
+type Rule = readonly [expected: string, holds: (value: unknown) => boolean];
+
+/** Beams, texts and stop strings of one call. */
+const MOST = 256;
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isBoolean = (value: unknown) => typeof value === "boolean";
+const isList = (value: unknown, holds: (item: unknown) => boolean) => Array.isArray(value) && value.every(holds);
+const toList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
+const orNull = ([expected, holds]: Rule): Rule => [`${expected}, or null`, (value) => value === null || holds(value)];
+const number = (expected: string, holds: (value: number) => boolean): Rule => [
+  expected,
+  (value) => Number.isFinite(value) && holds(value as number),
+];
+
+const count: Rule = ["an integer from 0", isCount];
+const flag: Rule = ["true or false", isBoolean];
+const few = number(`an integer from 1 to ${MOST}`, (value) => isCount(value) && value > 0 && value <= MOST);
+const share = number("a number above 0 and at most 1", (value) => value > 0 && value <= 1);
+
+/** What each option may be, for a vocabulary. */
+function rulesFor(vocabSize: number): Readonly<Record<Key, Rule>> {
+  const range = `from 0 to ${vocabSize - 1}`;
+  const isId = (value: unknown) => isCount(value) && (value as number) < vocabSize;
+  const ids = orNull([`ids ${range}`, (value) => toList(value).every(isId)]);
+  const idList = orNull([`a list of ids ${range}`, (value) => isList(value, isId)]);
+  const isWord = (value: unknown) => isList(value, isId) && (value as unknown[]).length > 0;
+  const isText = (value: unknown) => typeof value === "string" && value !== "";
+  const areTexts = (value: unknown) => toList(value).every(isText) && toList(value).length <= MOST;
+  return {
+    max_new_tokens: count,
+    max_length: count,
+    min_new_tokens: count,
+    min_length: count,
+    do_sample: flag,
+    temperature: number("a number from 0", (value) => value >= 0),
+    top_k: count,
+    top_p: share,
+    min_p: number("a number from 0 to 1", (value) => value >= 0 && value <= 1),
+    typical_p: share,
+    seed: count,
+    repetition_penalty: number("a number above 0", (value) => value > 0),
+    no_repeat_ngram_size: count,
+    bad_words_ids: orNull([`lists of ids ${range}`, (value) => isList(value, isWord)]),
+    suppress_tokens: idList,
+    begin_suppress_tokens: idList,
+    forced_bos_token_id: orNull([`an id ${range}`, isId]),
+    forced_eos_token_id: ids,
+    num_beams: few,
+    length_penalty: number("a number", () => true),
+    early_stopping: ['true, false or "never"', (value) => isBoolean(value) || value === "never"],
+    num_return_sequences: few,
+    stop_strings: orNull([`a text or up to ${MOST}, none empty`, areTexts]),
+    logprobs: [
+      "true, false or an integer from 0 to 20",
+      (value) => isBoolean(value) || (isCount(value) && (value as number) <= 20),
+    ],
+    eos_token_id: ids,
+    truncate: flag,
+    signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
+  };
+}
+
+const samplingKeys = ["temperature", "top_k", "top_p", "min_p", "typical_p", "seed"] as const satisfies readonly Key[];
+const listKeys = ["eos_token_id", "forced_bos_token_id", "forced_eos_token_id", "stop_strings"] as const;
+const beamKeys = ["length_penalty", "early_stopping"] as const satisfies readonly Key[];
+
+/** Settings that change nothing at these values; other values are not supported. */
+const harmlessValues: Readonly<Record<string, unknown>> = {
+  num_beam_groups: 1,
   diversity_penalty: 0,
   encoder_repetition_penalty: 1,
   encoder_no_repeat_ngram_size: 0,
-  typical_p: 1,
   epsilon_cutoff: 0,
   eta_cutoff: 0,
-  min_length: 0,
+  guidance_scale: 1,
   renormalize_logits: false,
   remove_invalid_values: false,
 };
 
 /** Generation settings in a config.json, where older configs have them and `transformers` no longer reads them. */
 export function isGenerationKey(key: string): boolean {
-  return (
-    Object.hasOwn(rules, key) || Object.hasOwn(harmlessValues, key) || /^(forced|begin|suppress|bad_words)_/.test(key)
-  );
+  return Object.hasOwn(rulesFor(0), key) || Object.hasOwn(harmlessValues, key) || key.startsWith("forced_");
 }
 
 /** What a model's own files say of generation. */
@@ -121,16 +204,14 @@ export function readGenerationDefaults(
   const eosFile = raw.eos_token_id !== undefined ? raw : config;
   const options: Record<string, unknown> = { eos_token_id: tokenIds(eosFile, "eos_token_id", vocabSize, file) };
   const unsupported: string[] = [];
+  const rules = rulesFor(vocabSize);
   for (const [key, value] of Object.entries(raw)) {
     if (value === null || value === undefined || key === "eos_token_id") continue;
     if (Object.hasOwn(rules, key)) {
-      const rule = rules[key as keyof typeof rules];
-      if (!rule.holds(value)) {
-        throw new ConfigError("bad-value", `${file}: expected ${key} to be ${rule.expected}, got ${show(value)}`, {
-          file,
-          key,
-          value,
-        });
+      const [expected, holds] = rules[key as Key];
+      if (!holds(value)) {
+        const message = `${file}: expected ${key} to be ${expected}, got ${show(value)}`;
+        throw new ConfigError("bad-value", message, { file, key, value });
       }
       options[key] = value;
     } else if (generationConfig && !isInert(key, value)) unsupported.push(`${key} = ${show(value)}`);
@@ -159,68 +240,55 @@ export function resolveGenerationOptions(
       unsupported: defaults.unsupported,
     });
   }
-  const given = (key: Key) => options[key] !== undefined && options[key] !== null;
-  const sampling = samplingKeys.filter((key) => given(key) && !(key === "temperature" && options.temperature === 0));
-  if (options.do_sample === false && sampling.length > 0) {
-    throw new OptionError(
-      "conflicting-options",
-      `generate: expected do_sample: true or no ${sampling[0]}, got do_sample: false and ${sampling[0]}: ${options[sampling[0]]}`,
-      { options: sampling },
-    );
-  }
-  const merged = { ...defaults.options, ...withoutEmpty(options) };
-  const temperature = merged.temperature ?? 1;
-  const wantsSample = options.do_sample ?? (sampling.length > 0 || (defaults.options.do_sample ?? false));
-  const eos = options.eos_token_id === null ? [] : (merged.eos_token_id ?? []);
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  const given: GenerationOptions = Object.fromEntries(entries.map(([key, value]) => [key, value ?? []]));
+  const sampling = samplingKeys.filter((key) => key in given && !(key === "temperature" && given.temperature === 0));
+  const merged = { ...standard, ...defaults.options, ...(sampling.length > 0 && { do_sample: true }), ...given };
+  // Below, a division could overflow: the likeliest token is the limit.
+  const do_sample = merged.do_sample && merged.temperature > 1e-20;
+  if (!merged.do_sample) expectNone(given, sampling, "do_sample: true", "do_sample: false");
+  const { num_beams, num_return_sequences } = merged;
+  const beams = `num_beams: ${num_beams}`;
+  const lacking = beamKeys.filter((key) => num_beams === 1 && (given[key] ?? standard[key]) !== standard[key]);
+  expectNone(given, lacking, "num_beams above 1", beams);
+  const most = num_beams > 1 ? num_beams : do_sample ? MOST : 1;
+  const excess = num_return_sequences > most ? (["num_return_sequences"] as const) : [];
+  expectNone({ num_return_sequences }, excess, "as many num_beams, or do_sample: true", beams);
+  // What the caller says of a length goes before what the model's files say of it in another way.
+  const lengthOf = (key: "max_new_tokens" | "min_new_tokens", other: Key) => (other in given ? given : merged)[key];
+  const lists = Object.fromEntries(listKeys.map((key) => [key, toList(merged[key])]));
   return {
-    maxNewTokens: merged.max_new_tokens,
-    maxLength: options.max_new_tokens !== undefined ? undefined : merged.max_length,
-    // Below the smallest normal number a division would overflow: the likeliest token is the limit.
-    doSample: wantsSample && temperature > 1e-30,
-    temperature,
-    topK: merged.top_k ?? 50,
-    topP: merged.top_p ?? 1,
-    minP: merged.min_p ?? 0,
-    seed: merged.seed,
-    repetitionPenalty: merged.repetition_penalty ?? 1,
-    noRepeatNgramSize: merged.no_repeat_ngram_size ?? 0,
-    eosTokenIds: typeof eos === "number" ? [eos] : eos,
-    truncate: merged.truncate ?? false,
+    ...merged,
+    ...lists,
+    do_sample,
+    max_new_tokens: lengthOf("max_new_tokens", "max_length"),
+    min_new_tokens: lengthOf("min_new_tokens", "min_length"),
     signal: options.signal,
-  };
+  } as GenerationSettings;
 }
 
-function withoutEmpty(options: GenerationOptions): GenerationOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined && value !== null));
+/** @throws {OptionError} `conflicting-options` */
+function expectNone(options: GenerationOptions, keys: readonly Key[], expected: string, got: string): void {
+  const [key] = keys;
+  if (!key) return;
+  const message = `generate: expected ${expected} or no ${key}, got ${got} and ${key}: ${show(options[key])}`;
+  throw new OptionError("conflicting-options", message, { options: keys });
 }
 
 function checkOptions(options: GenerationOptions, vocabSize: number): void {
   if (typeof options !== "object" || options === null) {
     throw new OptionError("bad-option", `generate: expected options as an object, got ${show(options)}`);
   }
-  for (const [key, value] of Object.entries(options)) {
+  const rules = rulesFor(vocabSize);
+  for (const [option, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    if (key === "signal") {
-      if (value instanceof AbortSignal) continue;
-      throw badOption(key, "an AbortSignal", value);
+    if (!Object.hasOwn(rules, option)) {
+      const known = Object.keys(rules).join(", ");
+      throw new OptionError("unknown-option", `generate: expected one of ${known}, got ${option}`, { option });
     }
-    if (key === "eos_token_id") {
-      const ids = value === null ? [] : Array.isArray(value) ? value : [value];
-      if (ids.every((id) => isCount(id) && id < vocabSize)) continue;
-      throw badOption(key, `ids from 0 to ${vocabSize - 1}, or null`, value);
-    }
-    if (!Object.hasOwn(rules, key)) {
-      const known = [...Object.keys(rules), "eos_token_id", "signal"].join(", ");
-      throw new OptionError("unknown-option", `generate: expected one of ${known}, got ${key}`, { option: key });
-    }
-    const rule = rules[key as keyof typeof rules];
-    if (!rule.holds(value)) throw badOption(key, rule.expected, value);
+    const [expected, holds] = rules[option as Key];
+    if (holds(value)) continue;
+    const message = `generate: expected ${option} to be ${expected}, got ${show(value)}`;
+    throw new OptionError("bad-option", message, { option, value });
   }
-}
-
-function badOption(key: string, expected: string, value: unknown): OptionError {
-  return new OptionError("bad-option", `generate: expected ${key} to be ${expected}, got ${show(value)}`, {
-    option: key,
-    value,
-  });
 }

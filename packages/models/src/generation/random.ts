@@ -1,8 +1,9 @@
 /**
  * Uniform numbers in [0, 1) from a seed: the sfc32 generator, whose state is filled by splitmix32.
+ * @param stream one of many independent streams of the same seed
  * @see Doty-Humphrey, PractRand (sfc); Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014
  */
-export function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number, stream = 0): () => number {
   let state = (seed ^ Math.floor(seed / 2 ** 32)) | 0;
   const next = () => {
     state = (state + 0x9e3779b9) | 0;
@@ -12,7 +13,7 @@ export function seededRandom(seed: number): () => number {
     word = Math.imul(word, 0x735a2d97);
     return word ^ (word >>> 15);
   };
-  let [a, b, c, counter] = [next(), next(), next(), 1];
+  let [a, b, c, counter] = [next(), next(), next() ^ Math.imul(stream, 0x9e3779b9), 1];
   const step = () => {
     const sum = (a + b + counter) | 0;
     counter = (counter + 1) | 0;

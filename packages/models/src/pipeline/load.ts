@@ -11,12 +11,12 @@ import {
   Weights,
 } from "@kiloformer/core";
 import { openTokenizer, type TextTokenizer, TokenizerError, type TokenizerFormat } from "@kiloformer/tokenizers";
-import type { Architecture, DecoderModel } from "../architecture.ts";
+import type { Architecture, Model } from "../architecture.ts";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
-import { Decoder } from "../generation/decoder.ts";
-import { type GenerationDefaults, isGenerationKey, readGenerationDefaults } from "../generation/options.ts";
+import { isGenerationKey, readGenerationDefaults } from "../generation/options.ts";
 import { readSmallFile } from "./files.ts";
 import type { PipelineOptions, ProgressEvent } from "./options.ts";
+import type { Loaded, Tasks } from "./tasks.ts";
 
 /** The files beside the weights that a tokenizer may be published in. */
 const tokenizerFiles = [
@@ -38,22 +38,12 @@ const tokenizerSettings = [
   "chat_template.json",
 ];
 
-/** A model that is ready to run. */
-export interface Loaded {
-  readonly model: DecoderModel;
-  readonly decoder: Decoder;
-  /** The tokenizer, or why there is none. */
-  readonly tokenizer: TextTokenizer | TokenizerError | undefined;
-  readonly defaults: GenerationDefaults;
-  readonly runtime: Runtime;
-  readonly ownsRuntime: boolean;
-  /** Gives the weights' memory back. */
-  release(): void;
-}
-
 /** What a model needs, from its headers alone. */
 export interface Plan {
-  readonly model: DecoderModel;
+  /** The files by the names that architectures look for. */
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly architecture: Architecture;
+  readonly model: Model;
   readonly checkpoint: Checkpoint;
   readonly reservation: Reservation;
   readonly config: RawConfig;
@@ -77,12 +67,14 @@ export function architectureFor(config: RawConfig, architectures: readonly Archi
  * @throws {ConfigError}, {SafetensorsError}, {WeightError}
  */
 export async function planModel(
-  sources: ReadonlyMap<string, Source>,
+  given: ReadonlyMap<string, Source>,
   architectures: readonly Architecture[],
   options: PipelineOptions,
 ): Promise<Plan> {
   const { signal, strict = false, dtype } = options;
   const warn = warner(options);
+  const arrange = architectures.find(({ tasks }) => tasks.arrangeFiles)?.tasks.arrangeFiles;
+  const sources = (await arrange?.(given, options)) ?? given;
   const config = await readConfig(sources, "config.json", signal);
   if (!config) throw new ConfigError("missing-file", "config.json: expected this file, got none");
   const architecture = architectureFor(config, architectures);
@@ -104,30 +96,31 @@ export async function planModel(
     if (strict) throw new WeightError("unknown", message, { names: unknown });
     warn(message);
   }
-  return { model, checkpoint, reservation, config };
+  return { sources, architecture, model, checkpoint, reservation, config };
 }
 
 /** Opens a model: config, headers, tokenizer, memory, weights, in this order; what fails early costs nothing. */
 export async function loadModel(
-  sources: ReadonlyMap<string, Source>,
+  given: ReadonlyMap<string, Source>,
   architectures: readonly Architecture[],
   options: PipelineOptions,
   formats: readonly TokenizerFormat[],
+  tasks: Tasks = {},
 ): Promise<Loaded> {
   options.signal?.throwIfAborted();
-  const plan = await planModel(sources, architectures, options);
-  const { model, config } = plan;
+  const plan = await planModel(given, architectures, options);
+  const { sources, architecture, model, config } = plan;
   const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
   const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
   const tokenizer = await readTokenizer(sources, plan, formats, options);
+  const modules = await { ...tasks, ...architecture.tasks }.readModules?.(sources, options, plan);
   const ownsRuntime = options.runtime === undefined;
   const { wasm, deterministic, limitBytes } = options;
   const runtime = options.runtime ?? (await Runtime.create({ wasm, deterministic, limitBytes }));
   try {
     const release = await runtime.queue.run(() => takeWeights(runtime, plan, options));
-    const decoder = new Decoder(model, runtime);
     emit(options, { status: "ready", file: "", progress: 100, loaded: 0, total: 0 });
-    return { model, decoder, tokenizer, defaults, runtime, ownsRuntime, release };
+    return { architecture, model, config, tokenizer, defaults, modules, runtime, ownsRuntime, drivers: {}, release };
   } catch (error) {
     if (ownsRuntime) runtime.dispose();
     throw error;

@@ -1,37 +1,26 @@
 import { ConfigError, DisposedError, OptionError, PAGE, pageFloats, parseJsonObject } from "@kiloformer/core";
-import {
-  type DecodeStream,
-  G2PTokenizer,
-  type TextTokenizer,
-  TokenizerError,
-  type TokenizerFormat,
-} from "@kiloformer/tokenizers";
+import { type TextTokenizer, TokenizerError, type TokenizerFormat } from "@kiloformer/tokenizers";
 import { readDirectory } from "#directory";
-import type { Architecture } from "../architecture.ts";
-import { type RawConfig, show } from "../config.ts";
-import { type FinishReason, generateBatch, generateIds, type Sequence } from "../generation/generate.ts";
-import { type GenerationOptions, type GenerationSettings, resolveGenerationOptions } from "../generation/options.ts";
+import type { Architecture, DecoderModel, EncoderModel } from "../architecture.ts";
+import type { RawConfig } from "../config.ts";
+import type { EmbedOptions } from "../embedding/embed.ts";
 import { type FileLike, type ModelFiles, nameTokenizerFiles, toSources } from "./files.ts";
-import { architectureFor, type Loaded, loadModel, type Plan, planModel, warner } from "./load.ts";
+import type { ForwardOptions, Ids } from "./forwards.ts";
+import type { BatchOptions, CallOptions, GenerationResult, Prompt, StreamOptions } from "./generation.ts";
+import type {
+  Classification,
+  ClassifyOptions,
+  FillMaskOptions,
+  MaskFill,
+  RankedDocument,
+  RerankOptions,
+  TaggedToken,
+  TagOptions,
+  TextPair,
+} from "./heads.ts";
+import { architectureFor, loadModel, type Plan, planModel, warner } from "./load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./options.ts";
-
-/** Text, or ids that are already encoded. */
-export type Prompt = string | readonly number[];
-
-/** What `generate` gives with `return_dict_in_generate`. */
-export interface GenerationResult {
-  /** The new text only. */
-  readonly text: string;
-  /** The new ids only, without the end-of-text id. */
-  readonly ids: readonly number[];
-  /** The ids that were fed first. */
-  readonly promptIds: readonly number[];
-  /** `stop` at an end-of-text id, `length` at a limit. */
-  readonly finishReason: FinishReason;
-}
-
-/** Texts in one call of `phonemizeBatch`. */
-const MOST_TEXTS = 1_000_000;
+import type { Loaded, TaskContext, Tasks } from "./tasks.ts";
 
 /**
  * A model with its tokenizer, from its own files to results. Every call is asynchronous, returns copies, and may run
@@ -42,15 +31,22 @@ export class Pipeline {
   static readonly architectures: readonly Architecture[] = [];
   /** The tokenizers that this class opens. */
   static readonly tokenizers: readonly TokenizerFormat[] = [];
+  /** What this class does with models whose architecture does not name it. */
+  static readonly tasks: Tasks = {};
   readonly modelType: string;
-  readonly #loaded: Loaded;
-  readonly #options: PipelineOptions;
+  readonly #context: TaskContext;
+  readonly #tasks: Tasks;
   readonly #ending = new AbortController();
 
   /** Use `fromFiles`, `fromBytes` or `fromDirectory`. */
-  constructor(loaded: Loaded, options: PipelineOptions) {
-    this.#loaded = loaded;
-    this.#options = options;
+  constructor(loaded: Loaded, options: PipelineOptions, tasks: Tasks) {
+    const end = this.#ending.signal;
+    this.#context = {
+      ...loaded,
+      signal: (signal) => (signal ? AbortSignal.any([signal, end]) : end),
+      warn: warner(options),
+    };
+    this.#tasks = { ...tasks, ...loaded.architecture.tasks };
     this.modelType = loaded.model.modelType;
   }
 
@@ -60,7 +56,8 @@ export class Pipeline {
    */
   static async fromFiles(files: ModelFiles, options: PipelineOptions = {}): Promise<Pipeline> {
     checkPipelineOptions(options);
-    return new Pipeline(await loadModel(toSources(files), this.architectures, options, this.tokenizers), options);
+    const loaded = await loadModel(toSources(files), this.architectures, options, this.tokenizers, this.tasks);
+    return new Pipeline(loaded, options, this.tasks);
   }
 
   /** Opens a model from its files' contents; `merges` only where the tokenizer is a `vocab.json`. */
@@ -109,56 +106,49 @@ export class Pipeline {
 
   /** Bytes of WebAssembly memory held now. */
   get heldBytes(): number {
-    return this.#loaded.runtime.disposed ? 0 : this.#loaded.runtime.memory.heldBytes;
+    return this.#context.runtime.disposed ? 0 : this.#context.runtime.memory.heldBytes;
   }
 
   /** The kernels in use: `relaxed` or `simd`. */
   get build(): string {
-    return this.#loaded.runtime.build;
+    return this.#context.runtime.build;
   }
 
   /** The tokenizer, where the model's files have one. */
   get tokenizer(): TextTokenizer | undefined {
-    const { tokenizer } = this.#loaded;
+    const { tokenizer } = this.#context;
     return tokenizer instanceof TokenizerError ? undefined : tokenizer;
   }
 
   /**
-   * Continues a prompt and gives the new text only; with `return_dict_in_generate`, its ids and why it ended too.
+   * Continues a prompt (or, with an encoder, answers it) and gives the new text only; with `return_dict_in_generate`, its ids
+   * and why it ended too; with `num_return_sequences`, a list of them.
    * @throws {OptionError} `prompt-too-long`, `bad-option`, `unknown-option`, ...; {NonFiniteError}; the signal's reason
    */
-  generate(prompt: Prompt, options?: GenerationOptions & { return_dict_in_generate?: false }): Promise<string>;
-  generate(prompt: Prompt, options: GenerationOptions & { return_dict_in_generate: true }): Promise<GenerationResult>;
-  async generate(
+  generate(
     prompt: Prompt,
-    {
-      return_dict_in_generate: whole = false,
-      ...options
-    }: GenerationOptions & { return_dict_in_generate?: boolean } = {},
-  ): Promise<string | GenerationResult> {
-    if (typeof whole !== "boolean") {
-      throw new OptionError(
-        "bad-option",
-        `generate: expected return_dict_in_generate to be true or false, got ${show(whole)}`,
-      );
-    }
-    const settings = this.#settings(options);
-    if (!whole) this.#textSide("generate", " beside the model, or return_dict_in_generate: true, got neither");
-    const [sequence] = await generateBatch(this.#loaded.decoder, [this.#encode(prompt)], settings);
-    return whole ? this.#result(sequence) : this.#result(sequence).text;
+    options: CallOptions & { return_dict_in_generate: true; num_return_sequences: number },
+  ): Promise<GenerationResult[]>;
+  generate(prompt: Prompt, options: CallOptions & { return_dict_in_generate: true }): Promise<GenerationResult>;
+  generate(prompt: Prompt, options: CallOptions & { num_return_sequences: number }): Promise<string[]>;
+  generate(prompt: Prompt, options?: CallOptions): Promise<string>;
+  async generate(prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
+    return this.#task("generate")(this.#live, prompt, options);
+  }
+
+  /** `generate` for several prompts at once: rows end independently, and each gets what it gets alone. */
+  generateBatch(
+    prompts: readonly Prompt[],
+    options: BatchOptions & { return_dict_in_generate: true },
+  ): Promise<GenerationResult[]>;
+  generateBatch(prompts: readonly Prompt[], options?: BatchOptions): Promise<string[]>;
+  async generateBatch(prompts: readonly Prompt[], options: BatchOptions = {}): Promise<unknown> {
+    return this.#task("generateBatch")(this.#live, prompts, options);
   }
 
   /** `generate`, piece by piece as text becomes certain: never half a character. Breaking out of the loop stops it. */
-  async *stream(prompt: Prompt, options: GenerationOptions = {}): AsyncGenerator<string, void> {
-    const settings = this.#settings(options);
-    const ids = this.#encode(prompt);
-    const text = this.#textStream(ids);
-    for await (const id of generateIds(this.#loaded.decoder, ids, settings)) {
-      const piece = text.push(id);
-      if (piece !== "") yield piece;
-    }
-    const rest = text.end();
-    if (rest !== "") yield rest;
+  async *stream(prompt: Prompt, options: StreamOptions = {}): AsyncGenerator<string, void> {
+    yield* this.#task("stream")(this.#live, prompt, options);
   }
 
   /**
@@ -172,159 +162,96 @@ export class Pipeline {
 
   /** `phonemize` of many texts at once, several times faster; the results are the same strings. */
   async phonemizeBatch(texts: readonly string[], options: { signal?: AbortSignal } = {}): Promise<string[]> {
-    const tokenizer = this.#g2pTokenizer();
-    checkTexts(texts);
-    const settings = this.#settings({ ...options, do_sample: false, max_new_tokens: this.#loaded.model.contextLength });
-    const segmented = texts.map((text) => tokenizer.segment(text));
-    const words = new Map<string, string>();
-    for (const { kind, text } of segmented.flat()) if (kind === "word") words.set(text, text);
-    const prompts = [...words.keys()].map((word) => ({ word, ids: tokenizer.encode(word).ids }));
-    const fitting = prompts.filter(({ word, ids }) => this.#fits(word, ids));
-    const sequences = await generateBatch(
-      this.#loaded.decoder,
-      fitting.map(({ ids }) => ids),
-      settings,
-    );
-    sequences.forEach((sequence, index) => {
-      words.set(fitting[index].word, tokenizer.decode(knownIds(tokenizer, sequence.ids.slice(sequence.promptLength))));
-    });
-    return segmented.map((segments) =>
-      segments.map(({ kind, text }) => (kind === "word" ? words.get(text) : text)).join(""),
-    );
+    return this.#task("phonemizeBatch")(this.#live, texts, options);
   }
 
   /**
-   * Next-token logits after each id, from nothing cached: ids `[T]` -> `[T * V]`, row by row.
-   * @throws {OptionError} `bad-ids`, `prompt-too-long`
+   * One vector for a text: what sentence-transformers gives where the model's files have `modules.json`, else the mean of the
+   * last hidden states, not normalised.
    */
-  async logits(ids: readonly number[] | Int32Array, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
-    const { decoder, model } = this.#live();
-    const unknown = Object.keys(options).find((key) => key !== "signal");
-    if (unknown)
-      throw new OptionError("unknown-option", `logits: expected signal, got ${unknown}`, { option: unknown });
-    const list = this.#idList(ids);
-    if (list.length > model.contextLength) {
-      const message = `logits: expected at most ${model.contextLength} ids, the model's context, got ${list.length}`;
-      throw new OptionError("prompt-too-long", message, {
-        contextLength: model.contextLength,
-        promptLength: list.length,
-      });
-    }
-    return decoder.logits(list, { signal: this.#signal(options.signal) });
+  async embed(text: string, options: EmbedOptions = {}): Promise<Float32Array> {
+    const [vector] = await this.embedBatch([text], options);
+    return vector;
   }
 
-  /** Hidden states `[T * D]` by layer for one text of ids: the embedding first, the normalised output last. */
-  async hiddenStates(ids: readonly number[] | Int32Array): Promise<Float32Array[]> {
-    return this.#live().decoder.hiddenStates(this.#idList(ids));
+  /** `embed` of many texts at once; the results are the same vectors, bit for bit. */
+  async embedBatch(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    return this.#task("embedBatch")(this.#live, texts, options);
+  }
+
+  /** The likeliest tokens in place of the mask token of a text; a list for each mask where there are several. */
+  async fillMask(text: string, options: FillMaskOptions = {}): Promise<MaskFill[] | MaskFill[][]> {
+    return this.#task("fillMask")(this.#live, text, options);
+  }
+
+  /** Labels of a text, or of a pair of texts, with their probabilities, likeliest first. */
+  async classify(text: string | TextPair, options: ClassifyOptions = {}): Promise<Classification[]> {
+    const [labels] = await this.classifyBatch([text], options);
+    return labels;
+  }
+
+  /** `classify` of many texts at once. */
+  async classifyBatch(
+    texts: readonly (string | TextPair)[],
+    options: ClassifyOptions = {},
+  ): Promise<Classification[][]> {
+    return this.#task("classify")(this.#live, texts, options);
+  }
+
+  /** Documents by how well they answer a query, best first, by a cross-encoder's scores. */
+  async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<RankedDocument[]> {
+    return this.#task("rerank")(this.#live, query, documents, options);
+  }
+
+  /** Labels of the tokens of a text, or of the words and names that they make, with where they stand. */
+  async tagTokens(text: string, options: TagOptions = {}): Promise<TaggedToken[]> {
+    return this.#task("tagTokens")(this.#live, text, options);
+  }
+
+  /** The last hidden states `[T * D]` of a text. */
+  async encode(text: string | Ids, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
+    return this.#task("encode")(this.#live, text, options);
+  }
+
+  /**
+   * Logits after each id, from nothing cached: ids `[T]` -> `[T * V]`, row by row. Of an encoder those of its masked-language
+   * head; of an encoder-decoder those of `decoder_input_ids`.
+   * @throws {OptionError} `bad-ids`, `prompt-too-long`, `no-head`
+   */
+  async logits(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array> {
+    return this.#task("logits")(this.#live, ids, options);
+  }
+
+  /** Hidden states `[T * D]` by layer for one text of ids: the embedding first, the (normalised) result last. */
+  async hiddenStates(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array[]> {
+    return this.#task("hiddenStates")(this.#live, ids, options);
   }
 
   /** Stops what runs, and gives all memory back. A second call does nothing; other calls then throw `DisposedError`. */
   async dispose(): Promise<void> {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(disposedError());
-    const { runtime, ownsRuntime, decoder, release } = this.#loaded;
+    const { runtime, ownsRuntime, drivers, release } = this.#context;
     await runtime.queue.run(() => {
       if (runtime.disposed) return;
-      decoder.pool.dispose();
+      drivers.decoder?.pool.dispose();
       release();
       if (ownsRuntime) runtime.dispose();
     });
   }
 
-  #live(): Loaded {
+  get #live(): TaskContext {
     if (this.#ending.signal.aborted) throw disposedError();
-    return this.#loaded;
+    return this.#context;
   }
 
-  #settings(options: GenerationOptions): GenerationSettings {
-    const { defaults, model } = this.#live();
-    const settings = resolveGenerationOptions(options, defaults, model.vocabSize);
-    return { ...settings, signal: this.#signal(settings.signal) };
+  #task<K extends keyof Tasks>(name: K): NonNullable<Tasks[K]> {
+    const task = this.#tasks[name];
+    if (task) return task;
+    const known = Object.keys(this.#tasks).join(", ");
+    const message = `${this.modelType}: expected one of ${known}, got ${name}, which is not for such models or not on this page`;
+    throw new OptionError("no-task", message, { task: name });
   }
-
-  /** Aborts with the caller's signal, and when the pipeline is disposed. */
-  #signal(signal: AbortSignal | undefined): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
-  }
-
-  #encode(prompt: Prompt): readonly number[] {
-    if (typeof prompt !== "string") return this.#idList(prompt);
-    const { ids } = this.#textSide("generate", " beside the model, or ids as the prompt, got text").encode(prompt);
-    if (ids.length > 0) return ids;
-    throw new OptionError(
-      "empty-prompt",
-      "generate: expected at least one token, got an empty prompt and no begin token",
-    );
-  }
-
-  /** The tokenizer, for a call that cannot do without. */
-  #textSide(call: string, got: string): TextTokenizer {
-    const { tokenizer } = this.#live();
-    if (tokenizer instanceof TokenizerError) throw tokenizer;
-    if (tokenizer) return tokenizer;
-    throw new OptionError("no-tokenizer", `${call}: expected a tokenizer file${got}`);
-  }
-
-  #idList(ids: readonly number[] | Int32Array): readonly number[] {
-    if (Array.isArray(ids)) return ids;
-    if (ids instanceof Int32Array || ids instanceof Uint32Array || ids instanceof Uint16Array) return Array.from(ids);
-    throw new OptionError("bad-ids", `ids: expected an array of integers, got ${show(ids)}`);
-  }
-
-  /** Text of new ids; after a prompt, the space before its first word counts. */
-  #textStream(promptIds: readonly number[]): DecodeStream {
-    const tokenizer = this.#textSide("stream", " beside the model, got none");
-    const stream = tokenizer.decodeStream({ prefix_ids: knownIds(tokenizer, promptIds) });
-    // A model may have more rows than its tokenizer has tokens: such an id prints nothing.
-    return { push: (id) => (tokenizer.idToToken(id) === undefined ? "" : stream.push(id)), end: () => stream.end() };
-  }
-
-  #result(sequence: Sequence): GenerationResult {
-    const ids = sequence.ids.slice(sequence.promptLength);
-    const promptIds = sequence.ids.slice(0, sequence.promptLength);
-    let text = "";
-    if (this.tokenizer) {
-      const stream = this.#textStream(promptIds);
-      for (const id of ids) text += stream.push(id);
-      text += stream.end();
-    }
-    return { text, ids, promptIds, finishReason: sequence.finishReason ?? "length" };
-  }
-
-  #g2pTokenizer(): G2PTokenizer {
-    this.#live();
-    const { tokenizer } = this;
-    if (tokenizer instanceof G2PTokenizer) return tokenizer;
-    const got = tokenizer ? `one with a ${tokenizer.kind} tokenizer` : "one without a tokenizer";
-    throw new OptionError("not-g2p", `phonemize: expected a model whose vocabulary maps letters to IPA, got ${got}`);
-  }
-
-  /** Runs that are longer than the model's context are no words: they pass through, and are spoken of. */
-  #fits(word: string, ids: readonly number[]): boolean {
-    const { contextLength } = this.#loaded.model;
-    if (ids.length < contextLength) return true;
-    const start = word.slice(0, 20);
-    warner(this.#options)(
-      `phonemize: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`,
-    );
-    return false;
-  }
-}
-
-/** Ids that the tokenizer has tokens for. */
-function knownIds(tokenizer: TextTokenizer, ids: readonly number[]): number[] {
-  return ids.filter((id) => tokenizer.idToToken(id) !== undefined);
-}
-
-function checkTexts(texts: readonly string[]): void {
-  if (!Array.isArray(texts))
-    throw new OptionError("bad-text", `phonemize: expected an array of texts, got ${show(texts)}`);
-  if (texts.length > MOST_TEXTS) {
-    throw new OptionError("too-many-texts", `phonemize: expected at most ${MOST_TEXTS} texts, got ${texts.length}`);
-  }
-  const index = texts.findIndex((text) => typeof text !== "string");
-  if (index < 0) return;
-  throw new OptionError("bad-text", `phonemize: expected text, got ${show(texts[index])}`, { index });
 }
 
 function disposedError(): DisposedError {
@@ -339,29 +266,34 @@ export interface MemoryPlan {
   readonly contextLength: number;
   /** Bytes of weights in memory. */
   readonly weightBytes: number;
-  /** Bytes of one page of the key/value cache: 64 positions of one sequence. */
+  /** Bytes of one page of the key/value cache: 64 positions of one sequence; 0 for encoders. */
   readonly cachePageBytes: number;
   /** Bytes of the key/value cache of one sequence that fills the context. */
   readonly cacheBytes: number;
 }
 
 function describe({ model, reservation }: Plan): MemoryPlan {
-  const { modelType, layers, vocabSize, contextLength, layout } = model;
-  const cachePageBytes = pageFloats(layout) * 4 * layers;
+  const part: DecoderModel | EncoderModel = model.kind === "encoder-decoder" ? model.decoder : model;
+  const { layers, vocabSize, contextLength } = part;
+  const cachePageBytes = part.kind === "decoder" ? pageFloats(part.layout) * 4 * layers : 0;
   const cacheBytes = Math.ceil(contextLength / PAGE) * cachePageBytes;
+  const { modelType } = model;
   return { modelType, layers, vocabSize, contextLength, weightBytes: reservation.bytes, cachePageBytes, cacheBytes };
 }
 
 /**
  * A pipeline class that opens only these architectures: pages that need one family ship only that one.
  * @param formats the tokenizers that it opens; default those that the architectures name
+ * @param tasks what it does with models whose architecture does not name it; default nothing
  */
 export function createPipeline(
   architectures: readonly Architecture[],
   formats: readonly TokenizerFormat[] = architectures.flatMap(({ tokenizers }) => tokenizers),
+  tasks: Tasks = {},
 ): typeof Pipeline {
   return class extends Pipeline {
     static override readonly architectures = architectures;
     static override readonly tokenizers = formats;
+    static override readonly tasks = tasks;
   };
 }

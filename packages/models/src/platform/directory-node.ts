@@ -1,35 +1,52 @@
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import type { Dirent } from "node:fs";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join, sep } from "node:path";
 import { type Source, SourceError } from "@kiloformer/core";
 import { fileSource } from "@kiloformer/core/node";
 
-/** The files of a folder that a model may need, opened; `close` closes them. */
+/** The files of a folder that a model may need; `close` closes those that were read. */
 export interface OpenDirectory {
+  /** By their names, and those of folders in it as `folder/name`. */
   readonly files: ReadonlyMap<string, Source>;
   close(): Promise<void>;
 }
 
 const wanted = /\.(safetensors|json|model|txt)$/;
+/** Of modules that lie in folders of their own: pickles too, to say that they are no use. */
+const wantedInside = /\.(safetensors|json|model|txt|bin)$/;
 
 /**
- * Opens a model's folder.
- * @throws {SourceError} `not-found`, `not-a-directory`
+ * Looks at a model's folder; each file is opened when it is first read.
+ * @throws {SourceError} `not-found`, `not-a-directory`, `cannot-open`
  */
 export async function readDirectory(directory: string): Promise<OpenDirectory> {
-  const files = new Map<string, Source>();
-  const close = async () => {
-    await Promise.all([...files.values()].map((source) => source.close?.()));
-  };
-  try {
-    for (const name of await names(directory)) files.set(name, await fileSource(join(directory, name), name));
-  } catch (error) {
-    await close();
-    throw error;
+  const files = new Map<string, LazyFile>();
+  const entries = await list(directory);
+  for (const entry of entries) {
+    if (entry.isDirectory() || !wanted.test(entry.name)) continue;
+    const path = join(directory, entry.name);
+    // What cannot be looked at cannot be opened either: that has the reason.
+    const info = await stat(path).catch(async () => (await fileSource(path, entry.name)) && stat(path));
+    files.set(entry.name, new LazyFile(path, entry.name, info.size));
   }
+  const roots = await rootsOf(directory);
+  for (const folder of entries) {
+    if (!folder.isDirectory()) continue;
+    for (const { name } of await readdir(join(directory, folder.name), { withFileTypes: true }).catch(() => [])) {
+      const path = join(directory, folder.name, name);
+      if (!wantedInside.test(name) || !(await liesIn(path, roots))) continue;
+      const info = await stat(path);
+      const whole = `${folder.name}/${name}`;
+      if (info.isFile()) files.set(whole, new LazyFile(path, whole, info.size));
+    }
+  }
+  const close = async () => {
+    await Promise.all([...files.values()].map((file) => file.close()));
+  };
   return { files, close };
 }
 
-async function names(directory: string): Promise<string[]> {
+async function list(directory: string): Promise<Dirent[]> {
   const info = await stat(directory).catch((cause: unknown) => {
     throw new SourceError(
       "not-found",
@@ -41,6 +58,56 @@ async function names(directory: string): Promise<string[]> {
   if (!info.isDirectory()) {
     throw new SourceError("not-a-directory", `${directory}: expected a model's folder, got a file`, { directory });
   }
-  const entries = await readdir(directory, { withFileTypes: true });
-  return entries.filter((entry) => !entry.isDirectory() && wanted.test(entry.name)).map(({ name }) => name);
+  return readdir(directory, { withFileTypes: true });
+}
+
+/** Where links may lead: into the folder, and from a snapshot of huggingface_hub's cache into that model's files. */
+async function rootsOf(directory: string): Promise<string[]> {
+  const root = await realpath(directory);
+  const above = dirname(root);
+  return basename(above) === "snapshots" ? [root, join(dirname(above), "blobs")] : [root];
+}
+
+async function liesIn(path: string, roots: readonly string[]): Promise<boolean> {
+  const real = await realpath(path).catch(() => "");
+  return roots.some((root) => real.startsWith(root + sep));
+}
+
+/** A file that is opened by its first read. */
+class LazyFile implements Source {
+  readonly name: string;
+  readonly size: number;
+  readonly #path: string;
+  #source: Promise<Source> | undefined;
+
+  constructor(path: string, name: string, size: number) {
+    this.#path = path;
+    this.name = name;
+    this.size = size;
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    return (await this.#open()).read(offset, length, signal);
+  }
+
+  async readInto(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+    return (await this.#open()).readInto!(offset, target, signal);
+  }
+
+  async close(): Promise<void> {
+    await (await this.#source?.catch(() => undefined))?.close?.();
+  }
+
+  #open(): Promise<Source> {
+    this.#source ??= this.#first();
+    return this.#source;
+  }
+
+  async #first(): Promise<Source> {
+    const source = await fileSource(this.#path, this.name);
+    if (source.size === this.size) return source;
+    await source.close?.();
+    const message = `${this.name}: expected a file of ${this.size} bytes as before, got ${source.size}`;
+    throw new SourceError("file-changed", message, { file: this.name, expected: this.size, actual: source.size });
+  }
 }

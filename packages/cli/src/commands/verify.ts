@@ -1,0 +1,121 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { type Command, Option } from "commander";
+import { architectures, ConfigError, type KernelBuild, openBareModel, Runtime, supportsBuild } from "kiloformer";
+import { readDirectory } from "kiloformer/node";
+import { type Comparison, type ExpectedFacts, replay, toSafetensors } from "kiloformer/verify";
+import { UsageError } from "../errors.ts";
+import { alignColumns, plural } from "../format.ts";
+import { warnings } from "../pipeline.ts";
+import { escapeControls, print, type Terminal } from "../terminal.ts";
+import { type BrowserReplay, replayInBrowser } from "../verify/browser.ts";
+
+interface VerifyOptions {
+  readonly out?: string;
+  readonly build?: "simd" | "relaxed";
+  readonly browser?: boolean;
+  readonly json?: boolean;
+}
+
+const examples = `
+A folder has a model's config.json and model.safetensors, expected.safetensors with inputs and what PyTorch computes from them,
+and expected.json, which says the kind of model and how far PyTorch's own float32 is from float64. A tensor may differ by the
+larger of 1e-5 and four times that, relative to its largest value; generated ids must be equal. The format:
+https://github.com/kiloformer/kiloformer/blob/main/verify/README.md
+
+Examples:
+  kiloformer verify ./references/bert ./references/t5
+  kiloformer verify ./references/llama --build simd --out computed.safetensors
+  kiloformer verify ./references/gpt2 --browser`;
+
+/** Adds `kiloformer verify`. */
+export function addVerify(program: Command, terminal: Terminal): void {
+  program
+    .command("verify")
+    .description("compute again what PyTorch computed, and compare tensor by tensor")
+    .argument("<DIR...>", "folders with config.json, model.safetensors, expected.safetensors and expected.json")
+    .option("--out <FILE>", "write every tensor and id list that was computed, under its expected name (one DIR only)")
+    .addOption(new Option("--build <NAME>", "the kernels (default: the fastest)").choices(["simd", "relaxed"]))
+    .option("--browser", "compute in Chromium instead of here")
+    .option("--json", "one JSON object for each folder and line")
+    .addHelpText("after", examples)
+    .action((directories: string[], options: VerifyOptions) => verify(directories, options, terminal));
+}
+
+async function verify(directories: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<void> {
+  if (options.out !== undefined && directories.length > 1) {
+    throw new UsageError(`--out: expected one folder beside it, got ${directories.length}`);
+  }
+  let [compared, failed] = [0, 0];
+  for (const directory of directories) {
+    const { comparisons, file } = await verifyFolder(directory, options, terminal);
+    if (options.out !== undefined) await writeFile(options.out, file);
+    compared += comparisons.length;
+    failed += comparisons.filter(({ holds }) => !holds).length;
+    await print(
+      terminal,
+      options.json ? `${JSON.stringify({ directory, comparisons })}\n` : table(directory, comparisons),
+    );
+  }
+  const summary = `${plural(compared, "tensor")} compared, ${failed} failed`;
+  if (!options.json) await print(terminal, `${summary}\n`);
+  if (failed === 0) return;
+  throw new UsageError(`verify: expected every tensor within its tolerance, got ${failed} of ${compared} that are not`);
+}
+
+async function verifyFolder(directory: string, options: VerifyOptions, terminal: Terminal): Promise<BrowserReplay> {
+  const { files, close } = await readDirectory(directory);
+  try {
+    const bytes = await readExpected(directory, "expected.safetensors");
+    const facts = parseFacts(directory, await readExpected(directory, "expected.json"));
+    const build = options.build ?? fastestBuild();
+    if (options.browser) return await replayInBrowser(directory, facts, options.build, terminal);
+    if (!supportsBuild(build)) throw new UsageError(`--build: expected kernels that this engine runs, got ${build}`);
+    const runtime = await Runtime.create({ build });
+    const { signal } = terminal;
+    const loading = { runtime, signal, onWarning: warnings(terminal) };
+    const model = new Map([...files].filter(([name]) => !name.startsWith("expected.")));
+    const bare = await openBareModel(model, architectures, loading);
+    try {
+      const { comparisons, computed } = await replay(bare, bytes, facts);
+      return { comparisons, file: toSafetensors(computed) };
+    } finally {
+      await bare.dispose();
+      runtime.dispose();
+    }
+  } finally {
+    await close();
+  }
+}
+
+/** Node 20 has relaxed SIMD behind a flag, which must be set before kernels are compiled. */
+function fastestBuild(): KernelBuild {
+  if (!supportsBuild("relaxed")) setFlagsFromString("--experimental-wasm-relaxed-simd");
+  return supportsBuild("relaxed") ? "relaxed" : "simd";
+}
+
+async function readExpected(directory: string, name: string): Promise<Uint8Array> {
+  try {
+    return await readFile(join(directory, name));
+  } catch (cause) {
+    throw new ConfigError("missing-file", `${directory}: expected ${name}, got none`, { directory, name }, { cause });
+  }
+}
+
+function parseFacts(directory: string, bytes: Uint8Array): ExpectedFacts {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as ExpectedFacts;
+  } catch (cause) {
+    throw new ConfigError("bad-json", `${directory}/expected.json: expected JSON, got ${cause}`, {}, { cause });
+  }
+}
+
+function table(directory: string, comparisons: readonly Comparison[]): string {
+  const number = (value: number) => (value === 0 ? "0" : value.toExponential(1));
+  const rows = comparisons.map(({ name, error, tolerance, holds, worst }) => {
+    return [holds ? "ok" : "FAIL", name, number(error), number(tolerance), worst];
+  });
+  const lines = alignColumns([["", "tensor", "error", "tolerance", "worst"], ...rows], [2, 3]);
+  return `${escapeControls(directory)}\n${lines.map(escapeControls).join("\n")}\n\n`;
+}

@@ -1,0 +1,197 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, extname, join, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { KernelBuild } from "kiloformer";
+import type { Comparison, ExpectedFacts } from "kiloformer/verify";
+import { UsageError } from "../errors.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** What a folder gave. */
+export interface BrowserReplay {
+  readonly comparisons: readonly Comparison[];
+  /** What was computed, as a safetensors file. */
+  readonly file: Uint8Array;
+}
+
+/** A page that has not answered by then does not. */
+const LIMIT_MS = 300_000;
+
+/**
+ * Replays a folder in headless Chromium: a page gets the packages' own files and the folder's from a local server, computes, and
+ * sends back what it found.
+ * @throws {UsageError} where there is no Chromium, or the page fails
+ */
+export async function replayInBrowser(
+  directory: string,
+  facts: ExpectedFacts,
+  build: KernelBuild | undefined,
+  terminal: Terminal,
+): Promise<BrowserReplay> {
+  const chromium = findChromium(terminal);
+  const answer = newAnswer();
+  const server = serve(directory, page(facts, build), answer);
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  const profile = await mkdtemp(join(tmpdir(), "kiloformer-"));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  // A group of its own, so that its helper processes end with it.
+  const browser = spawn(chromium, [...flags(profile), url], { stdio: "ignore", detached: true });
+  browser.once("error", (cause) =>
+    answer.reject(new UsageError(`${chromium}: expected to start, got ${cause.message}`)),
+  );
+  browser.once("exit", (code) => answer.reject(new UsageError(`${chromium}: expected to stay, got exit code ${code}`)));
+  const limit = setTimeout(
+    () => answer.reject(new UsageError(`--browser: no answer within ${LIMIT_MS / 1000} s`)),
+    LIMIT_MS,
+  );
+  const abort = () => answer.reject(terminal.signal?.reason);
+  terminal.signal?.addEventListener("abort", abort);
+  try {
+    return await answer.promise;
+  } finally {
+    clearTimeout(limit);
+    terminal.signal?.removeEventListener("abort", abort);
+    await end(browser);
+    server.closeAllConnections();
+    server.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+function end(browser: ReturnType<typeof spawn>): Promise<void> {
+  if (browser.exitCode !== null || browser.pid === undefined) return Promise.resolve();
+  const ended = new Promise<void>((resolve) => browser.once("exit", () => resolve()));
+  process.kill(-browser.pid, "SIGKILL");
+  return ended;
+}
+
+function findChromium({ env }: Terminal): string {
+  if (env.CHROMIUM_PATH) return env.CHROMIUM_PATH;
+  const folders = (env.PATH ?? "").split(":").concat("/usr/bin");
+  const names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+  const found = folders.flatMap((folder) => names.map((name) => join(folder, name))).find(existsSync);
+  if (found) return found;
+  throw new UsageError("--browser: expected Chromium, got none", "install it, or set CHROMIUM_PATH to its program");
+}
+
+function flags(profile: string): string[] {
+  const quiet = ["--disable-background-networking", "--no-first-run", "--disable-component-update", "--disable-sync"];
+  // Root may not use the sandbox.
+  const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  return ["--headless=new", "--disable-gpu", `--user-data-dir=${profile}`, ...quiet, ...sandbox];
+}
+
+interface Answer {
+  readonly promise: Promise<BrowserReplay>;
+  resolve(result: BrowserReplay): void;
+  reject(reason: unknown): void;
+}
+
+function newAnswer(): Answer {
+  let settle!: Omit<Answer, "promise">;
+  const promise = new Promise<BrowserReplay>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  // Whoever waits sees it; a reason that comes before is kept for them.
+  promise.catch(() => {});
+  return { promise, ...settle };
+}
+
+/** The packages' folders: their built files lie in `dist`. */
+function packageRoots(): Readonly<Record<string, string>> {
+  const models = fileURLToPath(import.meta.resolve("kiloformer"));
+  const beside = createRequire(models);
+  const folder = (file: string) => dirname(dirname(file));
+  return {
+    models: folder(models),
+    core: folder(beside.resolve("@kiloformer/core")),
+    tokenizers: folder(beside.resolve("@kiloformer/tokenizers")),
+  };
+}
+
+const types: Readonly<Record<string, string>> = { ".js": "text/javascript", ".wasm": "application/wasm" };
+
+function serve(directory: string, html: string, answer: Answer): Server {
+  const roots = packageRoots();
+  let comparisons: readonly Comparison[] = [];
+  return createServer(async (request, response) => {
+    const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
+    try {
+      if (request.method === "POST") {
+        const body = await readBody(request);
+        response.end();
+        if (path === "/comparisons") comparisons = parseComparisons(body);
+        if (path === "/computed") answer.resolve({ comparisons, file: body });
+        if (path === "/failure") answer.reject(new UsageError(`--browser: ${body.toString("utf8")}`));
+        return;
+      }
+      if (path === "/") {
+        response.setHeader("content-type", "text/html").end(html);
+        return;
+      }
+      const [, root, ...rest] = path.split("/");
+      const base = root === "model" ? resolve(directory) : roots[root];
+      const file = resolve(base, rest.join("/"));
+      if (!file.startsWith(base.endsWith(sep) ? base : base + sep)) throw new Error("outside");
+      response.setHeader("content-type", types[extname(file)] ?? "application/octet-stream");
+      response.end(await readFile(file));
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** JSON has no NaN: there it is null. */
+function parseComparisons(body: Buffer): Comparison[] {
+  const list = JSON.parse(body.toString("utf8")) as Comparison[];
+  return list.map((comparison) => ({ ...comparison, error: comparison.error ?? Number.NaN }));
+}
+
+function page(facts: ExpectedFacts, build: KernelBuild | undefined): string {
+  const imports = {
+    "#kernel-files": "/core/dist/platform/browser.js",
+    "#directory": "/models/dist/platform/directory-none.js",
+    "@kiloformer/core": "/core/dist/index.js",
+    "@kiloformer/core/reference": "/core/dist/reference/index.js",
+    "@kiloformer/tokenizers": "/tokenizers/dist/index.js",
+  };
+  const json = (value: unknown) => JSON.stringify(value).replaceAll("<", "\\u003c");
+  return `<!doctype html><title>kiloformer verify</title>
+<script type="importmap">${json({ imports })}</script>
+<script type="module">
+const send = (path, body) => fetch(path, { method: "POST", body });
+try {
+  const { architectures, openBareModel, Runtime } = await import("/models/dist/index.js");
+  const { replay, toSafetensors } = await import("/models/dist/verify/index.js");
+  const bytes = async (name) => {
+    const response = await fetch("/model/" + name);
+    return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
+  };
+  const names = ["config.json", "generation_config.json", "model.safetensors.index.json", "model.safetensors"];
+  const files = {};
+  for (const name of names) files[name] = await bytes(name);
+  if (files["model.safetensors.index.json"]) {
+    const { weight_map } = JSON.parse(new TextDecoder().decode(files["model.safetensors.index.json"]));
+    for (const name of new Set(Object.values(weight_map))) files[name] = await bytes(name);
+  }
+  const runtime = await Runtime.create(${json(build ? { build } : {})});
+  const bare = await openBareModel(files, architectures, { runtime });
+  const { comparisons, computed } = await replay(bare, await bytes("expected.safetensors"), ${json(facts)});
+  await send("/comparisons", JSON.stringify(comparisons));
+  await send("/computed", toSafetensors(computed));
+} catch (error) {
+  await send("/failure", String(error.message ?? error));
+}
+</script>`;
+}

@@ -1,0 +1,79 @@
+import { activate, add, embedding, linear, type Tensor, type Weights } from "@kiloformer/core";
+import { bertFormats } from "@kiloformer/tokenizers";
+import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import { encoderTasks } from "./encoder-tasks.ts";
+import { firstRows, normalize, positionsOf, reserveNorm } from "./layers.ts";
+import {
+  type EncoderConfig,
+  hasMaskedLm,
+  type MaskedLmNames,
+  PostNormEncoder,
+  readEncoder,
+  reserveBlocks,
+  reserveMaskedLm,
+  reserveTokenClassifier,
+  reserveTokens,
+} from "./post-norm-encoder.ts";
+
+const maskedLm: MaskedLmNames = {
+  dense: "cls.predictions.transform.dense",
+  norm: "cls.predictions.transform.LayerNorm",
+  decoder: "cls.predictions.decoder",
+  bias: ["cls.predictions.bias", "cls.predictions.decoder.bias"],
+};
+
+/** Tokens, positions and which of two texts, summed and normalised: names and sums that BERT's relatives share. */
+export function reserveEmbeddings(
+  config: EncoderConfig & { typeVocabSize: number },
+  model: Weights,
+  options: { width?: number; tied: boolean; positions?: (batch: EncoderBatch) => Tensor<readonly [T: number]> },
+) {
+  const { maxPositions, typeVocabSize, eps, vocabSize } = config;
+  const { width = config.hiddenSize, tied, positions = positionsOf } = options;
+  const weights = model.scope("embeddings.");
+  const tokens = reserveTokens(weights, "word_embeddings", { vocabSize, hiddenSize: width }, tied);
+  const positionTable = weights.embedding("position_embeddings", [maxPositions, width]);
+  const types = weights.embedding("token_type_embeddings", [typeVocabSize, width]);
+  const norm = reserveNorm(weights, "LayerNorm", width, eps);
+  const embed = (ids: Tensor<readonly [T: number]>, batch: EncoderBatch): TD => {
+    const kinds = batch.runtime.upload(batch.typeIds ?? new Int32Array(ids.shape[0]), ids.shape);
+    const sum = add(embedding(ids, tokens), embedding(kinds, types));
+    return normalize(add(sum, embedding(positions(batch), positionTable)), norm);
+  };
+  return { tokens, embed };
+}
+
+function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Weights, model: Weights): EncoderHeads {
+  const { hiddenSize: D, labels } = checked;
+  const dense = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, { bias: true }) : undefined;
+  const pooler = dense && ((first: TD) => activate(linear(first, dense), "tanh"));
+  if (!weights.has("classifier.weight")) return { pooler };
+  if (config.task === "TokenClassification") {
+    return { pooler, tokenClassification: reserveTokenClassifier(weights, D, labels) };
+  }
+  const output = weights.linear({ classifier: labels }, D, { bias: true });
+  return { pooler, sequenceClassification: pooler && ((x, batch) => linear(pooler(firstRows(x, batch)), output)) };
+}
+
+/**
+ * @see transformers 5.18, models/bert/modeling_bert.py; Devlin et al., "BERT", 2019
+ */
+export const bert: Architecture = {
+  modelTypes: ["bert"],
+  load(config, weights) {
+    const checked = { ...readEncoder(config), typeVocabSize: config.integer("type_vocab_size", {}, 2) };
+    const model = weights.base("bert.", "embeddings.word_embeddings.weight");
+    const masked = hasMaskedLm(weights, maskedLm);
+    const tied = masked && (checked.tied || !weights.has(`${maskedLm.decoder}.weight`));
+    const { tokens, embed } = reserveEmbeddings(checked, model, { tied });
+    const blocks = reserveBlocks(checked, model.scope("encoder."));
+    const heads = reserveHeads(config, checked, weights, model);
+    const head = masked ? reserveMaskedLm(weights, maskedLm, tokens, checked.hiddenSize, checked) : undefined;
+    const facts = { modelType: "bert", contextLength: checked.maxPositions, heads: { ...heads, maskedLm: head } };
+    return new PostNormEncoder({ ...checked, ...facts, embed, blocks });
+  },
+  harmless: (name) => /(^|\.)position_ids$|^cls\.|^(bert\.)?pooler\.|^classifier\.|^qa_outputs\./.test(name),
+  tokenizers: bertFormats,
+  tasks: encoderTasks,
+};

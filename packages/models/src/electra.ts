@@ -1,0 +1,68 @@
+import { linear } from "@kiloformer/core";
+import { bertFormats } from "@kiloformer/tokenizers";
+import type { Architecture, EncoderHeads } from "./architecture.ts";
+import { reserveEmbeddings } from "./bert.ts";
+import { encoderTasks } from "./encoder-tasks.ts";
+import {
+  hasMaskedLm,
+  type MaskedLmNames,
+  PostNormEncoder,
+  readEncoder,
+  reserveBlocks,
+  reserveDenseClassifier,
+  reserveMaskedLm,
+  reserveTokenClassifier,
+} from "./post-norm-encoder.ts";
+
+/** The generator's. */
+const maskedLm: MaskedLmNames = {
+  dense: "generator_predictions.dense",
+  norm: "generator_predictions.LayerNorm",
+  decoder: "generator_lm_head",
+  bias: ["generator_lm_head.bias"],
+};
+
+/**
+ * BERT with embeddings of another width, and no pooler.
+ * @see transformers 5.18, models/electra/modeling_electra.py; Clark et al., "ELECTRA", 2020
+ */
+export const electra: Architecture = {
+  modelTypes: ["electra"],
+  load(config, weights) {
+    const checked = { ...readEncoder(config), typeVocabSize: config.integer("type_vocab_size", {}, 2) };
+    const { hiddenSize: D, labels } = checked;
+    const width = config.integer("embedding_size", {}, 128);
+    config.ignore("summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj");
+    const model = weights.base("electra.", "embeddings.word_embeddings.weight");
+    const masked = hasMaskedLm(weights, maskedLm);
+    const tied = masked && (checked.tied || !weights.has("generator_lm_head.weight"));
+    const embeddings = reserveEmbeddings(checked, model, { width, tied });
+    const project = width === D ? undefined : model.linear({ embeddings_project: D }, width, { bias: true });
+    const blocks = reserveBlocks(checked, model.scope("encoder."));
+    const heads: EncoderHeads = {
+      // Dense and norm have the width of the embeddings.
+      maskedLm: masked
+        ? reserveMaskedLm(weights, maskedLm, embeddings.tokens, D, { eps: checked.eps, activation: "gelu" })
+        : undefined,
+      sequenceClassification: weights.has("classifier.out_proj.weight")
+        ? reserveDenseClassifier(weights, D, labels, "gelu")
+        : undefined,
+      tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
+    };
+    return new PostNormEncoder({
+      ...checked,
+      modelType: "electra",
+      contextLength: checked.maxPositions,
+      heads,
+      blocks,
+      embed(ids, batch) {
+        const x = embeddings.embed(ids, batch);
+        return project ? linear(x, project) : x;
+      },
+    });
+  },
+  harmless: (name) =>
+    /(^|\.)position_ids$|^(discriminator|generator)_|^classifier\.|^qa_outputs\.|^sequence_summary\./.test(name),
+  tokenizers: bertFormats,
+  tasks: encoderTasks,
+};

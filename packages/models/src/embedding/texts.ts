@@ -1,0 +1,81 @@
+// Texts as the rows of ids that models read.
+import { NonFiniteError, nextTurn, OptionError } from "@kiloformer/core";
+import type { EncodeOptions, Encoding, Tokenizer } from "@kiloformer/tokenizers";
+import { show } from "../config.ts";
+import type { TokenRow } from "../encoding/encoder.ts";
+import { type Loaded, tokenizerOf } from "../pipeline/tasks.ts";
+
+/** Texts in one call. */
+const MOST_TEXTS = 1_000_000;
+/** Tokens that are worked on together: bounds what a call of many texts holds at a time. */
+const LOT_TOKENS = 8192;
+/** Tokenizers take no longer limits, and nothing is as long. */
+const NO_LIMIT = 1e9;
+
+/** @throws {OptionError} `bad-text`, `too-many-texts` */
+export function checkTexts(call: string, texts: readonly unknown[]): void {
+  if (!Array.isArray(texts)) {
+    throw new OptionError("bad-text", `${call}: expected an array of texts, got ${show(texts)}`);
+  }
+  if (texts.length > MOST_TEXTS) {
+    throw new OptionError("too-many-texts", `${call}: expected at most ${MOST_TEXTS} texts, got ${texts.length}`);
+  }
+  const index = texts.findIndex((text) => typeof text !== "string");
+  if (index < 0) return;
+  throw new OptionError("bad-text", `${call}: expected text, got ${show(texts[index])}`, { index });
+}
+
+/** Cuts texts into tokens, as many as a model takes. */
+export interface TextReader {
+  readonly tokenizer: Tokenizer;
+  /** The most tokens of a text, special ones included. */
+  readonly limit: number;
+  /** Long texts are cut into tokens with pauses. */
+  encode(text: string, options?: EncodeOptions): Promise<Encoding>;
+}
+
+/**
+ * The pipeline's tokenizer, with what its files and its model say of lengths.
+ * @throws {OptionError} `no-tokenizer`
+ */
+export function textReader(context: Loaded, call: string): TextReader {
+  const { model, modules } = context;
+  const tokenizer = tokenizerOf(context, call);
+  if (!("encodeAsync" in tokenizer)) {
+    throw new OptionError("no-tokenizer", `${call}: expected a tokenizer of running text, got ${tokenizer.kind}`);
+  }
+  const full = tokenizer as Tokenizer;
+  const { contextLength } = model.kind === "encoder-decoder" ? model.encoder : model;
+  const limit = Math.min(modules?.maxLength ?? full.maxLength ?? contextLength, contextLength);
+  const cut = limit < NO_LIMIT ? { truncation: true, max_length: limit } : {};
+  return { tokenizer: full, limit, encode: (text, options) => full.encodeAsync(text, { ...cut, ...options }) };
+}
+
+/** Items as rows, some thousand tokens at a time, with a turn of the event loop between them. */
+export async function* inLots<Item, Row extends TokenRow>(
+  items: readonly Item[],
+  read: (item: Item, index: number) => Promise<Row>,
+): AsyncGenerator<Row[], void> {
+  let lot: Row[] = [];
+  let tokens = 0;
+  for (const [index, item] of items.entries()) {
+    const row = await read(item, index);
+    lot.push(row);
+    tokens += row.ids.length;
+    if (tokens < LOT_TOKENS) continue;
+    yield lot;
+    await nextTurn();
+    lot = [];
+    tokens = 0;
+  }
+  if (lot.length > 0) yield lot;
+}
+
+/** @throws {NonFiniteError} `not-finite` */
+export function expectFinite(call: string, values: Float32Array | Float64Array): void {
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  if (index < 0) return;
+  throw new NonFiniteError("not-finite", `${call}: expected finite numbers, got ${values[index]} at ${index}`, {
+    index,
+  });
+}

@@ -1,0 +1,196 @@
+import { OptionError } from "@kiloformer/core";
+import type { Tokenizer } from "@kiloformer/tokenizers";
+import { show } from "../config.ts";
+import type { TokenRow } from "../encoding/encoder.ts";
+import { expectOptions } from "../pipeline/forwards.ts";
+import type { TaskContext } from "../pipeline/tasks.ts";
+import { plainModules, type SentenceModules } from "./modules.ts";
+import { type PoolingMode, pool, poolingModes } from "./pooling.ts";
+import { normalize } from "./steps.ts";
+import type { TableModule } from "./table.ts";
+import { checkTexts, expectFinite, inLots, type TextReader, textReader } from "./texts.ts";
+
+/** Options of `embed`, with the names of sentence-transformers' `encode`. */
+export interface EmbedOptions {
+  /** The name of a prompt of the model's files, which stands before each text. Default: what the files say. */
+  readonly prompt_name?: string;
+  /** A prompt itself; `prompt_name` is then not looked at. */
+  readonly prompt?: string;
+  /** How many numbers of each vector stay; more than there are: all. Default: what the files say. */
+  readonly truncate_dim?: number;
+  /** Whether vectors end with length 1. Default false: as the model's files have it. */
+  readonly normalize_embeddings?: boolean;
+  /** How tokens become one vector. Only where the model's files do not say it; default there: `mean`. */
+  readonly pooling?: PoolingMode;
+  readonly signal?: AbortSignal;
+}
+
+/** A text as a model reads it. */
+interface TextRow extends TokenRow {
+  /** What each token's vector is multiplied by. */
+  readonly weights?: readonly number[];
+}
+
+/** Hidden states `[T * D]` of texts that have tokens. */
+type StatesOf = (context: TaskContext, rows: readonly TokenRow[], signal: AbortSignal) => Promise<Float32Array[]>;
+
+/**
+ * One vector for each text: what sentence-transformers' `encode` gives. Texts are worked on some thousand tokens at a time.
+ * @param statesOf runs the model
+ * @throws {OptionError} `bad-text`, `too-many-texts`, `empty-text`, `bad-option`, `unknown-option`, `unknown-prompt`,
+ *   `conflicting-options`, `no-tokenizer`; {ConfigError} where the files ask for what is not supported; {NonFiniteError}
+ */
+export async function embedTexts(
+  context: TaskContext,
+  texts: readonly string[],
+  options: EmbedOptions,
+  statesOf: StatesOf,
+): Promise<Float32Array[]> {
+  const modules = modulesFor(context, options);
+  checkTexts("embed", texts);
+  const signal = context.signal(options.signal);
+  const reader = lowered(textReader(context, "embed"), modules.lowercases);
+  const prompt = promptOf(context, modules, options);
+  const first = modules.pooling.includesPrompt ? 0 : await promptLength(reader, prompt);
+  const read = modules.table ? tableReader(reader, modules.table, prompt) : plainReader(reader, prompt);
+  const { model } = context;
+  const { hiddenSize } = model.kind === "encoder-decoder" ? model.encoder : model;
+  const vectors: Float32Array[] = [];
+  for await (const lot of inLots(texts, read)) {
+    signal.throwIfAborted();
+    const filled = lot.filter(({ ids }) => ids.length > 0);
+    const states = await statesOf(context, filled, signal);
+    let next = 0;
+    for (const row of lot) {
+      const own = row.ids.length > 0 ? states[next++] : new Float32Array(0);
+      const vector = finish(own, row, hiddenSize, first, modules, options);
+      expectFinite("embed", vector);
+      vectors.push(vector);
+    }
+  }
+  return vectors;
+}
+
+/** What the files say, with what the options put in its place. */
+function modulesFor({ modules = plainModules }: TaskContext, options: EmbedOptions): SentenceModules {
+  const { prompt_name, prompt, truncate_dim, normalize_embeddings, pooling } = options;
+  const known = ["prompt_name", "prompt", "truncate_dim", "normalize_embeddings", "pooling", "signal"];
+  expectOptions("embed", options, known);
+  expectOption("prompt_name", prompt_name, "text", (value) => typeof value === "string");
+  expectOption("prompt", prompt, "text", (value) => typeof value === "string");
+  expectOption(
+    "truncate_dim",
+    truncate_dim,
+    "a whole number from 1",
+    (n) => Number.isSafeInteger(n) && (n as number) > 0,
+  );
+  expectOption("normalize_embeddings", normalize_embeddings, "true or false", (value) => typeof value === "boolean");
+  expectOption("pooling", pooling, `one of ${poolingModes.join(", ")}`, (value) =>
+    poolingModes.includes(value as PoolingMode),
+  );
+  if (modules.refusal) throw modules.refusal;
+  if (pooling === undefined) return modules;
+  if (!modules.given) return { ...modules, pooling: { modes: [pooling], includesPrompt: true } };
+  const message = `embed: expected no pooling for a model whose files say how tokens are pooled, got ${pooling}`;
+  throw new OptionError("conflicting-options", message, { option: "pooling", value: pooling });
+}
+
+/** @throws {OptionError} `bad-option` */
+function expectOption(name: string, value: unknown, expected: string, holds: (value: unknown) => boolean): void {
+  if (value === undefined || holds(value)) return;
+  const message = `embed: expected ${name} to be ${expected}, got ${show(value)}`;
+  throw new OptionError("bad-option", message, { option: name, value });
+}
+
+function promptOf(
+  context: TaskContext,
+  { prompts, defaultPrompt = "" }: SentenceModules,
+  { prompt, prompt_name }: EmbedOptions,
+): string {
+  if (prompt_name === undefined) return prompt ?? defaultPrompt;
+  if (prompt !== undefined) {
+    context.warn("embed: expected prompt or prompt_name, got both; prompt is used");
+    return prompt;
+  }
+  const named = prompts.get(prompt_name);
+  if (named !== undefined) return named;
+  const names = [...prompts.keys()].join(", ");
+  const message = `embed: expected prompt_name to be one of ${names}, got ${prompt_name}`;
+  throw new OptionError("unknown-prompt", message, { option: "prompt_name", value: prompt_name });
+}
+
+/** Tokens that stand before a text because of a prompt: what the tokenizer puts first, too. */
+async function promptLength({ tokenizer, encode }: TextReader, prompt: string): Promise<number> {
+  if (prompt === "") return 0;
+  const { ids, special_tokens_mask } = await encode(prompt);
+  const { bosId, eosId, padId, unkId } = tokenizer;
+  const last = ids.length - 1;
+  const isSpecial = special_tokens_mask[last] === 1 || [bosId, eosId, padId, unkId].includes(ids[last]);
+  return isSpecial ? last : last + 1;
+}
+
+type RowReader = (text: string, index: number) => Promise<TextRow>;
+
+function plainReader({ encode }: TextReader, prompt: string): RowReader {
+  return async (text, index) => {
+    const whole = prompt + text;
+    const { ids } = await encode(whole);
+    if (ids.length > 0) return { ids };
+    throw new OptionError("empty-text", `embed: expected texts with tokens, got none in ${show(whole)}`, { index });
+  };
+}
+
+/** Small letters one by one, as the tokenizers library has them: a sigma at the end of a word is like any other. */
+function lowered(reader: TextReader, lowercases: boolean): TextReader {
+  const lower = (text: string) => Array.from(text, (letter) => letter.toLowerCase()).join("");
+  return lowercases ? { ...reader, encode: (text, options) => reader.encode(lower(text), options) } : reader;
+}
+
+/** Ids without special tokens, as rows of the table. */
+function tableReader({ tokenizer, encode }: TextReader, table: TableModule, prompt: string): RowReader {
+  const { rows, weights, maxLength, model2vec } = table;
+  const limited = maxLength !== undefined;
+  const options = { add_special_tokens: false, truncation: limited, max_length: maxLength };
+  let median: number | undefined;
+  return async (text) => {
+    let whole = prompt + text;
+    if (model2vec && limited && whole.length > maxLength) {
+      median ??= medianLength(tokenizer);
+      whole = Array.from(whole)
+        .slice(0, maxLength * median)
+        .join("");
+    }
+    const { ids: all } = await encode(whole, options);
+    const ids = model2vec ? all.filter((id) => id !== tokenizer.unkId) : all;
+    return { ids: rows ? ids.map((id) => rows[id]) : ids, weights: weights && ids.map((id) => weights[id]) };
+  };
+}
+
+/** The length in characters of the token in the middle of the vocabulary, were it ordered by that. */
+function medianLength(tokenizer: Tokenizer): number {
+  const lengths: number[] = [];
+  for (let id = 0; id <= tokenizer.maxId; id++) {
+    const token = tokenizer.idToToken(id);
+    if (token !== undefined) lengths.push([...token].length);
+  }
+  lengths.sort((a, b) => a - b);
+  const half = lengths.length >> 1;
+  return Math.floor(lengths.length % 2 ? lengths[half] : (lengths[half - 1] + lengths[half]) / 2);
+}
+
+function finish(
+  states: Float32Array,
+  { ids, weights }: TextRow,
+  width: number,
+  first: number,
+  { pooling, steps, truncateDim }: SentenceModules,
+  { truncate_dim = truncateDim, normalize_embeddings = false }: EmbedOptions,
+): Float32Array {
+  for (let token = 0; weights && token < ids.length; token++) {
+    for (let i = token * width; i < (token + 1) * width; i++) states[i] *= weights[token];
+  }
+  let vector = pool(states, width, pooling.modes, first);
+  for (const step of steps) vector = step(vector);
+  vector = vector.subarray(0, truncate_dim);
+  return Float32Array.from(normalize_embeddings ? normalize(vector) : vector);
+}

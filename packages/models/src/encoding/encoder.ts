@@ -1,0 +1,165 @@
+import { KvCache, OptionError, type PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
+import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../architecture.ts";
+import { checkIds, Memory } from "../generation/decoder.ts";
+import type { Loaded } from "../pipeline/tasks.ts";
+
+/** Multiply-adds of one layer that texts of a batch may share: about 50 ms' worth. */
+const BATCH_WORK = 5e8;
+
+/** A text as a model reads it. */
+export interface TokenRow {
+  readonly ids: readonly number[];
+  /** Which of two texts each id belongs to. Default: the first. */
+  readonly typeIds?: readonly number[];
+}
+
+interface RunOptions {
+  readonly signal?: AbortSignal;
+  readonly observe?: (layer: number, hidden: Tensor) => void;
+}
+
+/** Runs an encoder over whole texts: several together where they are short, and each as it would be alone. */
+export class Encoder {
+  readonly model: EncoderModel;
+  readonly runtime: Runtime;
+  readonly #whole: EncoderDecoderModel | undefined;
+
+  /** @param whole the model that this encoder is a part of, if there is one */
+  constructor(model: EncoderModel, runtime: Runtime, whole?: EncoderDecoderModel) {
+    this.model = model;
+    this.runtime = runtime;
+    this.#whole = whole;
+  }
+
+  /** Hidden states `[T * D]` of each text. */
+  states(rows: readonly TokenRow[], options: RunOptions = {}): Promise<Float32Array[]> {
+    return this.run(
+      rows,
+      (hidden) => hidden,
+      ({ ids }) => ids.length,
+      options,
+    );
+  }
+
+  /** Hidden states `[T * D]` of one text by layer: the embedding first, the result last. */
+  async hiddenStates(row: TokenRow, options: RunOptions = {}): Promise<Float32Array[]> {
+    const states: Float32Array[] = [];
+    const observe = (layer: number, hidden: Tensor) => {
+      states[layer] = this.runtime.readNow(hidden);
+    };
+    await this.states([row], { ...options, observe });
+    return states;
+  }
+
+  /**
+   * Whatever `head` makes of the hidden states of each text.
+   * @param head `[T, D] -> [R, N]` for all texts of a batch, in their order
+   * @param count rows of the result that belong to a text
+   * @returns `[count * N]` for each text
+   */
+  async run(
+    rows: readonly TokenRow[],
+    head: (hidden: TD, batch: EncoderBatch, rows: readonly TokenRow[]) => TD,
+    count: (row: TokenRow) => number,
+    { signal, observe }: RunOptions = {},
+  ): Promise<Float32Array[]> {
+    for (const row of rows) this.#expect(row);
+    const { model, runtime } = this;
+    const results: Float32Array[] = [];
+    for (const group of this.#groups(rows)) {
+      const batch = { runtime, observe, ...concatenate(group) };
+      const forward = function* () {
+        return head(yield* model.forward(batch), batch, group);
+      };
+      const values = await runForward(runtime, forward, { signal });
+      const width = values.length / group.reduce((sum, row) => sum + count(row), 0);
+      let begin = 0;
+      for (const row of group) {
+        const end = begin + count(row) * width;
+        results.push(values.slice(begin, end));
+        begin = end;
+      }
+    }
+    return results;
+  }
+
+  /** Keys and values of a text's hidden states, for the decoder that answers it. */
+  async remember(row: TokenRow, pool: PagePool, { signal }: RunOptions = {}): Promise<Memory> {
+    this.#expect(row);
+    const { model, runtime } = this;
+    const whole = this.#whole!;
+    const count = row.ids.length;
+    pool.check(count, `keys and values of ${count} encoded positions`);
+    const cache = new KvCache(pool, count);
+    const batch = { runtime, ...concatenate([row]) };
+    const forward = function* () {
+      const encoded = yield* model.forward(batch);
+      whole.remember(encoded, [{ cache, count }]);
+      return encoded;
+    };
+    try {
+      await runForward(runtime, forward, { signal, prepare: () => cache.prepare(count) });
+    } catch (error) {
+      cache.dispose();
+      throw error;
+    }
+    return new Memory(cache);
+  }
+
+  /** Texts in their order, as many together as one batch may hold. */
+  #groups(rows: readonly TokenRow[]): TokenRow[][] {
+    const most = BATCH_WORK / this.model.layerWork;
+    const groups: TokenRow[][] = [];
+    let size = Number.POSITIVE_INFINITY;
+    for (const row of rows) {
+      size += row.ids.length;
+      if (size > most) {
+        groups.push([]);
+        size = row.ids.length;
+      }
+      groups[groups.length - 1].push(row);
+    }
+    return groups;
+  }
+
+  #expect({ ids, typeIds }: TokenRow): void {
+    const { vocabSize, typeVocabSize, contextLength, modelType } = this.model;
+    checkIds(ids, vocabSize);
+    if (ids.length > contextLength) {
+      const message = `${modelType}: expected at most ${contextLength} tokens, the model's context, got ${ids.length}`;
+      throw new OptionError("prompt-too-long", message, { contextLength, promptLength: ids.length });
+    }
+    if (!typeIds) return;
+    if (typeIds.length !== ids.length) {
+      const message = `token_type_ids: expected ${ids.length}, one for each id, got ${typeIds.length}`;
+      throw new OptionError("bad-ids", message);
+    }
+    checkIds(typeIds, Math.max(1, typeVocabSize), "token_type_ids");
+  }
+}
+
+function concatenate(rows: readonly TokenRow[]) {
+  const lengths = rows.map(({ ids }) => ids.length);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  const ids = new Int32Array(total);
+  const typeIds = new Int32Array(total);
+  let begin = 0;
+  for (const row of rows) {
+    ids.set(row.ids, begin);
+    if (row.typeIds) typeIds.set(row.typeIds, begin);
+    begin += row.ids.length;
+  }
+  return { ids, typeIds, lengths };
+}
+
+/** The encoder of a pipeline. */
+export function encoderOf({ model, runtime, drivers }: Loaded): Encoder {
+  if (!drivers.encoder) {
+    if (model.kind === "decoder") {
+      throw new OptionError("no-encoder", `${model.modelType}: expected a model with an encoder, got a decoder`);
+    }
+    drivers.encoder =
+      model.kind === "encoder" ? new Encoder(model, runtime) : new Encoder(model.encoder, runtime, model);
+  }
+  return drivers.encoder;
+}

@@ -1,0 +1,100 @@
+import type { HeadLayout, Weights } from "@kiloformer/core";
+import { allFormats } from "@kiloformer/tokenizers";
+import type { Architecture } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import { embeddingDecoderTasks } from "./decoder-tasks.ts";
+import { readRope } from "./rope.ts";
+import {
+  type BlockWeights,
+  isRotaryBuffer,
+  type RotaryConfig,
+  RotaryDecoder,
+  readRotary,
+  readWindow,
+  readWindows,
+  refuseBiases,
+  reserveHeadNorms,
+  reserveLinears,
+  reserveRotary,
+} from "./rotary-decoder.ts";
+
+/** Norm weights are stored less 1. */
+const norm = { plus: 1 };
+
+/**
+ * Gemma 3, the text models: most layers have a window and short wavelengths, some see everything and have long ones; norms
+ * before and after each half of a block, and of each head.
+ * @see transformers 5.18, models/gemma3/modeling_gemma3.py; Gemma Team, "Gemma 3 Technical Report", 2025
+ */
+export const gemma3: Architecture = {
+  modelTypes: ["gemma3_text"],
+  load(config, weights) {
+    const shape = readRotary(config, {
+      kvHeads: 4,
+      headWidth: 256,
+      tied: true,
+      activation: ["hidden_activation", "gelu_pytorch_tanh"],
+    });
+    const contextLength = config.integer("max_position_embeddings", {}, 131_072);
+    const ropes = readRopes(config, shape.layout, contextLength);
+    refuseBiases(config, "mlp_bias");
+    const bias = config.boolean("attention_bias", false);
+    config.ignore("final_logit_softcapping");
+    const softcap = config.has("final_logit_softcapping") ? config.number("final_logit_softcapping", 0) : undefined;
+    // The reference reads it and caps nothing; others do cap.
+    config.refuse("attn_logit_softcapping", "attention scores are not capped");
+    config.refuse("use_bidirectional_attention", "decoders whose rows see what follows are not supported", [false]);
+    const whole = {
+      ...shape,
+      modelType: "gemma3_text",
+      contextLength,
+      softcap,
+      scale: 1 / Math.sqrt(config.number("query_pre_attn_scalar", 0, 256)),
+      // In float32: in bfloat16 the reference rounds this factor to 8 bits.
+      embeddingScale: Math.fround(Math.sqrt(shape.hiddenSize)),
+    };
+    const reserved = reserveRotary(whole, weights, (block) => reserveGemmaBlock(whole, block, bias), norm);
+    const plans = readGemmaWindows(config, shape.layers).map((window) => ({
+      rope: window === undefined ? ropes.global : ropes.local,
+      window,
+    }));
+    return new RotaryDecoder(whole, plans, reserved);
+  },
+  harmless: isRotaryBuffer,
+  tokenizers: allFormats,
+  tasks: embeddingDecoderTasks,
+};
+
+/** Each kind of layer has its own parameters; older configs scale the global layers only. */
+function readRopes(config: ConfigReader, { headWidth }: HeadLayout, contextLength: number) {
+  const parameters = config.object("rope_parameters");
+  const [full, sliding] = ["full_attention", "sliding_attention"].map((type) => parameters?.object(type));
+  const scaling = config.object("rope_scaling");
+  const defaults = { headWidth, contextLength };
+  const theta = full?.number("rope_theta", 0, 1_000_000) ?? 1_000_000;
+  return {
+    global: readRope(config, { ...defaults, theta }, scaling ?? full ?? null),
+    local: readRope(config, { ...defaults, thetaKey: "rope_local_base_freq" }, sliding ?? null),
+  };
+}
+
+function readGemmaWindows(config: ConfigReader, layers: number): (number | undefined)[] {
+  const pattern = config.integer("sliding_window_pattern", {}, 6);
+  // Newer versions save it beside `layer_types`, and read it no more.
+  if (config.has("layer_types")) config.ignore("_sliding_window_pattern");
+  else config.refuse("_sliding_window_pattern", "sliding_window_pattern is what is read", [pattern]);
+  const window = readWindow(config, 4096);
+  return readWindows(config, layers, window, (layer) => (layer + 1) % pattern !== 0);
+}
+
+function reserveGemmaBlock(config: RotaryConfig, block: Weights, bias: boolean): BlockWeights {
+  const { hiddenSize: D } = config;
+  return {
+    ...reserveLinears(config, block, { attention: bias, output: bias }),
+    attentionNorm: block.vector("input_layernorm.weight", D, norm),
+    headNorms: reserveHeadNorms(config, block, norm),
+    afterAttention: block.vector("post_attention_layernorm.weight", D, norm),
+    mlpNorm: block.vector("pre_feedforward_layernorm.weight", D, norm),
+    afterMlp: block.vector("post_feedforward_layernorm.weight", D, norm),
+  };
+}

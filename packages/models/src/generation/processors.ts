@@ -1,0 +1,199 @@
+import type { GenerationSettings } from "./options.ts";
+import { best, kthLargest, logSumExp, possible } from "./scores.ts";
+
+/** Changes scores `[V]` in place, before one is picked; `ids` are all ids so far, prompt included. */
+export type ScoresProcessor = (scores: Float32Array, ids: readonly number[]) => void;
+
+/** Where new ids begin, and the most ids of a text, prompt included. */
+export interface TextBounds {
+  readonly promptLength: number;
+  readonly limit: number;
+}
+
+/**
+ * All that settings do to scores, in the order of `transformers` 5.18. One processor serves one text, or all beams of one.
+ * @see transformers generation/utils.py, _get_logits_processor
+ */
+export function createProcessor(settings: GenerationSettings, bounds: TextBounds): ScoresProcessor {
+  const { repetition_penalty, no_repeat_ngram_size, bad_words_ids, eos_token_id } = settings;
+  const steps: ScoresProcessor[] = [];
+  if (repetition_penalty !== 1) steps.push(penalizeRepetition(repetition_penalty));
+  if (no_repeat_ngram_size > 0) steps.push(noRepeatNgrams(no_repeat_ngram_size));
+  const words = bad_words_ids.filter((word) => word.length > 1 || !eos_token_id.includes(word[0]));
+  if (words.length > 0) steps.push(noBadWords(words));
+  steps.push(byLength(settings, bounds));
+  if (settings.do_sample) steps.push(...warpers(settings));
+  return (scores, ids) => {
+    for (const step of steps) step(scores, ids);
+  };
+}
+
+/** How many ids warpers leave at least: beams need one that does not end the text. */
+export function leastKept({ num_beams, eos_token_id }: GenerationSettings): number {
+  return num_beams > 1 ? Math.max(2, 1 + eos_token_id.length) : 1;
+}
+
+/** What narrows down a distribution before one draws from it. */
+function warpers(settings: GenerationSettings): ScoresProcessor[] {
+  const { temperature, top_k, top_p, min_p, typical_p } = settings;
+  const least = leastKept(settings);
+  const steps: ScoresProcessor[] = [];
+  if (temperature !== 1) steps.push(divide(temperature));
+  if (top_k > 0) steps.push(keepTop(Math.max(top_k, least)));
+  if (top_p < 1) steps.push(keepNucleus(top_p, least));
+  if (min_p > 0) steps.push(keepLikely(min_p, least));
+  if (typical_p < 1) steps.push(keepTypical(typical_p, least));
+  return steps;
+}
+
+function ban(scores: Float32Array, ids: Iterable<number>): void {
+  for (const id of ids) scores[id] = Number.NEGATIVE_INFINITY;
+}
+
+/** Allows no other ids than these. */
+function force(scores: Float32Array, ids: readonly number[]): void {
+  scores.fill(Number.NEGATIVE_INFINITY);
+  for (const id of ids) scores[id] = 0;
+}
+
+/** @see Keskar et al., "CTRL", 2019 */
+function penalizeRepetition(penalty: number): ScoresProcessor {
+  const factor = Math.fround(penalty);
+  return (scores, ids) => {
+    // Each id once, however often it came.
+    const before = scores.slice();
+    for (const id of ids) scores[id] = before[id] < 0 ? before[id] * factor : before[id] / factor;
+  };
+}
+
+/**
+ * Bans each id that would repeat n ids in a row. Where runs of n - 1 ids began is kept as the text grows; beams of one text
+ * share that, so a run that is found may be another beam's.
+ */
+function noRepeatNgrams(size: number): ScoresProcessor {
+  const begins = new Map<string, Set<number>>();
+  let indexed = 0;
+  return (scores, ids) => {
+    const newest = ids.length - size;
+    if (newest < 0) return;
+    const run = (begin: number) => ids.slice(begin, begin + size - 1).join();
+    for (let begin = Math.min(indexed, newest); begin <= newest; begin++) {
+      const key = run(begin);
+      begins.set(key, (begins.get(key) ?? new Set()).add(begin));
+    }
+    indexed = newest + 1;
+    for (const begin of begins.get(run(newest + 1)) ?? []) {
+      if (matches(ids, begin, newest + 1, size - 1)) ban(scores, [ids[begin + size - 1]]);
+    }
+  };
+}
+
+function matches(ids: readonly number[], first: number, second: number, length: number): boolean {
+  for (let index = 0; index < length; index++) if (ids[first + index] !== ids[second + index]) return false;
+  return true;
+}
+
+/** Bans the last id of each word whose other ids come last in the text; words that are longer than the text wait. */
+function noBadWords(words: readonly (readonly number[])[]): ScoresProcessor {
+  return (scores, ids) => {
+    for (const word of words) {
+      const begin = ids.length + 1 - word.length;
+      if (word.every((id, index) => index === word.length - 1 || id === ids[begin + index]))
+        ban(scores, word.slice(-1));
+    }
+  };
+}
+
+/** What depends on how long the text is. */
+function byLength(settings: GenerationSettings, { promptLength, limit }: TextBounds): ScoresProcessor {
+  const { min_new_tokens, min_length, eos_token_id, suppress_tokens, begin_suppress_tokens } = settings;
+  const { forced_bos_token_id, forced_eos_token_id } = settings;
+  const least = min_new_tokens === undefined ? min_length : promptLength + min_new_tokens;
+  const isForced = forced_bos_token_id.length > 0;
+  const firstFree = isForced && promptLength === 1 ? 2 : promptLength;
+  return (scores, { length }) => {
+    if (length < least) ban(scores, eos_token_id);
+    if (isForced && length === 1) force(scores, forced_bos_token_id);
+    if (forced_eos_token_id.length > 0 && length === limit - 1) force(scores, forced_eos_token_id);
+    ban(scores, suppress_tokens);
+    if (length === firstFree) ban(scores, begin_suppress_tokens);
+  };
+}
+
+function divide(temperature: number): ScoresProcessor {
+  const divisor = Math.fround(temperature);
+  return (scores) => {
+    for (let id = 0; id < scores.length; id++) scores[id] /= divisor;
+  };
+}
+
+/** Keeps the k likeliest ids and those that tie with the last. */
+function keepTop(k: number): ScoresProcessor {
+  return (scores) => {
+    const floor = kthLargest(scores, k);
+    for (let id = 0; id < scores.length; id++) if (scores[id] < floor) scores[id] = Number.NEGATIVE_INFINITY;
+  };
+}
+
+/**
+ * Keeps the fewest likeliest ids whose probabilities reach a share of the whole.
+ * @see Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020
+ */
+function keepNucleus(share: number, least: number): ScoresProcessor {
+  return (scores) => {
+    const total = logSumExp(scores);
+    const probability = (id: number) => Math.exp(scores[id] - total);
+    // Ids so unlikely that all of them together cannot count are not worth sorting.
+    const floor = least > 1 ? 0 : (1 - share) / scores.length;
+    ban(
+      scores,
+      possible(scores).filter((id) => probability(id) <= floor),
+    );
+    let sum = 0;
+    const isBeyond = (id: number, rank: number) => {
+      const before = sum;
+      sum += probability(id);
+      return before >= share && rank >= least;
+    };
+    ban(
+      scores,
+      possible(scores)
+        .sort((a, b) => scores[b] - scores[a] || b - a)
+        .filter(isBeyond),
+    );
+  };
+}
+
+/** @see Nguyen et al., "Min-p Sampling", 2024 */
+function keepLikely(share: number, least: number): ScoresProcessor {
+  return (scores) => {
+    const kept = best(scores, least);
+    const most = scores[kept[0]];
+    ban(
+      scores,
+      possible(scores).filter((id) => Math.exp(scores[id] - most) < share && !kept.includes(id)),
+    );
+  };
+}
+
+/**
+ * Keeps the ids whose information is nearest to what is expected, until their probabilities reach a share of the whole.
+ * @see Meister et al., "Locally Typical Sampling", 2022
+ */
+function keepTypical(share: number, least: number): ScoresProcessor {
+  return (scores) => {
+    const total = logSumExp(scores);
+    const probability = (id: number) => Math.exp(scores[id] - total);
+    const ids = possible(scores);
+    const entropy = ids.reduce((sum, id) => sum + probability(id) * (total - scores[id]), 0);
+    const distance = (id: number) => Math.fround(Math.abs(total - scores[id] - entropy));
+    let sum = 0;
+    let farthest = 0;
+    const isBeyond = (id: number, rank: number) => {
+      if (sum < share) farthest = distance(id);
+      sum += probability(id);
+      return distance(id) > farthest && rank >= least;
+    };
+    ban(scores, ids.sort((a, b) => distance(a) - distance(b)).filter(isBeyond));
+  };
+}

@@ -1,0 +1,45 @@
+import { append, follow, type Row, type RowOptions, type Sequence, type Track, toSequence } from "./row.ts";
+import { createSampler, type Sampler } from "./sampler.ts";
+
+interface Sample extends Track {
+  readonly stream: number;
+  readonly sampler: Sampler;
+}
+
+/** A row of `num_return_sequences` texts that are drawn (or the likeliest one), each on its own. They share the prefill. */
+export function sampleRow(prompt: Track, options: RowOptions): Row {
+  const { settings } = options;
+  const sequences: Sequence[] = [];
+  let samples: Sample[] | undefined;
+  const split = () =>
+    Array.from({ length: settings.num_return_sequences }, (_, stream) => ({
+      ...prompt,
+      ids: [...prompt.ids],
+      logprobs: [],
+      cache: stream === 0 ? prompt.cache : prompt.cache.fork(),
+      stream,
+      sampler: createSampler(settings, options, stream),
+    }));
+  const choose = (sample: Sample, logits: Float32Array): Sample | undefined => {
+    const id = sample.sampler(logits, sample.ids);
+    const { finishReason, end } = follow(sample, id, options);
+    append(sample, id, logits, settings);
+    if (!finishReason) return { ...sample, end };
+    sample.cache.dispose();
+    sequences[sample.stream] = toSequence(sample, finishReason, options);
+    return undefined;
+  };
+  return {
+    get tracks() {
+      return samples ?? [prompt];
+    },
+    sequences,
+    advance(logits) {
+      const isFirst = samples === undefined;
+      samples ??= split();
+      samples = samples
+        .map((sample, index) => choose(sample, isFirst ? logits[0].slice() : logits[index]))
+        .filter((sample) => sample !== undefined);
+    },
+  };
+}

@@ -1,0 +1,197 @@
+import {
+  type Activation,
+  activate,
+  add,
+  attention,
+  embedding,
+  type Forward,
+  type HeadLayout,
+  type LinearWeight,
+  linear,
+  rotate,
+  type SequenceSpan,
+  type Weights,
+} from "@kiloformer/core";
+import { allFormats } from "@kiloformer/tokenizers";
+import type { Architecture, DecoderBatch, DecoderModel, TD } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import { decoderTasks } from "./decoder-tasks.ts";
+import {
+  type Angles,
+  activations,
+  decode,
+  type Norm,
+  newAngles,
+  normalize,
+  readHeads,
+  refuseForeign,
+  reserveNorm,
+  reserveVocabulary,
+  type Vocabulary,
+} from "./layers.ts";
+import { type Rope, readRope } from "./rope.ts";
+/**
+ * GPT-NeoX, Pythia and what shares their shape: rotary positions on a part of each head, and attention and feed-forward layer
+ * side by side.
+ * @see transformers 5.18, models/gpt_neox/modeling_gpt_neox.py; Black et al., "GPT-NeoX-20B", 2022
+ */
+export const gptNeox: Architecture = {
+  modelTypes: ["gpt_neox"],
+  load(config, weights) {
+    const shape = readGptNeox(config);
+    return new GptNeoxDecoder(shape, reserveGptNeox(shape, weights));
+  },
+  harmless: (name) => /(^|\.)attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/.test(name),
+  tokenizers: allFormats,
+  tasks: decoderTasks,
+};
+
+interface GptNeoxConfig {
+  /** D */ readonly hiddenSize: number;
+  /** F */ readonly intermediateSize: number;
+  readonly layers: number;
+  /** V */ readonly vocabSize: number;
+  readonly layout: HeadLayout;
+  readonly eps: number;
+  readonly activation: Activation;
+  readonly tied: boolean;
+  readonly headless: boolean;
+  readonly rope: Rope;
+  readonly contextLength: number;
+  /** Whether the linear layers of attention have biases. */
+  readonly attentionBias: boolean;
+  /** Whether both halves of a block read its input; otherwise the second reads what the first gave. */
+  readonly isParallel: boolean;
+}
+
+interface GptNeoxBlock {
+  readonly attentionNorm: Norm;
+  readonly qkv: LinearWeight;
+  readonly output: LinearWeight;
+  readonly mlpNorm: Norm;
+  readonly up: LinearWeight;
+  readonly down: LinearWeight;
+}
+
+interface GptNeoxWeights extends Vocabulary {
+  readonly blocks: readonly GptNeoxBlock[];
+  readonly norm: Norm;
+}
+
+function readGptNeox(config: ConfigReader): GptNeoxConfig {
+  refuseForeign(config);
+  config.ignore("attention_dropout", "hidden_dropout", "classifier_dropout", "gradient_checkpointing");
+  config.ignore("attention_probs_dropout_prob", "hidden_dropout_prob", "custom_pipelines");
+  const { hiddenSize, layout } = readHeads(config);
+  const maxPositions = config.integer("max_position_embeddings", {}, 2048);
+  const rope = readGptNeoxRope(config, layout, maxPositions);
+  return {
+    hiddenSize,
+    layout,
+    rope,
+    intermediateSize: config.integer("intermediate_size"),
+    layers: config.integer("num_hidden_layers"),
+    vocabSize: config.integer("vocab_size"),
+    eps: config.number("layer_norm_eps", 0, 1e-5),
+    activation: config.oneOf("hidden_act", activations, "gelu"),
+    tied: config.boolean("tie_word_embeddings", false),
+    headless: config.isBaseModel,
+    contextLength: Math.floor(maxPositions * rope.contextFactor),
+    attentionBias: config.boolean("attention_bias", true),
+    isParallel: config.boolean("use_parallel_residual", true),
+  };
+}
+
+function readGptNeoxRope(config: ConfigReader, { headWidth }: HeadLayout, contextLength: number): Rope {
+  const keys = { thetaKey: "rotary_emb_base", partialKey: "rotary_pct" };
+  const rope = readRope(config, { headWidth, contextLength, partial: 0.25, ...keys });
+  // Some versions save both names; the other families' name is read by none.
+  const theta = config.number("rotary_emb_base", 0, 10_000);
+  const partial = config.number("rotary_pct", 0, 0.25);
+  config.refuse("rope_theta", "rotary_emb_base is what this family reads", [theta]);
+  config.refuse("partial_rotary_factor", "rotary_pct is what this family reads", [partial]);
+  return rope;
+}
+
+function reserveGptNeox(config: GptNeoxConfig, weights: Weights): GptNeoxWeights {
+  const { hiddenSize: D, eps } = config;
+  const model = weights.base("gpt_neox.", "embed_in.weight");
+  const names = { table: "embed_in", heads: ["embed_out", "lm_head"] };
+  const vocabulary = reserveVocabulary(weights, model, names, config);
+  const layers = model.layersOf("layers.", config.layers);
+  const blocks = Array.from({ length: layers }, (_, layer) => reserveBlock(config, model.scope(`layers.${layer}.`)));
+  return { ...vocabulary, blocks, norm: reserveNorm(model, "final_layer_norm", D, eps) };
+}
+
+function reserveBlock(config: GptNeoxConfig, block: Weights): GptNeoxBlock {
+  const { hiddenSize: D, intermediateSize: F, layout, eps, attentionBias: bias } = config;
+  const { heads, headWidth } = layout;
+  // The file has query, key and value of each head together; here all queries come first, then all keys.
+  const order = Array.from({ length: 3 * heads }, (_, index) => (index % 3) * heads + Math.floor(index / 3));
+  const blocks = { rows: headWidth, order };
+  return {
+    attentionNorm: reserveNorm(block, "input_layernorm", D, eps),
+    qkv: block.linear({ "attention.query_key_value": 3 * D }, D, { bias, blocks }),
+    output: block.linear({ "attention.dense": D }, D, { bias }),
+    mlpNorm: reserveNorm(block, "post_attention_layernorm", D, eps),
+    up: block.linear({ "mlp.dense_h_to_4h": F }, D, { bias: true }),
+    down: block.linear({ "mlp.dense_4h_to_h": D }, F, { bias: true }),
+  };
+}
+
+class GptNeoxDecoder implements DecoderModel {
+  readonly kind = "decoder";
+  readonly modelType = "gpt_neox";
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength: number;
+  readonly layers: number;
+  readonly layout: HeadLayout;
+  readonly layerWork: number;
+  readonly logits: ((hidden: TD) => TD) | undefined;
+  readonly #config: GptNeoxConfig;
+  readonly #weights: GptNeoxWeights;
+
+  constructor(config: GptNeoxConfig, weights: GptNeoxWeights) {
+    this.#config = config;
+    this.#weights = weights;
+    this.vocabSize = config.vocabSize;
+    this.hiddenSize = config.hiddenSize;
+    this.contextLength = config.contextLength;
+    this.layers = config.layers;
+    this.layout = config.layout;
+    const { hiddenSize: D, intermediateSize: F } = config;
+    this.layerWork = 4 * D * D + 2 * D * F;
+    const { head } = weights;
+    this.logits = head && ((hidden) => linear(hidden, head));
+  }
+
+  *forward(batch: DecoderBatch): Forward<TD> {
+    const { table, blocks, norm } = this.#weights;
+    const angles = newAngles(batch, this.#config.rope);
+    return yield* decode(batch, blocks.length, {
+      embed: (ids) => embedding(ids, table),
+      block: (x, layer, spans) => this.#block(x, blocks[layer], angles, spans),
+      norm: (x) => normalize(x, norm),
+    });
+  }
+
+  #block(x: TD, weights: GptNeoxBlock, angles: Angles, spans: readonly SequenceSpan[]): TD {
+    const { attentionNorm, mlpNorm } = weights;
+    const attended = this.#attention(normalize(x, attentionNorm), weights, angles, spans);
+    if (this.#config.isParallel) return add(add(this.#mlp(normalize(x, mlpNorm), weights), attended), x);
+    x = add(x, attended);
+    return add(x, this.#mlp(normalize(x, mlpNorm), weights));
+  }
+
+  #attention(x: TD, { qkv, output }: GptNeoxBlock, { cos, sin }: Angles, spans: readonly SequenceSpan[]): TD {
+    const { layout } = this.#config;
+    const turned = rotate(linear(x, qkv), cos, sin, layout);
+    const options = { scale: 1 / Math.sqrt(layout.headWidth), causal: true };
+    return linear(attention(turned, spans, layout, options), output);
+  }
+
+  #mlp(x: TD, { up, down }: GptNeoxBlock): TD {
+    return linear(activate(linear(x, up), this.#config.activation), down);
+  }
+}

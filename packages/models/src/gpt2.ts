@@ -1,0 +1,201 @@
+import {
+  type Activation,
+  activate,
+  add,
+  attention,
+  type EmbeddingWeight,
+  embedding,
+  type Forward,
+  type HeadLayout,
+  type LinearWeight,
+  linear,
+  type SequenceSpan,
+  type Weights,
+} from "@kiloformer/core";
+import { allFormats } from "@kiloformer/tokenizers";
+import type { Architecture, DecoderBatch, DecoderModel, TD } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import { decoderTasks } from "./decoder-tasks.ts";
+import {
+  activations,
+  decode,
+  type Norm,
+  newPositions,
+  normalize,
+  readHeads,
+  refuseForeign,
+  reserveNorm,
+  reserveVocabulary,
+  type Vocabulary,
+} from "./layers.ts";
+/**
+ * GPT-2: learned positions, a layer norm before each half of a block.
+ * @see transformers 5.18, models/gpt2/modeling_gpt2.py; Radford et al., "Language Models are Unsupervised Multitask Learners", 2019
+ */
+export const gpt2: Architecture = {
+  modelTypes: ["gpt2"],
+  load(config, weights) {
+    const shape = readGpt2(config);
+    const { hiddenSize: D, intermediateSize: F, eps } = shape;
+    // The file has these layers as [in, out].
+    const options = { bias: true, transposed: true };
+    return new Gpt2Decoder(
+      shape,
+      reserveGpt2(shape, weights, (block) => ({
+        attentionNorm: reserveNorm(block, "ln_1", D, eps),
+        qkv: block.linear({ "attn.c_attn": 3 * D }, D, options),
+        output: block.linear({ "attn.c_proj": D }, D, options),
+        mlpNorm: reserveNorm(block, "ln_2", D, eps),
+        up: block.linear({ "mlp.c_fc": F }, D, options),
+        down: block.linear({ "mlp.c_proj": D }, F, options),
+      })),
+    );
+  },
+  harmless: (name) => /(^|\.)attn\.(bias|masked_bias)$/.test(name),
+  tokenizers: allFormats,
+  tasks: decoderTasks,
+};
+
+/** What GPT-2 and GPT-Neo are made of. */
+export interface Gpt2Config {
+  readonly modelType: string;
+  /** D */ readonly hiddenSize: number;
+  /** F */ readonly intermediateSize: number;
+  readonly layers: number;
+  /** V */ readonly vocabSize: number;
+  readonly layout: HeadLayout;
+  readonly eps: number;
+  readonly activation: Activation;
+  readonly tied: boolean;
+  readonly headless: boolean;
+  readonly contextLength: number;
+  /** Factor on the attention scores of a layer. */
+  readonly scale: (layer: number) => number;
+  /** Positions before its own that a row of a layer sees. Undefined: all. */
+  readonly window?: (layer: number) => number | undefined;
+}
+
+export interface Gpt2Block {
+  readonly attentionNorm: Norm;
+  /** Queries, keys and values in one: they see the same input. */
+  readonly qkv: LinearWeight;
+  readonly output: LinearWeight;
+  readonly mlpNorm: Norm;
+  readonly up: LinearWeight;
+  readonly down: LinearWeight;
+}
+
+interface Gpt2Weights extends Vocabulary {
+  readonly positions: EmbeddingWeight;
+  readonly blocks: readonly Gpt2Block[];
+  readonly norm: Norm;
+}
+
+function readGpt2(config: ConfigReader): Gpt2Config {
+  refuseGpt2(config);
+  const { hiddenSize, layout } = readHeads(config, "n_embd", "n_head");
+  const layers = config.integer("n_layer");
+  const contextLength = config.integer("n_positions", {}, 1024);
+  // Newer names of the same numbers.
+  config.refuse("hidden_size", "n_embd is another number", [hiddenSize]);
+  config.refuse("num_attention_heads", "n_head is another number", [layout.heads]);
+  config.refuse("num_hidden_layers", "n_layer is another number", [layers]);
+  config.refuse("max_position_embeddings", "n_positions is another number", [contextLength]);
+  config.ignore("attn_pdrop", "embd_pdrop", "resid_pdrop", "n_ctx", "n_special", "predict_special_tokens");
+  // In float32 it changes the order of two products only.
+  config.ignore("reorder_and_upcast_attn");
+  const scale = config.boolean("scale_attn_weights", true) ? 1 / Math.sqrt(layout.headWidth) : 1;
+  // GPT2LMHeadModel ends as the names of bare models do.
+  const isInverse = config.boolean("scale_attn_by_inverse_layer_idx", false);
+  return {
+    modelType: "gpt2",
+    hiddenSize,
+    layout,
+    layers,
+    intermediateSize: config.integer("n_inner", {}, 4 * hiddenSize),
+    vocabSize: config.integer("vocab_size"),
+    eps: config.number("layer_norm_epsilon", 0, 1e-5),
+    activation: config.oneOf("activation_function", activations, "gelu_new"),
+    tied: config.boolean("tie_word_embeddings", true),
+    headless: config.isBaseModel,
+    contextLength,
+    scale: (layer) => (isInverse ? scale / (layer + 1) : scale),
+  };
+}
+
+/** What GPT-2's relatives have in their configs beside what they compute with. */
+export function refuseGpt2(config: ConfigReader): void {
+  refuseForeign(config);
+  // Old configs have it empty; what is in it is an unknown key.
+  config.object("pruned_heads");
+  config.ignore("summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type");
+  config.ignore("summary_use_proj", "gradient_checkpointing", "output_past", "num_labels", "_num_labels");
+  config.ignore("finetuning_task", "use_bfloat16", "xla_device");
+}
+
+/** Reserves the tables, the output layer and the last norm, and has the family reserve its blocks. */
+export function reserveGpt2(
+  config: Gpt2Config,
+  weights: Weights,
+  block: (weights: Weights, layer: number) => Gpt2Block,
+): Gpt2Weights {
+  const { hiddenSize: D, contextLength, eps } = config;
+  const model = weights.base("transformer.", "wte.weight");
+  const vocabulary = reserveVocabulary(weights, model, { table: "wte", heads: ["lm_head"] }, config);
+  const positions = model.embedding("wpe", [contextLength, D]);
+  const layers = model.layersOf("h.", config.layers);
+  const blocks = Array.from({ length: layers }, (_, layer) => block(model.scope(`h.${layer}.`), layer));
+  return { ...vocabulary, positions, blocks, norm: reserveNorm(model, "ln_f", D, eps) };
+}
+
+/** GPT-2 and GPT-Neo, from their config and their weights. */
+export class Gpt2Decoder implements DecoderModel {
+  readonly kind = "decoder";
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength: number;
+  readonly layers: number;
+  readonly layout: HeadLayout;
+  readonly layerWork: number;
+  readonly logits: ((hidden: TD) => TD) | undefined;
+  readonly #config: Gpt2Config;
+  readonly #weights: Gpt2Weights;
+
+  constructor(config: Gpt2Config, weights: Gpt2Weights) {
+    this.#config = config;
+    this.#weights = weights;
+    this.modelType = config.modelType;
+    this.vocabSize = config.vocabSize;
+    this.hiddenSize = config.hiddenSize;
+    this.contextLength = config.contextLength;
+    this.layers = config.layers;
+    this.layout = config.layout;
+    const { hiddenSize: D, intermediateSize: F } = config;
+    this.layerWork = 4 * D * D + 2 * D * F;
+    const { head } = weights;
+    this.logits = head && ((hidden) => linear(hidden, head));
+  }
+
+  *forward(batch: DecoderBatch): Forward<TD> {
+    const { table, positions, blocks, norm } = this.#weights;
+    return yield* decode(batch, blocks.length, {
+      embed: (ids) => add(embedding(ids, table), embedding(newPositions(batch), positions)),
+      block: (x, layer, spans) => this.#block(x, layer, spans),
+      norm: (x) => normalize(x, norm),
+    });
+  }
+
+  #block(x: TD, layer: number, spans: readonly SequenceSpan[]): TD {
+    const { attentionNorm, mlpNorm, up, down } = this.#weights.blocks[layer];
+    x = add(x, this.#attention(normalize(x, attentionNorm), layer, spans));
+    return add(x, linear(activate(linear(normalize(x, mlpNorm), up), this.#config.activation), down));
+  }
+
+  #attention(x: TD, layer: number, spans: readonly SequenceSpan[]): TD {
+    const { layout, scale, window } = this.#config;
+    const { qkv, output } = this.#weights.blocks[layer];
+    const options = { scale: scale(layer), causal: true, window: window?.(layer) };
+    return linear(attention(linear(x, qkv), spans, layout, options), output);
+  }
+}

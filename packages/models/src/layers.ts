@@ -1,0 +1,227 @@
+// What the forward passes of all families share.
+import {
+  type Activation,
+  bindCaches,
+  type EmbeddingWeight,
+  type Forward,
+  type GatedActivation,
+  gatherRows,
+  type LinearWeight,
+  layerNorm,
+  type Runtime,
+  type SequenceSpan,
+  type Tensor,
+  type VectorWeight,
+  type Weights,
+} from "@kiloformer/core";
+import type { DecoderBatch, DecoderEntry, EncoderBatch, TD } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import type { Rope } from "./rope.ts";
+
+const gates = {
+  silu: "silu",
+  swish: "silu",
+  relu: "relu",
+  gelu: "gelu",
+  gelu_python: "gelu",
+  gelu_new: "gelu_tanh",
+  gelu_fast: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+  gelu_python_tanh: "gelu_tanh",
+} as const satisfies Record<string, GatedActivation>;
+
+/** Activations of gated feed-forward layers by their names in configs. */
+export const gatedActivations: Readonly<Record<string, GatedActivation>> = gates;
+/** Activations by their names in configs. */
+export const activations: Readonly<Record<string, Activation>> = { ...gates, tanh: "tanh", sigmoid: "sigmoid" };
+
+/** `hidden_size` and `num_attention_heads`, or what the family calls them, which divide each other. */
+export function readHeads(config: ConfigReader, sizeKey = "hidden_size", headsKey = "num_attention_heads") {
+  const hiddenSize = config.integer(sizeKey);
+  const heads = config.integer(headsKey);
+  if (hiddenSize % heads !== 0) throw config.bad(headsKey, `a divisor of ${sizeKey}, ${hiddenSize}`);
+  return { hiddenSize, layout: { heads, kvHeads: heads, headWidth: hiddenSize / heads } };
+}
+
+/** Rows of a table of tokens: checkpoints may have more than `vocab_size`, never fewer. */
+export function vocabularyRows(weights: Weights, name: string, vocabSize: number): number {
+  return Math.max(vocabSize, weights.rowsOf(name) ?? vocabSize);
+}
+
+/** A decoder's table of tokens and its output layer. */
+export interface Vocabulary {
+  readonly table: EmbeddingWeight;
+  /** None where the checkpoint has a bare model. */
+  readonly head: LinearWeight | undefined;
+}
+
+/**
+ * Reserves the table of tokens and the output layer: the file's own where it has one, else the table if they are tied.
+ * @param names the table's, without the prefix of `model`, and those that the output layer may have
+ */
+export function reserveVocabulary(
+  weights: Weights,
+  model: Weights,
+  names: { readonly table: string; readonly heads: readonly string[] },
+  config: {
+    readonly vocabSize: number;
+    readonly hiddenSize: number;
+    readonly tied: boolean;
+    readonly headless: boolean;
+  },
+): Vocabulary {
+  const { vocabSize, hiddenSize: D, headless } = config;
+  const own = names.heads.find((name) => weights.has(`${name}.weight`));
+  const tied = config.tied && !own;
+  const table = model.embedding(names.table, [vocabularyRows(model, `${names.table}.weight`, vocabSize), D], { tied });
+  if (tied) return { table, head: weights.tied(table) };
+  if (headless && !own) return { table, head: undefined };
+  const head = own ?? names.heads[0];
+  return { table, head: weights.linear({ [head]: vocabularyRows(weights, `${head}.weight`, vocabSize) }, D) };
+}
+
+/** Weight and bias of a layer norm, and its epsilon. */
+export interface Norm {
+  readonly weight: VectorWeight;
+  readonly bias: VectorWeight | undefined;
+  readonly eps: number;
+}
+
+export function reserveNorm(weights: Weights, name: string, width: number, eps: number, hasBias = true): Norm {
+  const bias = hasBias ? weights.vector(`${name}.bias`, width) : undefined;
+  return { weight: weights.vector(`${name}.weight`, width), bias, eps };
+}
+
+export const normalize = (x: TD, { weight, bias, eps }: Norm): TD => layerNorm(x, weight, bias, eps);
+
+/** Refuses what turns any decoder into another kind of model. */
+export function refuseForeign(config: ConfigReader): void {
+  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  config.refuse("per_layer_config", "layers that differ are not supported");
+  config.refuse("is_causal", "decoders whose rows see what follows are not supported", [true]);
+  config.refuse("add_cross_attention", "there is no encoder to attend to", [false]);
+}
+
+/** Runs the layers of a decoder: embedding, blocks, norm of the rows that are wanted. */
+export function* decode(
+  batch: DecoderBatch,
+  layers: number,
+  parts: {
+    embed(ids: Tensor<readonly [T: number]>): TD;
+    block(x: TD, layer: number, spans: readonly SequenceSpan[]): TD;
+    norm(x: TD): TD;
+  },
+): Forward<TD> {
+  const { runtime, ids, entries, rows, observe } = batch;
+  // All that layers share lies below x: what is above goes with each layer.
+  const spans = bindCaches(runtime, entries);
+  const wanted = rows && runtime.upload(rows, [rows.length] as const);
+  const idTensor = runtime.upload(ids, [ids.length] as const);
+  let x = parts.embed(idTensor);
+  for (let layer = 0; layer < layers; layer++) {
+    observe?.(layer, x);
+    x = runtime.settle(x, parts.block(x, layer, spans[layer]));
+    yield;
+  }
+  for (const { cache, count } of entries) cache.length += count;
+  if (observe) observe(layers, parts.norm(x));
+  return parts.norm(wanted ? gatherRows(x, wanted) : x);
+}
+
+/** Runs the layers of an encoder. */
+export function* encode(
+  batch: EncoderBatch,
+  layers: number,
+  parts: {
+    embed(ids: Tensor<readonly [T: number]>): TD;
+    /** Yields within a layer where texts are long. */
+    block(x: TD, layer: number): Forward<TD>;
+    norm?(x: TD): TD;
+  },
+): Forward<TD> {
+  const { runtime, ids, observe } = batch;
+  let x = parts.embed(runtime.upload(ids, [ids.length] as const));
+  for (let layer = 0; layer < layers; layer++) {
+    observe?.(layer, x);
+    x = runtime.settle(x, yield* parts.block(x, layer));
+    yield;
+  }
+  if (parts.norm) x = parts.norm(x);
+  observe?.(layers, x);
+  return x;
+}
+
+/** Positions `[T]` of every row of a decoder's batch, counted from `first`. */
+export function newPositions({ runtime, ids, entries }: DecoderBatch, first = 0): Tensor<readonly [T: number]> {
+  return uploadPositions(
+    runtime,
+    ids.length,
+    entries.map(({ cache, count }) => [first + cache.length, count]),
+  );
+}
+
+/** Positions `[T]` of every row of an encoder's batch, counted from `first`. */
+export function positionsOf({ runtime, ids, lengths }: EncoderBatch, first = 0): Tensor<readonly [T: number]> {
+  return uploadPositions(
+    runtime,
+    ids.length,
+    lengths.map((count) => [first, count]),
+  );
+}
+
+function uploadPositions(runtime: Runtime, length: number, spans: readonly (readonly [number, number])[]) {
+  const positions = new Int32Array(length);
+  let row = 0;
+  for (const [begin, count] of spans) {
+    for (let index = 0; index < count; index++) positions[row++] = begin + index;
+  }
+  return runtime.upload(positions, [length] as const);
+}
+
+/** The first row of each sequence, `[T, D] -> [B, D]`. */
+export function firstRows(x: TD, { runtime, lengths }: EncoderBatch): TD {
+  const rows = new Int32Array(lengths.length);
+  for (let index = 1; index < rows.length; index++) rows[index] = rows[index - 1] + lengths[index - 1];
+  return gatherRows(x, runtime.upload(rows, [rows.length] as const));
+}
+
+/** Cosines and sines of every row, `[T, R / 2]` each. */
+export interface Angles {
+  readonly cos: TD;
+  readonly sin: TD;
+}
+
+/** The angles of new positions. */
+export function newAngles({ runtime, entries }: DecoderBatch, rope: Rope): Angles {
+  return angles(
+    runtime,
+    rope,
+    entries.map(({ cache, count, reaches }) => ({ position: cache.length, count, reaches })),
+  );
+}
+
+/** The angles of whole sequences. */
+export function anglesOf({ runtime, lengths }: EncoderBatch, rope: Rope): Angles {
+  return angles(
+    runtime,
+    rope,
+    lengths.map((count) => ({ position: 0, count, reaches: count })),
+  );
+}
+
+function angles(
+  runtime: Runtime,
+  rope: Rope,
+  spans: readonly (Pick<DecoderEntry, "count" | "reaches"> & { position: number })[],
+): Angles {
+  const rows = spans.reduce((sum, { count }) => sum + count, 0);
+  const shape = [rows, rope.half] as const;
+  const cos = new Float32Array(rows * rope.half);
+  const sin = new Float32Array(rows * rope.half);
+  let offset = 0;
+  for (const { position, count, reaches } of spans) {
+    rope.write(cos, sin, offset, position, count, reaches);
+    offset += count * rope.half;
+  }
+  return { cos: runtime.upload(cos, shape), sin: runtime.upload(sin, shape) };
+}

@@ -1,0 +1,207 @@
+import {
+  activate,
+  add,
+  type EmbeddingWeight,
+  embedding,
+  encoderAttentionSteps,
+  type Forward,
+  gated,
+  type LinearWeight,
+  linear,
+  linearSteps,
+  meanRows,
+  rotate,
+  type Weights,
+} from "@kiloformer/core";
+import { allFormats } from "@kiloformer/tokenizers";
+import type { Architecture, EncoderBatch, EncoderHeads, EncoderModel, TD } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import { encoderTasks } from "./encoder-tasks.ts";
+import {
+  type Angles,
+  activations,
+  anglesOf,
+  encode,
+  firstRows,
+  gatedActivations,
+  type Norm,
+  normalize,
+  readHeads,
+  reserveNorm,
+} from "./layers.ts";
+import { reserveTokens } from "./post-norm-encoder.ts";
+import { type Rope, readRope } from "./rope.ts";
+import { readLayerTypes } from "./rotary-decoder.ts";
+
+interface Block {
+  /** None in the first block: the embedding is normalised. */
+  readonly attentionNorm: Norm | undefined;
+  readonly qkv: LinearWeight;
+  readonly output: LinearWeight;
+  readonly mlpNorm: Norm;
+  readonly gateUp: LinearWeight;
+  readonly down: LinearWeight;
+  readonly rope: Rope;
+  /** The farthest distance that it looks at. */
+  readonly window: number | undefined;
+}
+
+function readConfig(config: ConfigReader) {
+  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  config.ignore("embedding_dropout", "mlp_dropout", "classifier_dropout", "initializer_cutoff_factor");
+  config.ignore("deterministic_flash_attn", "sparse_prediction", "sparse_pred_ignore_index", "reference_compile");
+  config.ignore("gradient_checkpointing", "cls_token_id", "repad_logits_with_grad", "num_labels", "layer_norm_eps");
+  config.ignore("position_embedding_type");
+  const { hiddenSize, layout } = readHeads(config);
+  const layers = config.integer("num_hidden_layers");
+  const every = config.integer("global_attn_every_n_layers", {}, 3);
+  return {
+    ...{ hiddenSize, layout, layers },
+    intermediateSize: config.integer("intermediate_size"),
+    vocabSize: config.integer("vocab_size"),
+    contextLength: config.integer("max_position_embeddings", {}, 8192),
+    eps: config.number("norm_eps", 0, 1e-5),
+    normBias: config.boolean("norm_bias", false),
+    attentionBias: config.boolean("attention_bias", false),
+    mlpBias: config.boolean("mlp_bias", false),
+    decoderBias: config.boolean("decoder_bias", true),
+    classifierBias: config.boolean("classifier_bias", false),
+    classifierActivation: config.oneOf("classifier_activation", activations, "gelu"),
+    pooling: config.oneOf("classifier_pooling", { cls: "cls", mean: "mean" }, "cls"),
+    activation: config.oneOf("hidden_activation", gatedActivations, "gelu"),
+    tied: config.boolean("tie_word_embeddings", true),
+    slides: readLayerTypes(config, layers, (layer) => layer % every !== 0),
+    window: Math.floor(config.integer("local_attention", {}, 128) / 2),
+  };
+}
+
+/** Rope of layers that see everything, and of those that see a window; old configs have a theta for each. */
+function readRopes(config: ConfigReader, { layout, contextLength }: ReturnType<typeof readConfig>) {
+  const parameters = config.object("rope_parameters");
+  const scaling = config.object("rope_scaling");
+  const rope = (type: string, theta: number, thetaKey: string) => {
+    const defaults = { headWidth: layout.headWidth, contextLength, theta, thetaKey };
+    return readRope(config, defaults, parameters?.object(type) ?? scaling ?? null);
+  };
+  return {
+    full: rope("full_attention", 160_000, "global_rope_theta"),
+    sliding: rope("sliding_attention", 10_000, "local_rope_theta"),
+  };
+}
+
+function reserveBlocks(config: ConfigReader, checked: ReturnType<typeof readConfig>, model: Weights): Block[] {
+  const { hiddenSize: D, intermediateSize: F, eps, normBias, attentionBias, mlpBias } = checked;
+  const ropes = readRopes(config, checked);
+  return Array.from({ length: model.layersOf("layers.", checked.layers) }, (_, layer) => {
+    const block = model.scope(`layers.${layer}.`);
+    const slides = checked.slides[layer];
+    return {
+      attentionNorm: layer === 0 ? undefined : reserveNorm(block, "attn_norm", D, eps, normBias),
+      qkv: block.linear({ "attn.Wqkv": 3 * D }, D, { bias: attentionBias }),
+      output: block.linear({ "attn.Wo": D }, D, { bias: attentionBias }),
+      mlpNorm: reserveNorm(block, "mlp_norm", D, eps, normBias),
+      gateUp: block.linear({ "mlp.Wi": 2 * F }, D, { bias: mlpBias }),
+      down: block.linear({ "mlp.Wo": D }, F, { bias: mlpBias }),
+      rope: slides ? ropes.sliding : ropes.full,
+      window: slides ? checked.window : undefined,
+    };
+  });
+}
+
+/** Dense, activation and norm stand before every head. */
+function reserveHeads(
+  config: ConfigReader,
+  checked: ReturnType<typeof readConfig>,
+  weights: Weights,
+  tokens: EmbeddingWeight,
+): EncoderHeads {
+  const { hiddenSize: D, eps, normBias, classifierBias, classifierActivation, pooling } = checked;
+  if (!weights.has("head.dense.weight")) return {};
+  const dense = weights.linear({ "head.dense": D }, D, { bias: classifierBias });
+  const norm = reserveNorm(weights, "head.norm", D, eps, normBias);
+  const transform = (x: TD) => normalize(activate(linear(x, dense), classifierActivation), norm);
+  if (!weights.has("classifier.weight")) {
+    const rows = tokens.shape[0];
+    const bias = checked.decoderBias ? weights.vector("decoder.bias", rows) : undefined;
+    const decoder =
+      tokens.layout === "panels" ? weights.tied(tokens, bias) : weights.linear({ decoder: rows }, D, { bias });
+    return { maskedLm: (rows) => linear(transform(rows), decoder) };
+  }
+  const output = weights.linear({ classifier: config.labels }, D, { bias: true });
+  if (config.task === "TokenClassification") {
+    return { tokenClassification: (x) => linear(transform(x), output) };
+  }
+  const pool = (x: TD, batch: EncoderBatch) => (pooling === "cls" ? firstRows(x, batch) : meanRows(x, batch.lengths));
+  return { sequenceClassification: (x, batch) => linear(transform(pool(x, batch)), output) };
+}
+
+class ModernBert implements EncoderModel {
+  readonly kind = "encoder";
+  readonly modelType = "modernbert";
+  readonly typeVocabSize = 0;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength: number;
+  readonly layers: number;
+  readonly layerWork: number;
+  readonly heads: EncoderHeads;
+  readonly #config: ReturnType<typeof readConfig>;
+  readonly #tokens: EmbeddingWeight;
+  readonly #embeddingNorm: Norm;
+  readonly #blocks: readonly Block[];
+  readonly #norm: Norm;
+
+  constructor(config: ConfigReader, weights: Weights) {
+    const checked = readConfig(config);
+    const { hiddenSize: D, eps, normBias } = checked;
+    const model = weights.base("model.", "embeddings.tok_embeddings.weight");
+    const wantsLm = weights.has("head.dense.weight") && !weights.has("classifier.weight");
+    const tied = wantsLm && (checked.tied || !weights.has("decoder.weight"));
+    this.#config = checked;
+    this.#tokens = reserveTokens(model, "embeddings.tok_embeddings", checked, tied);
+    this.#embeddingNorm = reserveNorm(model, "embeddings.norm", D, eps, normBias);
+    this.#blocks = reserveBlocks(config, checked, model);
+    this.#norm = reserveNorm(model, "final_norm", D, eps, normBias);
+    this.heads = reserveHeads(config, checked, weights, this.#tokens);
+    this.vocabSize = checked.vocabSize;
+    this.hiddenSize = D;
+    this.contextLength = checked.contextLength;
+    this.layers = checked.layers;
+    const { qkv, output, gateUp, down } = this.#blocks[0];
+    this.layerWork = [qkv, output, gateUp, down].reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+  }
+
+  *forward(batch: EncoderBatch): Forward<TD> {
+    const angles = new Map(
+      [...new Set(this.#blocks.map(({ rope }) => rope))].map((rope) => [rope, anglesOf(batch, rope)]),
+    );
+    return yield* encode(batch, this.layers, {
+      embed: (ids) => normalize(embedding(ids, this.#tokens), this.#embeddingNorm),
+      block: (x, layer) => this.#block(x, this.#blocks[layer], angles.get(this.#blocks[layer].rope)!, batch),
+      norm: (x) => normalize(x, this.#norm),
+    });
+  }
+
+  *#block(x: TD, weights: Block, { cos, sin }: Angles, { lengths }: EncoderBatch): Forward<TD> {
+    const { layout, activation } = this.#config;
+    const { attentionNorm, qkv, output, mlpNorm, gateUp, down, window } = weights;
+    const projected = yield* linearSteps(attentionNorm ? normalize(x, attentionNorm) : x, qkv);
+    const turned = rotate(projected, cos, sin, layout);
+    const scale = 1 / Math.sqrt(layout.headWidth);
+    const attended = yield* encoderAttentionSteps(turned, lengths, layout, { scale, window });
+    x = add(x, yield* linearSteps(attended, output));
+    const widened = yield* linearSteps(normalize(x, mlpNorm), gateUp);
+    return add(x, yield* linearSteps(gated(widened, activation), down));
+  }
+}
+
+/**
+ * @see transformers 5.18, models/modernbert/modeling_modernbert.py; Warner et al., "Smarter, Better, Faster, Longer", 2024
+ */
+export const modernbert: Architecture = {
+  modelTypes: ["modernbert"],
+  load: (config, weights) => new ModernBert(config, weights),
+  harmless: (name) => /^(head|decoder|classifier|qa_outputs)\.|rotary_emb\.inv_freq$/.test(name),
+  tokenizers: allFormats,
+  tasks: encoderTasks,
+};

@@ -1,0 +1,257 @@
+import { OptionError } from "@kiloformer/core";
+import type { ChatOptions, DecodeStream, TextTokenizer, Tokenizer } from "@kiloformer/tokenizers";
+import type { EncoderDecoderModel } from "../architecture.ts";
+import { show } from "../config.ts";
+import { decoderOf } from "../generation/decoder.ts";
+import {
+  type FinishReason,
+  generateIds,
+  generateBatch as generateRows,
+  type PromptState,
+  type Sequence,
+  type TokenLogprob,
+} from "../generation/generate.ts";
+import { type GenerationOptions, type GenerationSettings, resolveGenerationOptions } from "../generation/options.ts";
+import { idList } from "./forwards.ts";
+import { type TaskContext, tokenizerOf } from "./tasks.ts";
+
+/** A turn of a conversation. */
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: unknown;
+}
+
+/** Text, ids that are already encoded, or a conversation, which the model's chat template turns into a prompt. */
+export type Prompt = string | readonly number[] | readonly ChatMessage[];
+
+/** What `generate` gives with `return_dict_in_generate`. */
+export interface GenerationResult {
+  /** The new text only. */
+  readonly text: string;
+  /** The new ids only, without the end-of-text id. */
+  readonly ids: readonly number[];
+  /** The ids that were fed first: for a model with an encoder what its decoder began with. */
+  readonly promptIds: readonly number[];
+  /** `stop` at an end-of-text id or a stop string, `length` at a limit. */
+  readonly finishReason: FinishReason;
+  /** Of a beam: the sum of its log probabilities, divided by its length to the power of `length_penalty`. */
+  readonly score?: number;
+  /** With `logprobs`: for each new id its log probability, and the likeliest others. */
+  readonly logprobs?: readonly TokenLogprob[];
+}
+
+/** How a conversation becomes a prompt. */
+interface ChatCall {
+  /** For conversations: the module `@huggingface/jinja`, and variables of the template. */
+  readonly chat?: ChatOptions;
+}
+
+export interface StreamOptions extends GenerationOptions, ChatCall {
+  /** Called with each new id, before its text. */
+  readonly on_token?: (id: number) => void;
+}
+
+export interface BatchOptions extends GenerationOptions, ChatCall {
+  /** True: results with ids and reasons instead of texts. Default false. */
+  readonly return_dict_in_generate?: boolean;
+}
+
+export interface CallOptions extends BatchOptions {
+  /** Called with each piece of text as it becomes certain, as `stream` gives them. */
+  readonly on_text?: (piece: string) => void;
+  /** Called with each new id. */
+  readonly on_token?: (id: number) => void;
+}
+
+/** Ids that the tokenizer has tokens for: a model may have more rows than its tokenizer has tokens. */
+export function knownIds(tokenizer: TextTokenizer, ids: readonly number[]): number[] {
+  return ids.filter((id) => tokenizer.idToToken(id) !== undefined);
+}
+
+export async function generate(context: TaskContext, prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
+  const { on_text, on_token, ...rest } = options;
+  expectFunctions({ on_text, on_token });
+  if (on_text || on_token) return listen(context, prompt, options);
+  const call = new Call(context, rest);
+  const [sequences] = await call.run([prompt]);
+  const results = sequences.map((sequence) => call.result(sequence));
+  return rest.num_return_sequences === undefined ? results[0] : results;
+}
+
+export async function generateBatch(
+  context: TaskContext,
+  prompts: readonly Prompt[],
+  options: BatchOptions = {},
+): Promise<unknown> {
+  if (!Array.isArray(prompts)) {
+    throw new OptionError("bad-prompts", `generateBatch: expected an array of prompts, got ${show(prompts)}`);
+  }
+  const call = new Call(context, options);
+  const rows = await call.run(prompts);
+  const results = rows.map((sequences) => sequences.map((sequence) => call.result(sequence)));
+  return options.num_return_sequences === undefined ? results.map(([first]) => first) : results;
+}
+
+export async function* stream(
+  context: TaskContext,
+  prompt: Prompt,
+  { on_token, ...options }: StreamOptions = {},
+): AsyncGenerator<string, Sequence> {
+  expectFunctions({ on_token });
+  tokenizerOf(context, "stream");
+  const call = new Call(context, options);
+  const state = await call.start(prompt);
+  const text = call.textStream(call.shown(state.ids));
+  const ids = generateIds(decoderOf(context), state, call.settings, (preceding) => call.textStream(preceding));
+  try {
+    for (;;) {
+      const step = await ids.next();
+      if (!step.done) on_token?.(step.value);
+      const piece = step.done ? text.end() : text.push(step.value);
+      if (piece !== "") yield piece;
+      if (step.done) return step.value;
+    }
+  } finally {
+    // Whoever stops listening gives the caches back.
+    await ids.return(undefined as never);
+  }
+}
+
+/** `generate` whose caller is told of each piece. */
+async function listen(context: TaskContext, prompt: Prompt, options: CallOptions): Promise<unknown> {
+  const { on_text, on_token, return_dict_in_generate, ...rest } = options;
+  if (rest.num_return_sequences !== undefined && rest.num_return_sequences > 1) {
+    const message = "generate: expected no num_return_sequences beside on_text and on_token, which tell of one text";
+    throw new OptionError("conflicting-options", message, { options: ["num_return_sequences", "on_text"] });
+  }
+  const call = new Call(context, { ...rest, return_dict_in_generate });
+  // Without a tokenizer there are ids to tell of, but no text.
+  const pieces =
+    context.tokenizer === undefined && !on_text
+      ? generateIds(decoderOf(context), await call.start(prompt), call.settings)
+      : stream(context, prompt, { ...rest, on_token });
+  try {
+    for (;;) {
+      const step = await pieces.next();
+      if (step.done) return call.result(step.value);
+      if (typeof step.value === "string") on_text?.(step.value);
+      else on_token?.(step.value);
+    }
+  } finally {
+    await pieces.return(undefined as never);
+  }
+}
+
+/** One call: its settings, and how prompts and results are read and written. */
+class Call {
+  readonly settings: GenerationSettings;
+  readonly #context: TaskContext;
+  readonly #whole: boolean;
+  readonly #chat: ChatOptions | undefined;
+
+  constructor(context: TaskContext, { return_dict_in_generate: whole = false, chat, ...options }: BatchOptions) {
+    if (typeof whole !== "boolean") {
+      const message = `generate: expected return_dict_in_generate to be true or false, got ${show(whole)}`;
+      throw new OptionError("bad-option", message);
+    }
+    this.#context = context;
+    this.#whole = whole;
+    this.#chat = chat;
+    const settings = resolveGenerationOptions(options, context.defaults, decoderOf(context).vocabSize);
+    this.settings = { ...settings, signal: context.signal(settings.signal) };
+    if (!whole) tokenizerOf(context, "generate", " beside the model, or return_dict_in_generate: true, got neither");
+  }
+
+  run(prompts: readonly Prompt[]): Promise<(readonly Sequence[])[]> {
+    const texts = this.#context.tokenizer ? (ids: readonly number[]) => this.textStream(ids) : undefined;
+    const encoded = prompts.map((prompt) => this.#encode(prompt));
+    return generateRows(
+      decoderOf(this.#context),
+      encoded.map((ids) => () => this.#begin(ids)),
+      this.settings,
+      texts,
+    );
+  }
+
+  start(prompt: Prompt): Promise<PromptState> {
+    return this.#begin(this.#encode(prompt));
+  }
+
+  /** Ids whose text stands before the new text: an encoder's answer begins with nothing. */
+  shown(ids: readonly number[]): readonly number[] {
+    return this.#context.remember ? [] : ids;
+  }
+
+  result(sequence: Sequence): GenerationResult | string {
+    const ids = sequence.ids.slice(sequence.promptLength);
+    const promptIds = sequence.ids.slice(0, sequence.promptLength);
+    let text = "";
+    if (this.#context.tokenizer && (!this.#whole || !(this.#context.tokenizer instanceof Error))) {
+      const stream = this.textStream(this.shown(promptIds));
+      for (const id of ids) text += stream.push(id);
+      text += stream.end();
+    }
+    if (!this.#whole) return text;
+    const { finishReason, score, logprobs } = sequence;
+    return {
+      ...{ text, ids, promptIds, finishReason },
+      ...(score === undefined ? {} : { score }),
+      ...(logprobs === undefined ? {} : { logprobs }),
+    };
+  }
+
+  /** Text of new ids; after a prompt, the space before its first word counts. */
+  textStream(promptIds: readonly number[]): DecodeStream {
+    const tokenizer = tokenizerOf(this.#context, "stream");
+    const stream = tokenizer.decodeStream({ prefix_ids: knownIds(tokenizer, promptIds) });
+    // A model may have more rows than its tokenizer has tokens: such an id prints nothing.
+    return { push: (id) => (tokenizer.idToToken(id) === undefined ? "" : stream.push(id)), end: () => stream.end() };
+  }
+
+  /** What the decoder begins with. */
+  async #begin(ids: readonly number[]): Promise<PromptState> {
+    const context = this.#context;
+    const decoder = decoderOf(context);
+    if (!context.remember) return { ids, cache: decoder.newCache() };
+    const memory = await context.remember(context, ids, this.settings.signal as AbortSignal);
+    return { ids: [(context.model as EncoderDecoderModel).decoderStartTokenId], cache: decoder.newCache(memory) };
+  }
+
+  #encode(prompt: Prompt): readonly number[] {
+    if (isConversation(prompt)) return this.#encodeChat(prompt);
+    if (typeof prompt !== "string") return idList(prompt as readonly number[]);
+    const tokenizer = tokenizerOf(this.#context, "generate", " beside the model, or ids as the prompt, got text");
+    const { ids } = tokenizer.encode(prompt);
+    if (ids.length > 0) return ids;
+    const message = "generate: expected at least one token, got an empty prompt and no begin token";
+    throw new OptionError("empty-prompt", message);
+  }
+
+  #encodeChat(messages: readonly ChatMessage[]): readonly number[] {
+    const tokenizer = tokenizerOf(
+      this.#context,
+      "generate",
+      " with a chat template, or a text as the prompt, got messages",
+    );
+    if (!this.#chat) {
+      const message = "generate: expected the option chat: { jinja } with a conversation, got none";
+      throw new OptionError("missing-option", message, { option: "chat" });
+    }
+    if (!("applyChatTemplate" in tokenizer)) {
+      throw new OptionError("no-chat", `generate: expected a tokenizer with chat templates, got ${tokenizer.kind}`);
+    }
+    const options = { add_generation_prompt: true, ...this.#chat, tokenize: true as const };
+    return (tokenizer as Tokenizer).applyChatTemplate(messages, options).ids;
+  }
+}
+
+function isConversation(prompt: Prompt): prompt is readonly ChatMessage[] {
+  return Array.isArray(prompt) && prompt.length > 0 && typeof prompt[0] === "object";
+}
+
+function expectFunctions(callbacks: Readonly<Record<string, unknown>>): void {
+  for (const [name, callback] of Object.entries(callbacks)) {
+    if (callback === undefined || typeof callback === "function") continue;
+    throw new OptionError("bad-option", `generate: expected ${name} to be a function, got ${show(callback)}`);
+  }
+}

@@ -1,0 +1,52 @@
+// What tasks of an encoder's heads share.
+import { OptionError } from "@kiloformer/core";
+import type { Encoding } from "@kiloformer/tokenizers";
+import type { EncoderHeads } from "../architecture.ts";
+import { show } from "../config.ts";
+import type { TokenRow } from "../encoding/encoder.ts";
+import { noHead } from "./forwards.ts";
+import type { TaskContext } from "./tasks.ts";
+
+/** A row for the model: which text a token is of, where the model looks at that. */
+export function rowOf({ model }: TaskContext, { ids, type_ids }: Encoding): TokenRow {
+  return model.kind === "encoder" && model.typeVocabSize > 1 ? { ids, typeIds: type_ids } : { ids };
+}
+
+/** @throws {OptionError} `no-head` */
+export function headOf<K extends keyof EncoderHeads>(
+  { model }: TaskContext,
+  name: K,
+  words: string,
+): NonNullable<EncoderHeads[K]> {
+  const head = model.kind === "encoder" ? model.heads[name] : undefined;
+  if (head) return head;
+  throw noHead(model.modelType, words);
+}
+
+/** Names of classes, as many as there are logits. */
+export function labelsOf({ config }: TaskContext, count: number): string[] {
+  const named = Object(config.id2label) as Readonly<Record<number, unknown>>;
+  return Array.from({ length: count }, (_, index) => String(named[index] ?? `LABEL_${index}`));
+}
+
+/** `e ** x` over their sum. */
+export function softmax(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const scores = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
+  const sum = scores.reduce((a, b) => a + b, 0);
+  return scores.map((score) => score / sum);
+}
+
+/** @throws {OptionError} `bad-option` */
+export function expectCount(call: string, name: string, value: unknown): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) > 0)) return;
+  const message = `${call}: expected ${name} to be a whole number from 1, got ${show(value)}`;
+  throw new OptionError("bad-option", message, { option: name, value });
+}
+
+/** @throws {OptionError} `bad-option` */
+export function expectOneOf(call: string, name: string, value: unknown, known: readonly unknown[]): void {
+  if (value === undefined || known.includes(value)) return;
+  const message = `${call}: expected ${name} to be one of ${known.join(", ")}, got ${show(value)}`;
+  throw new OptionError("bad-option", message, { option: name, value });
+}

@@ -1,0 +1,202 @@
+// The encoder that BERT began: attention and feed-forward, each followed by a norm of the sum.
+import {
+  type Activation,
+  activate,
+  add,
+  type DistanceBias,
+  type EmbeddingWeight,
+  encoderAttentionSteps,
+  type Forward,
+  type HeadLayout,
+  type LinearWeight,
+  linear,
+  linearSteps,
+  type Tensor,
+  type Weights,
+} from "@kiloformer/core";
+import type { EncoderBatch, EncoderHeads, EncoderModel, TD } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import {
+  activations,
+  encode,
+  firstRows,
+  type Norm,
+  normalize,
+  readHeads,
+  reserveNorm,
+  vocabularyRows,
+} from "./layers.ts";
+
+export interface EncoderBlock {
+  /** Queries, keys and values in one: they see the same input. */
+  readonly qkv: LinearWeight;
+  readonly output: LinearWeight;
+  readonly attentionNorm: Norm;
+  readonly up: LinearWeight;
+  readonly down: LinearWeight;
+  readonly outputNorm: Norm;
+}
+
+/** What such a model is made of. */
+export interface EncoderParts {
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength: number;
+  readonly typeVocabSize: number;
+  readonly layout: HeadLayout;
+  readonly activation: Activation;
+  readonly blocks: readonly EncoderBlock[];
+  readonly heads: EncoderHeads;
+  /** Ids `[T]` to what the first block reads. */
+  embed(ids: Tensor<readonly [T: number]>, batch: EncoderBatch): TD;
+  /** Added to all scores, by distance; for texts of at most `longest` positions. */
+  bias?(batch: EncoderBatch, longest: number): DistanceBias;
+}
+
+/** What BERT's config says and its relatives' configs say too. */
+export function readEncoder(config: ConfigReader) {
+  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  config.refuse("is_decoder", "it would need a causal mask", [false]);
+  config.refuse("add_cross_attention", "there is nothing to attend to", [false]);
+  config.refuse("position_embedding_type", "only absolute positions are supported", ["absolute"]);
+  config.ignore("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "gradient_checkpointing");
+  config.ignore("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head");
+  config.ignore("pooler_type", "directionality", "output_past", "num_labels");
+  const { hiddenSize, layout } = readHeads(config);
+  return {
+    hiddenSize,
+    layout,
+    intermediateSize: config.integer("intermediate_size"),
+    layers: config.integer("num_hidden_layers"),
+    vocabSize: config.integer("vocab_size"),
+    maxPositions: config.integer("max_position_embeddings"),
+    eps: config.number("layer_norm_eps", 0, 1e-12),
+    activation: config.oneOf("hidden_act", activations, "gelu"),
+    tied: config.boolean("tie_word_embeddings", true),
+    labels: config.labels,
+  };
+}
+export type EncoderConfig = ReturnType<typeof readEncoder>;
+
+/** Blocks as BERT names them, `layer.N.attention.self.query` and so on. */
+export function reserveBlocks(config: EncoderConfig, encoder: Weights): EncoderBlock[] {
+  const { hiddenSize: D, intermediateSize: F, eps, layers } = config;
+  return Array.from({ length: encoder.layersOf("layer.", layers) }, (_, layer) => {
+    const block = encoder.scope(`layer.${layer}.`);
+    return {
+      qkv: block.scope("attention.self.").linear({ query: D, key: D, value: D }, D, { bias: true }),
+      output: block.linear({ "attention.output.dense": D }, D, { bias: true }),
+      attentionNorm: reserveNorm(block, "attention.output.LayerNorm", D, eps),
+      up: block.linear({ "intermediate.dense": F }, D, { bias: true }),
+      down: block.linear({ "output.dense": D }, F, { bias: true }),
+      outputNorm: reserveNorm(block, "output.LayerNorm", D, eps),
+    };
+  });
+}
+
+/** The table of tokens, as the output layer too where the head needs it. */
+export function reserveTokens(
+  weights: Weights,
+  name: string,
+  { vocabSize, hiddenSize }: { vocabSize: number; hiddenSize: number },
+  tied: boolean,
+): EmbeddingWeight {
+  return weights.embedding(name, [vocabularyRows(weights, `${name}.weight`, vocabSize), hiddenSize], { tied });
+}
+
+/** A masked-language head: dense, activation, norm, and an output layer of its own or the tokens' table. */
+export interface MaskedLmNames {
+  readonly dense: string;
+  readonly norm: string;
+  /** The output layer, where it is not the tokens' table. */
+  readonly decoder: string;
+  /** Its bias, by the names that it may have. */
+  readonly bias: readonly string[];
+}
+
+/** Whether a checkpoint has a whole masked-language head. */
+export function hasMaskedLm(weights: Weights, { dense, norm, bias }: MaskedLmNames): boolean {
+  const hasNorm = ["weight", "gamma"].some((name) => weights.has(`${norm}.${name}`));
+  return weights.has(`${dense}.weight`) && hasNorm && bias.some((name) => weights.has(name));
+}
+
+export function reserveMaskedLm(
+  weights: Weights,
+  names: MaskedLmNames,
+  tokens: EmbeddingWeight,
+  from: number,
+  { eps, activation }: { eps: number; activation: Activation },
+): (rows: TD) => TD {
+  const width = tokens.shape[1];
+  const dense = weights.linear({ [names.dense]: width }, from, { bias: true });
+  const norm = reserveNorm(weights, names.norm, width, eps);
+  const rows = tokens.shape[0];
+  const own = weights.has(`${names.decoder}.weight`) && tokens.layout === "rows";
+  const bias = weights.vector(names.bias.find((name) => weights.has(name)) ?? names.bias[0], rows);
+  const decoder = own ? weights.linear({ [names.decoder]: rows }, width, { bias }) : weights.tied(tokens, bias);
+  return (x) => linear(normalize(activate(linear(x, dense), activation), norm), decoder);
+}
+
+/** Classification as most of these families do it: dense, activation, output, of the first row. */
+export function reserveDenseClassifier(
+  weights: Weights,
+  width: number,
+  labels: number,
+  activation: Activation,
+): EncoderHeads["sequenceClassification"] {
+  const dense = weights.linear({ "classifier.dense": width }, width, { bias: true });
+  const output = weights.linear({ "classifier.out_proj": labels }, width, { bias: true });
+  return (x, batch) => linear(activate(linear(firstRows(x, batch), dense), activation), output);
+}
+
+/** A linear layer over every row. */
+export function reserveTokenClassifier(weights: Weights, width: number, labels: number): (x: TD) => TD {
+  const output = weights.linear({ classifier: labels }, width, { bias: true });
+  return (x) => linear(x, output);
+}
+
+export class PostNormEncoder implements EncoderModel {
+  readonly kind = "encoder";
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength: number;
+  readonly typeVocabSize: number;
+  readonly layers: number;
+  readonly layerWork: number;
+  readonly heads: EncoderHeads;
+  readonly #parts: EncoderParts;
+
+  constructor(parts: EncoderParts) {
+    this.#parts = parts;
+    this.modelType = parts.modelType;
+    this.vocabSize = parts.vocabSize;
+    this.hiddenSize = parts.hiddenSize;
+    this.contextLength = parts.contextLength;
+    this.typeVocabSize = parts.typeVocabSize;
+    this.heads = parts.heads;
+    this.layers = parts.blocks.length;
+    const { qkv, output, up, down } = parts.blocks[0];
+    this.layerWork = [qkv, output, up, down].reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+  }
+
+  *forward(batch: EncoderBatch): Forward<TD> {
+    const { blocks, embed, bias } = this.#parts;
+    const shared = bias?.(batch, Math.max(0, ...batch.lengths));
+    return yield* encode(batch, blocks.length, {
+      embed: (ids) => embed(ids, batch),
+      block: (x, layer) => this.#block(x, blocks[layer], batch, shared),
+    });
+  }
+
+  *#block(x: TD, weights: EncoderBlock, { lengths }: EncoderBatch, bias: DistanceBias | undefined): Forward<TD> {
+    const { layout, activation } = this.#parts;
+    const scale = 1 / Math.sqrt(layout.headWidth);
+    const qkv = yield* linearSteps(x, weights.qkv);
+    const attended = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, bias });
+    x = normalize(add(x, yield* linearSteps(attended, weights.output)), weights.attentionNorm);
+    const widened = activate(yield* linearSteps(x, weights.up), activation);
+    return normalize(add(x, yield* linearSteps(widened, weights.down)), weights.outputNorm);
+  }
+}

@@ -1,0 +1,75 @@
+import { activate, linear } from "@kiloformer/core";
+import { allFormats } from "@kiloformer/tokenizers";
+import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
+import { reserveEmbeddings } from "./bert.ts";
+import { encoderTasks } from "./encoder-tasks.ts";
+import {
+  hasMaskedLm,
+  type MaskedLmNames,
+  PostNormEncoder,
+  readEncoder,
+  reserveBlocks,
+  reserveDenseClassifier,
+  reserveMaskedLm,
+  reserveTokenClassifier,
+} from "./post-norm-encoder.ts";
+
+/** RoBERTa's masked-language head; MPNet has the same. */
+export const robertaMaskedLm: MaskedLmNames = {
+  dense: "lm_head.dense",
+  norm: "lm_head.layer_norm",
+  decoder: "lm_head.decoder",
+  bias: ["lm_head.bias", "lm_head.decoder.bias"],
+};
+
+/** Positions count from `pad_token_id + 1`; a padding token within a text stands at `pad_token_id` and is not counted. */
+export function paddedPositions({ runtime, ids, lengths }: EncoderBatch, padTokenId: number) {
+  const positions = new Int32Array(ids.length);
+  let row = 0;
+  for (const length of lengths) {
+    let position = padTokenId;
+    for (const end = row + length; row < end; row++) positions[row] = ids[row] === padTokenId ? padTokenId : ++position;
+  }
+  return runtime.upload(positions, [ids.length] as const);
+}
+
+/**
+ * RoBERTa, XLM-RoBERTa and CamemBERT: BERT with positions that begin behind the padding id, and other heads.
+ * @see transformers 5.18, models/roberta/modeling_roberta.py; Liu et al., "RoBERTa", 2019
+ */
+export const roberta: Architecture = {
+  modelTypes: ["roberta", "xlm-roberta", "camembert"],
+  load(config, weights) {
+    const checked = {
+      ...readEncoder(config),
+      typeVocabSize: config.integer("type_vocab_size", {}, 2),
+    };
+    const { hiddenSize: D, labels } = checked;
+    const padTokenId = config.integer("pad_token_id", { min: 0 }, 1);
+    if (checked.maxPositions < padTokenId + 2) {
+      throw config.bad("max_position_embeddings", `above pad_token_id + 1, ${padTokenId + 1}`);
+    }
+    const model = weights.base("roberta.", "embeddings.word_embeddings.weight");
+    const masked = hasMaskedLm(weights, robertaMaskedLm);
+    const tied = masked && (checked.tied || !weights.has("lm_head.decoder.weight"));
+    const positions = (batch: EncoderBatch) => paddedPositions(batch, padTokenId);
+    const { tokens, embed } = reserveEmbeddings(checked, model, { tied, positions });
+    const blocks = reserveBlocks(checked, model.scope("encoder."));
+    const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, { bias: true }) : undefined;
+    const heads: EncoderHeads = {
+      pooler: pool && ((first: TD) => activate(linear(first, pool), "tanh")),
+      maskedLm: masked
+        ? reserveMaskedLm(weights, robertaMaskedLm, tokens, D, { eps: checked.eps, activation: "gelu" })
+        : undefined,
+      sequenceClassification: weights.has("classifier.out_proj.weight")
+        ? reserveDenseClassifier(weights, D, labels, "tanh")
+        : undefined,
+      tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
+    };
+    const contextLength = checked.maxPositions - padTokenId - 1;
+    return new PostNormEncoder({ ...checked, modelType: config.modelType, contextLength, heads, embed, blocks });
+  },
+  harmless: (name) => /(^|\.)position_ids$|^lm_head\.|^(roberta\.)?pooler\.|^classifier\.|^qa_outputs\./.test(name),
+  tokenizers: allFormats,
+  tasks: encoderTasks,
+};

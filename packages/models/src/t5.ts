@@ -1,0 +1,403 @@
+import {
+  type Activation,
+  activate,
+  add,
+  appendKeys,
+  attendTo,
+  attention,
+  bindCaches,
+  type DistanceBias,
+  type EmbeddingWeight,
+  embedding,
+  encoderAttentionSteps,
+  type Forward,
+  type GatedActivation,
+  gated,
+  type HeadLayout,
+  type LinearWeight,
+  linear,
+  linearSteps,
+  rmsNorm,
+  type SequenceSpan,
+  scale,
+  type VectorWeight,
+  type Weights,
+} from "@kiloformer/core";
+import { allFormats } from "@kiloformer/tokenizers";
+import type {
+  Architecture,
+  DecoderBatch,
+  DecoderModel,
+  EncoderBatch,
+  EncoderDecoderModel,
+  EncoderModel,
+  MemoryEntry,
+  TD,
+} from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
+import { activations, decode, encode, gatedActivations, vocabularyRows } from "./layers.ts";
+import { type Buckets, bucketBias } from "./relative-positions.ts";
+import { textToTextTasks } from "./text-to-text-tasks.ts";
+
+/** What a T5's config.json says, checked. */
+export interface T5Config {
+  readonly modelType: string;
+  /** D */ readonly hiddenSize: number;
+  /** F */ readonly intermediateSize: number;
+  readonly encoderLayers: number;
+  readonly decoderLayers: number;
+  readonly vocabSize: number;
+  readonly layout: HeadLayout;
+  readonly eps: number;
+  readonly gate: GatedActivation | undefined;
+  readonly activation: Activation | undefined;
+  readonly buckets: Omit<Buckets, "bidirectional">;
+  /** Factor on what the output layer reads. */
+  readonly outputScale: number;
+  readonly decoderStartTokenId: number;
+}
+
+interface FeedForward {
+  readonly norm: VectorWeight;
+  /** Gate and up projection in one, where it is gated. */
+  readonly up: LinearWeight;
+  readonly down: LinearWeight;
+}
+
+export interface SelfAttention {
+  readonly norm: VectorWeight;
+  readonly qkv: LinearWeight;
+  readonly output: LinearWeight;
+}
+
+interface CrossAttention {
+  readonly norm: VectorWeight;
+  readonly query: LinearWeight;
+  readonly keyValue: LinearWeight;
+  readonly output: LinearWeight;
+}
+
+interface EncoderBlock {
+  readonly attention: SelfAttention;
+  readonly feedForward: FeedForward;
+}
+
+interface DecoderBlock extends EncoderBlock {
+  readonly cross: CrossAttention;
+}
+
+/** A distance is within a context only as far as memory goes: positions are not learned one by one. */
+const LONGEST = 2 ** 20;
+
+export function readT5(config: ConfigReader): T5Config {
+  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  config.refuse("is_decoder", "it would need a causal mask", [false]);
+  config.refuse("is_encoder_decoder", "half of the model is not supported", [true]);
+  config.ignore("dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "output_past", "max_length");
+  config.ignore("dense_act_fn", "is_gated_act", "num_labels", "gradient_checkpointing", "tokenizer_class");
+  const hiddenSize = config.integer("d_model");
+  const heads = config.integer("num_heads");
+  const headWidth = config.integer("d_kv");
+  const encoderLayers = config.integer("num_layers");
+  const modelType = config.modelType;
+  const projections = { ...named(gatedActivations, "gated-"), ...named(activations, "") };
+  const feedForward = config.oneOf("feed_forward_proj", projections, modelType === "mt5" ? "gated-gelu" : "relu");
+  const tie = config.boolean("tie_word_embeddings", true);
+  // The key came late: before it, files of the second release were told by their untied head. mT5 never scales.
+  const scales = config.boolean("scale_decoder_outputs", tie) && modelType !== "mt5";
+  const minBuckets = 4;
+  return {
+    ...{ modelType, hiddenSize, encoderLayers, ...feedForward },
+    intermediateSize: config.integer("d_ff"),
+    decoderLayers: config.integer("num_decoder_layers", {}, encoderLayers),
+    vocabSize: config.integer("vocab_size"),
+    layout: { heads, kvHeads: heads, headWidth },
+    eps: config.number("layer_norm_epsilon", 0, 1e-6),
+    buckets: {
+      count: config.integer("relative_attention_num_buckets", { min: minBuckets }, 32),
+      maxDistance: config.integer("relative_attention_max_distance", {}, 128),
+    },
+    outputScale: scales ? hiddenSize ** -0.5 : 1,
+    decoderStartTokenId: config.integer(
+      "decoder_start_token_id",
+      { min: 0 },
+      config.integer("pad_token_id", { min: 0 }, 0),
+    ),
+  };
+}
+
+/** `gated-gelu` is the tanh form, and plain `gelu` the exact one. */
+function named(table: Readonly<Record<string, Activation>>, prefix: "gated-" | "") {
+  const key = prefix ? "gate" : "activation";
+  const entries = Object.entries(table).map(([name, kind]) => {
+    const form = prefix && name === "gelu" ? "gelu_tanh" : kind;
+    return [prefix + name, { gate: undefined, activation: undefined, [key]: form }];
+  });
+  return Object.fromEntries(entries) as Record<string, Pick<T5Config, "gate" | "activation">>;
+}
+
+function reserveFeedForward({ hiddenSize: D, intermediateSize: F, gate }: T5Config, layer: Weights): FeedForward {
+  const dense = layer.scope("DenseReluDense.");
+  const up: Record<string, number> = gate ? { wi_0: F, wi_1: F } : { wi: F };
+  return { norm: layer.vector("layer_norm.weight", D), up: dense.linear(up, D), down: dense.linear({ wo: D }, F) };
+}
+
+export function reserveSelfAttention({ hiddenSize: D, layout }: T5Config, layer: Weights, name: string): SelfAttention {
+  const width = layout.heads * layout.headWidth;
+  const self = layer.scope(`${name}.`);
+  return {
+    norm: layer.vector("layer_norm.weight", D),
+    qkv: self.linear({ q: width, k: width, v: width }, D),
+    output: self.linear({ o: D }, width),
+  };
+}
+
+function reserveCrossAttention({ hiddenSize: D, layout }: T5Config, layer: Weights): CrossAttention {
+  const width = layout.heads * layout.headWidth;
+  const cross = layer.scope("EncDecAttention.");
+  return {
+    norm: layer.vector("layer_norm.weight", D),
+    query: cross.linear({ q: width }, D),
+    keyValue: cross.linear({ k: width, v: width }, D),
+    output: cross.linear({ o: D }, width),
+  };
+}
+
+/** `x + f(norm(x))`, f the feed-forward layer. */
+function* feed(x: TD, { norm, up, down }: FeedForward, { eps, gate, activation }: T5Config): Forward<TD> {
+  const widened = yield* linearSteps(rmsNorm(x, norm, eps), up);
+  return add(x, yield* linearSteps(gate ? gated(widened, gate) : activate(widened, activation!), down));
+}
+
+/** What distinguishes encoders: how a layer attends. Made once for each forward. */
+export interface EncoderAttention {
+  /** The layer's `SelfAttention` in names of tensors. */
+  readonly name: string;
+  /** Reserves what it needs beside the projections; gives what each forward does. */
+  reserve(
+    config: T5Config,
+    encoder: Weights,
+  ): (batch: EncoderBatch) => (x: TD, weights: SelfAttention, layer: number) => Forward<TD>;
+}
+
+/** All positions, with biases by distance; scores are not scaled. */
+const fullAttention: EncoderAttention = {
+  name: "SelfAttention",
+  reserve({ layout, buckets }, encoder) {
+    const table = encoder.embedding("block.0.layer.0.SelfAttention.relative_attention_bias", [
+      buckets.count,
+      layout.heads,
+    ]);
+    return ({ runtime, lengths }) => {
+      const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, Math.max(1, ...lengths));
+      return function* (x, { qkv, output }) {
+        const projected = yield* linearSteps(x, qkv);
+        const attended = yield* encoderAttentionSteps(projected, lengths, layout, { scale: 1, bias });
+        return yield* linearSteps(attended, output);
+      };
+    };
+  },
+};
+
+class T5Encoder implements EncoderModel {
+  readonly kind = "encoder";
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength = LONGEST;
+  readonly typeVocabSize = 0;
+  readonly heads = {};
+  readonly layers: number;
+  readonly layerWork: number;
+  readonly #config: T5Config;
+  readonly #tokens: EmbeddingWeight;
+  readonly #blocks: readonly EncoderBlock[];
+  readonly #norm: VectorWeight;
+  readonly #attend: ReturnType<EncoderAttention["reserve"]>;
+
+  constructor(config: T5Config, tokens: EmbeddingWeight, encoder: Weights, attention: EncoderAttention) {
+    this.#config = config;
+    this.#tokens = tokens;
+    this.#attend = attention.reserve(config, encoder);
+    this.#blocks = Array.from({ length: encoder.layersOf("block.", config.encoderLayers) }, (_, index) => {
+      const block = encoder.scope(`block.${index}.layer.`);
+      return {
+        attention: reserveSelfAttention(config, block.scope("0."), attention.name),
+        feedForward: reserveFeedForward(config, block.scope("1.")),
+      };
+    });
+    this.#norm = encoder.vector("final_layer_norm.weight", config.hiddenSize);
+    this.modelType = config.modelType;
+    this.vocabSize = config.vocabSize;
+    this.hiddenSize = config.hiddenSize;
+    this.layers = config.encoderLayers;
+    this.layerWork = workOf(this.#blocks[0]);
+  }
+
+  *forward(batch: EncoderBatch): Forward<TD> {
+    const { eps } = this.#config;
+    const attend = this.#attend(batch);
+    return yield* encode(batch, this.layers, {
+      embed: (ids) => embedding(ids, this.#tokens),
+      block: (x, layer) => this.#block(x, layer, attend),
+      norm: (x) => rmsNorm(x, this.#norm, eps),
+    });
+  }
+
+  *#block(x: TD, layer: number, attend: ReturnType<ReturnType<EncoderAttention["reserve"]>>): Forward<TD> {
+    const { attention, feedForward } = this.#blocks[layer];
+    x = add(x, yield* attend(rmsNorm(x, attention.norm, this.#config.eps), attention, layer));
+    return yield* feed(x, feedForward, this.#config);
+  }
+}
+
+class T5Decoder implements DecoderModel {
+  readonly kind = "decoder";
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength = LONGEST;
+  readonly layers: number;
+  readonly layout: HeadLayout;
+  readonly layerWork: number;
+  readonly blocks: readonly DecoderBlock[];
+  readonly logits: (hidden: TD) => TD;
+  readonly #config: T5Config;
+  readonly #tokens: EmbeddingWeight;
+  readonly #biases: EmbeddingWeight;
+  readonly #norm: VectorWeight;
+
+  constructor(config: T5Config, tokens: EmbeddingWeight, head: LinearWeight, decoder: Weights) {
+    const { buckets, layout, outputScale } = config;
+    this.#config = config;
+    this.#tokens = tokens;
+    const name = "block.0.layer.0.SelfAttention.relative_attention_bias";
+    this.#biases = decoder.embedding(name, [buckets.count, layout.heads]);
+    this.blocks = Array.from({ length: decoder.layersOf("block.", config.decoderLayers) }, (_, index) => {
+      const block = decoder.scope(`block.${index}.layer.`);
+      return {
+        attention: reserveSelfAttention(config, block.scope("0."), "SelfAttention"),
+        cross: reserveCrossAttention(config, block.scope("1.")),
+        feedForward: reserveFeedForward(config, block.scope("2.")),
+      };
+    });
+    this.#norm = decoder.vector("final_layer_norm.weight", config.hiddenSize);
+    this.modelType = config.modelType;
+    this.vocabSize = config.vocabSize;
+    this.hiddenSize = config.hiddenSize;
+    this.layers = config.decoderLayers;
+    this.layout = layout;
+    this.layerWork = workOf(this.blocks[0]);
+    this.logits = (hidden) => linear(outputScale === 1 ? hidden : scale(hidden, outputScale), head);
+  }
+
+  *forward(batch: DecoderBatch): Forward<TD> {
+    const { runtime, entries } = batch;
+    const { layout, eps, buckets } = this.#config;
+    const longest = Math.max(...entries.map(({ cache, count }) => cache.length + count));
+    const bias = bucketBias(runtime, this.#biases, { ...buckets, bidirectional: false }, longest);
+    const memories = bindCaches(
+      runtime,
+      entries.map(({ memory, count }) => ({ cache: memory!, count })),
+    );
+    return yield* decode(batch, this.layers, {
+      embed: (ids) => embedding(ids, this.#tokens),
+      block: (x, layer, spans) => {
+        const { attention: self, cross, feedForward } = this.blocks[layer];
+        x = add(x, attendSelf(rmsNorm(x, self.norm, eps), self, spans, layout, bias));
+        x = add(x, attendCross(rmsNorm(x, cross.norm, eps), cross, memories[layer], layout));
+        return drain(feed(x, feedForward, this.#config));
+      },
+      norm: (x) => rmsNorm(x, this.#norm, eps),
+    });
+  }
+}
+
+/** What a forward gives in the end: a decoder's chunks are short. */
+function drain<R>(forward: Forward<R>): R {
+  for (;;) {
+    const { done, value } = forward.next();
+    if (done) return value as R;
+  }
+}
+
+function attendSelf(
+  x: TD,
+  { qkv, output }: SelfAttention,
+  spans: readonly SequenceSpan[],
+  layout: HeadLayout,
+  bias: DistanceBias,
+): TD {
+  return linear(attention(linear(x, qkv), spans, layout, { scale: 1, causal: true, bias }), output);
+}
+
+/** To the encoder's states, whose keys and values a memory has. */
+function attendCross(
+  x: TD,
+  { query, output }: CrossAttention,
+  memories: readonly SequenceSpan[],
+  layout: HeadLayout,
+): TD {
+  const spans = memories.map((span) => ({ ...span, position: 0, keys: span.position }));
+  return linear(attendTo(linear(x, query), spans, layout, { scale: 1, causal: false }), output);
+}
+
+/** Multiply-adds of a block for one position. */
+function workOf({ attention, feedForward }: EncoderBlock): number {
+  const layers = [attention.qkv, attention.output, feedForward.up, feedForward.down];
+  return layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+}
+
+/** An encoder-decoder of this shape. */
+export function loadT5(config: T5Config, weights: Weights, attention: EncoderAttention): EncoderDecoderModel {
+  const { hiddenSize: D, vocabSize } = config;
+  const own = weights.has("lm_head.weight");
+  // Files of some exports have the table under the encoder's name only.
+  const from = ["shared", "encoder.embed_tokens", "decoder.embed_tokens"].find((name) => weights.has(`${name}.weight`));
+  const name = from ?? "shared";
+  const rows = vocabularyRows(weights, `${name}.weight`, vocabSize);
+  const tokens = weights.embedding(name, [rows, D], { tied: !own });
+  const headRows = vocabularyRows(weights, "lm_head.weight", vocabSize);
+  const head = own ? weights.linear({ lm_head: headRows }, D) : weights.tied(tokens);
+  const encoder = new T5Encoder(config, tokens, weights.scope("encoder."), attention);
+  const decoder = new T5Decoder(config, tokens, head, weights.scope("decoder."));
+  return {
+    kind: "encoder-decoder",
+    modelType: config.modelType,
+    vocabSize,
+    encoder,
+    decoder,
+    decoderStartTokenId: config.decoderStartTokenId,
+    remember(encoded, memories) {
+      remember(encoded, decoder.blocks, memories, config.layout);
+    },
+  };
+}
+
+function remember(encoded: TD, blocks: readonly DecoderBlock[], memories: readonly MemoryEntry[], layout: HeadLayout) {
+  const runtime = encoded.backend;
+  const layers = bindCaches(runtime, memories);
+  for (const [layer, { cross }] of blocks.entries()) {
+    const keyValue = linear(encoded, cross.keyValue);
+    for (const span of layers[layer]) appendKeys(keyValue, 0, span, layout);
+  }
+  for (const { cache, count } of memories) cache.length += count;
+}
+
+/**
+ * T5, its second release (gated, untied), Flan-T5 and mT5: RMS norms, biases by distance that all layers share, scores that are
+ * not scaled.
+ * @see transformers 5.18, models/t5/modeling_t5.py; Raffel et al., "Exploring the Limits of Transfer Learning", 2020
+ */
+export const t5: Architecture = {
+  modelTypes: ["t5", "mt5"],
+  load: (config, weights) => loadT5(readT5(config), weights, fullAttention),
+  harmless: isHarmlessT5,
+  tokenizers: allFormats,
+  tasks: textToTextTasks,
+};
+
+/** Copies of the table of tokens, and biases that cross-attention of some files has and nothing reads. */
+export function isHarmlessT5(name: string): boolean {
+  return /^(shared|(en|de)coder\.embed_tokens)\.weight$|EncDecAttention\.relative_attention_bias\.weight$/.test(name);
+}

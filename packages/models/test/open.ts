@@ -1,0 +1,63 @@
+// Opens a model's folder without a pipeline around it, and compares what it computes with what a folder expects.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type KernelBuild, parseSafetensors } from "@kiloformer/core";
+import { expect } from "vitest";
+import type { Architecture } from "../src/architecture.ts";
+import { loadModel } from "../src/pipeline/load.ts";
+import type { Loaded } from "../src/pipeline/tasks.ts";
+import { debugRuntime, readJson, worstDifference } from "./shared.ts";
+
+export interface Opened extends Loaded {
+  readonly warnings: readonly string[];
+}
+
+/** A folder's model on one build, in a runtime that checks that no released tensor is used. */
+export async function openFolder(folder: string, architectures: readonly Architecture[], build: KernelBuild): Promise<Opened> {
+  const files = readdirSync(folder).filter((name) => !name.startsWith("expected."));
+  const { toSources } = await import("../src/pipeline/files.ts");
+  const sources = toSources(Object.fromEntries(files.map((name) => [name, readFileSync(join(folder, name))])));
+  const warnings: string[] = [];
+  const runtime = await debugRuntime(build);
+  const options = { runtime, onWarning: (message: string) => warnings.push(message) };
+  const loaded = await loadModel(sources, architectures, options, []);
+  return { ...loaded, warnings };
+}
+
+/** The tensors and facts that a folder expects. */
+export function readExpected(folder: string) {
+  const file = parseSafetensors(readFileSync(join(folder, "expected.safetensors")));
+  const facts = readJson(join(folder, "expected.json"));
+  const shape = (name: string) => [...file.tensors.get(name)!.shape];
+  const ids = (name: string): number[][] => {
+    const [rows, columns] = shape(name);
+    const values = Array.from(file.array(name) as BigInt64Array, Number);
+    return Array.from({ length: rows }, (_, row) => values.slice(row * columns, (row + 1) * columns));
+  };
+  return { file, facts, shape, ids, has: (name: string) => file.tensors.has(name) };
+}
+
+/**
+ * Asserts that a tensor (or the part of one) is as near to what is expected as the larger of 1e-5 and four times PyTorch's own
+ * float32 error, relative to the largest value of the whole tensor.
+ */
+export function expectNear(
+  name: string,
+  actual: Float32Array,
+  expected: ArrayLike<number>,
+  pytorchError = 0,
+  whole: ArrayLike<number> = expected,
+): void {
+  expect(actual.length, name).toBe(expected.length);
+  const scale = largest(whole) / largest(expected);
+  const { index, relative } = worstDifference(actual, expected);
+  const tolerance = Math.max(1e-5, 4 * pytorchError);
+  const where = `${name}[${index}]: ${actual[index]}, expected ${expected[index]}, tolerance ${tolerance}`;
+  expect(relative / scale, where).toBeLessThanOrEqual(tolerance);
+}
+
+function largest(values: ArrayLike<number>): number {
+  let size = 0;
+  for (let i = 0; i < values.length; i++) size = Math.max(size, Math.abs(values[i]));
+  return size;
+}

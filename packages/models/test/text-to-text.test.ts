@@ -1,0 +1,81 @@
+// Every encoder-decoder's folder that is at hand: what PyTorch computes, row by row, on every build.
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import type { EncoderDecoderModel } from "../src/architecture.ts";
+import { encoderOf } from "../src/encoding/encoder.ts";
+import { decoderOf } from "../src/generation/decoder.ts";
+import { architectures } from "../src/registry.ts";
+import { expectNear, openFolder, readExpected } from "./open.ts";
+import { builds, readJson, shared } from "./shared.ts";
+
+const ours = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
+const folders = [ours, `${shared}references/`]
+  .filter(existsSync)
+  .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+  .filter((folder) => existsSync(join(folder, "expected.safetensors")))
+  .filter((folder) => readJson(join(folder, "expected.json")).kind === "encoder-decoder");
+
+const last = <T>(list: readonly T[]): T => list[list.length - 1];
+
+describe.each(folders.map((folder) => [basename(folder), folder]))("%s", (_, folder) => {
+  const expected = readExpected(folder);
+  const { facts, file, shape, ids } = expected;
+  const masks = ids("attention_mask");
+  const rows = ids("input_ids").map((row, index) => row.slice(0, masks[index].lastIndexOf(1) + 1));
+  const answers = ids("decoder_input_ids");
+
+  test.each(builds)("computes what PyTorch computes, %s build", async (build) => {
+    const loaded = await openFolder(folder, architectures, build);
+    expect(loaded.warnings).toEqual([]);
+    const [encoder, decoder] = [encoderOf(loaded), decoderOf(loaded)];
+    for (const [index, row] of rows.entries()) {
+      const near = (name: string, values: Float32Array) => {
+        const whole = file.array(name) as Float32Array;
+        const size = whole.length / shape(name)[0];
+        const part = whole.subarray(index * size, index * size + values.length);
+        expectNear(`${name} of row ${index}`, values, part, facts.pytorch_float32_error[name], whole);
+      };
+      const states = await encoder.hiddenStates({ ids: row });
+      for (const [layer, state] of states.entries()) near(`encoder_hidden_states.${layer}`, state);
+      near("encoder_last_hidden_state", last(states));
+      const memory = await encoder.remember({ ids: row }, decoder.pool);
+      const decoded = await decoder.hiddenStates(answers[index], { memory: memory.retain() });
+      for (const [layer, state] of decoded.entries()) near(`decoder_hidden_states.${layer}`, state);
+      const logits = await decoder.logits(answers[index], { memory });
+      near("logits", logits);
+      expect(await decoder.logits(answers[index], { memory, chunkRows: 1 })).toEqual(logits);
+      memory.release();
+    }
+    loaded.runtime.dispose();
+  });
+
+  test.each(builds)("continues with PyTorch's ids, and each row of a batch as alone, %s build", async (build) => {
+    const loaded = await openFolder(folder, architectures, build);
+    const [encoder, decoder] = [encoderOf(loaded), decoderOf(loaded)];
+    const { decoderStartTokenId } = loaded.model as EncoderDecoderModel;
+    const caches = await Promise.all(
+      rows.map(async (row) => decoder.newCache(await encoder.remember({ ids: row }, decoder.pool))),
+    );
+    const greedy: number[][] = rows.map(() => []);
+    for (let step = 0; step < shape("greedy")[1]; step++) {
+      const feeds = caches.map((cache, index) => ({ cache, ids: [greedy[index].at(-1) ?? decoderStartTokenId] }));
+      const logits = await decoder.step(feeds);
+      for (const [index, row] of logits.entries()) greedy[index].push(row.indexOf(Math.max(...row)));
+    }
+    expect(greedy).toEqual(ids("greedy"));
+    for (const cache of caches) cache.dispose();
+    loaded.runtime.dispose();
+  });
+
+  test("a text in a batch is encoded as alone, bit for bit", async () => {
+    const loaded = await openFolder(folder, architectures, last(builds));
+    const encoder = encoderOf(loaded);
+    const together = await encoder.states(rows.map((row) => ({ ids: row })));
+    for (const [index, row] of rows.entries()) {
+      expect(together[index]).toEqual((await encoder.states([{ ids: row }]))[0]);
+    }
+    loaded.runtime.dispose();
+  });
+});
