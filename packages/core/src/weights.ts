@@ -193,11 +193,11 @@ export class Weights {
   }
 
   /**
-   * A table `[V, D]`.
+   * A table `[V, D]`: a tensor of this name, or of this name and `.weight`.
    * @param tied true when the same numbers are the output layer too, which `tied(table)` then gives
    */
   embedding(name: string, shape: readonly [number, number], options: { tied?: boolean } = {}): EmbeddingWeight {
-    const part = { name: `${this.#prefix}${name}.weight`, row: 0, rows: shape[0] };
+    const part = { name: `${this.#prefix}${name}${this.has(name) ? "" : ".weight"}`, row: 0, rows: shape[0] };
     const info = this.#find(part.name, shape);
     const dtype = this.#commonDtype([info]);
     const layout = options.tied ? "panels" : "rows";

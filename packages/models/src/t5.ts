@@ -92,7 +92,7 @@ const LONGEST = 2 ** 20;
 export function readT5(config: ConfigReader): T5Config {
   config.refuse("quantization_config", "quantized checkpoints are not supported yet");
   config.refuse("is_decoder", "it would need a causal mask", [false]);
-  config.refuse("is_encoder_decoder", "half of the model is not supported", [true]);
+  config.ignore("is_encoder_decoder");
   config.ignore("dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "output_past", "max_length");
   config.ignore("dense_act_fn", "is_gated_act", "num_labels", "gradient_checkpointing", "tokenizer_class");
   const hiddenSize = config.integer("d_model");
@@ -348,28 +348,36 @@ function workOf({ attention, feedForward }: EncoderBlock): number {
   return layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
 }
 
-/** An encoder-decoder of this shape. */
-export function loadT5(config: T5Config, weights: Weights, attention: EncoderAttention): EncoderDecoderModel {
+/** An encoder-decoder of this shape, or its encoder where the checkpoint has no decoder. */
+export function loadT5(
+  config: T5Config,
+  weights: Weights,
+  attention: EncoderAttention,
+): EncoderDecoderModel | EncoderModel {
   const { hiddenSize: D, vocabSize } = config;
   const own = weights.has("lm_head.weight");
   // Files of some exports have the table under the encoder's name only.
   const from = ["shared", "encoder.embed_tokens", "decoder.embed_tokens"].find((name) => weights.has(`${name}.weight`));
   const name = from ?? "shared";
   const rows = vocabularyRows(weights, `${name}.weight`, vocabSize);
-  const tokens = weights.embedding(name, [rows, D], { tied: !own });
+  // Files of T5EncoderModel: sentence-t5 and such.
+  const decoder = weights.scope("decoder.");
+  const hasDecoder = decoder.has("final_layer_norm.weight") || decoder.has("block.0.layer.0.layer_norm.weight");
+  const tokens = weights.embedding(name, [rows, D], { tied: !own && hasDecoder });
+  const encoder = new T5Encoder(config, tokens, weights.scope("encoder."), attention);
+  if (!hasDecoder) return encoder;
   const headRows = vocabularyRows(weights, "lm_head.weight", vocabSize);
   const head = own ? weights.linear({ lm_head: headRows }, D) : weights.tied(tokens);
-  const encoder = new T5Encoder(config, tokens, weights.scope("encoder."), attention);
-  const decoder = new T5Decoder(config, tokens, head, weights.scope("decoder."));
+  const answering = new T5Decoder(config, tokens, head, decoder);
   return {
     kind: "encoder-decoder",
     modelType: config.modelType,
     vocabSize,
     encoder,
-    decoder,
+    decoder: answering,
     decoderStartTokenId: config.decoderStartTokenId,
     remember(encoded, memories) {
-      remember(encoded, decoder.blocks, memories, config.layout);
+      remember(encoded, answering.blocks, memories, config.layout);
     },
   };
 }

@@ -79,7 +79,9 @@ export async function planModel(
   if (!config) throw new ConfigError("missing-file", "config.json: expected this file, got none");
   const architecture = architectureFor(config, architectures);
   const reader = new ConfigReader(config);
-  const checkpoint = await Checkpoint.open(sources, { signal, onWarning: warn, maxHeaderBytes: maxHeaderBytes() });
+  // Files of modules that stand behind the model are not its weights.
+  const own = new Map([...sources].filter(([name]) => !name.includes("/")));
+  const checkpoint = await Checkpoint.open(own, { signal, onWarning: warn, maxHeaderBytes: maxHeaderBytes() });
   const weights = Weights.over(checkpoint.tensors, { dtype });
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish(isGenerationKey);

@@ -80,7 +80,7 @@ export class Pipeline {
   static async fromDirectory(directory: string, options: PipelineOptions = {}): Promise<Pipeline> {
     const { files, close } = await readDirectory(directory);
     try {
-      if (files.has("config.json")) return await this.fromFiles(files, options);
+      if (files.has("config.json") || files.has("modules.json")) return await this.fromFiles(files, options);
       throw new ConfigError(
         "missing-file",
         `${directory}: expected a model's folder with config.json, got one without`,

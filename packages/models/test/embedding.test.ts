@@ -1,0 +1,514 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseSafetensors } from "@kiloformer/core";
+import { describe, expect, test } from "vitest";
+import { Pipeline } from "../src/index.ts";
+import { readDirectory } from "../src/platform/directory-node.ts";
+import { builds, debugRuntime, failing, readJson, worstDifference } from "./shared.ts";
+
+const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
+const folder = join(fixtures, "sentence-transformers");
+const cases = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+
+interface Call {
+  readonly options: Record<string, unknown>;
+  readonly embeddings: readonly number[][];
+}
+
+/** The largest difference, relative to the largest absolute value of all that is expected, and the least cosine. */
+function compare(actual: readonly Float32Array[], expected: readonly (readonly number[] | Float32Array)[]) {
+  const all = Float32Array.from(actual.flatMap((vector) => [...vector]));
+  const { relative } = worstDifference(
+    all,
+    expected.flatMap((vector) => [...vector]),
+  );
+  const cosine = Math.min(...actual.map((vector, index) => cosineOf(vector, expected[index])));
+  return { relative, cosine };
+}
+
+function cosineOf(a: Float32Array, b: ArrayLike<number>): number {
+  let [product, left, right] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    product += a[i] * b[i];
+    left += a[i] ** 2;
+    right += b[i] ** 2;
+  }
+  // A text of no known token is the zero vector.
+  return left === 0 && right === 0 ? 1 : product / Math.sqrt(left * right);
+}
+
+describe.each(builds)("%s kernels", (build) => {
+  test.each(cases.map(({ name }) => name))("%s gives what the library gives", async (name) => {
+    const expected = readJson(join(folder, name, "expected.json"));
+    const warnings: string[] = [];
+    const onWarning = (message: string) => warnings.push(message);
+    const runtime = await debugRuntime(build);
+    const pipeline = await Pipeline.fromDirectory(join(folder, name), { runtime, onWarning });
+    expect(warnings).toEqual([]);
+    for (const { options, embeddings } of expected.calls as Call[]) {
+      const vectors = await pipeline.embedBatch(expected.texts, options);
+      expect(vectors.map(({ length }) => length)).toEqual(embeddings.map(({ length }) => length));
+      const { relative, cosine } = compare(vectors, embeddings);
+      const where = `${name} ${JSON.stringify(options)}`;
+      expect(relative, where).toBeLessThanOrEqual(2e-6);
+      expect(cosine, where).toBeGreaterThanOrEqual(0.999999);
+      const [first] = vectors;
+      expect(await pipeline.embed(expected.texts[0], options), `${where}: alone`).toEqual(first);
+    }
+    for (const { options } of expected.errors ?? []) {
+      await expect(pipeline.embed("text", options)).rejects.toMatchObject({
+        name: "OptionError",
+        code: "unknown-prompt",
+      });
+    }
+    await pipeline.dispose();
+  });
+});
+
+type Files = Record<string, Uint8Array | string>;
+
+/** A case's files by name, some of them replaced; undefined takes one away. */
+function filesOf(name: string, changes: Record<string, unknown> = {}): Files {
+  const files: Files = {};
+  for (const entry of readdirSync(join(folder, name), { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile()) files[path.slice(join(folder, name).length + 1)] = readFileSync(path);
+  }
+  for (const [file, content] of Object.entries(changes)) {
+    if (content === undefined) delete files[file];
+    else files[file] = typeof content === "string" ? content : JSON.stringify(content);
+  }
+  return files;
+}
+
+async function open(name: string, changes: Record<string, unknown> = {}, strict = false) {
+  const warnings: string[] = [];
+  const onWarning = (message: string) => warnings.push(message);
+  const runtime = await debugRuntime(builds[0]);
+  return { pipeline: await Pipeline.fromFiles(filesOf(name, changes), { runtime, strict, onWarning }), warnings };
+}
+
+const modules = (...entries: (readonly [type: string, path: string])[]) =>
+  entries.map(([type, path], idx) => ({ idx, name: `${idx}`, path, type: `sentence_transformers.models.${type}` }));
+
+describe("embedBatch", () => {
+  test("a text's vector is the same bits alone, in any batch, at any place, and twice", async () => {
+    const { pipeline } = await open("bert-dense");
+    const { texts } = readJson(join(folder, "bert-dense/expected.json")) as { texts: string[] };
+    const alone = new Map<string, Float32Array>();
+    for (const text of texts) alone.set(text, await pipeline.embed(text));
+    const many = [...texts, ...texts.toReversed(), texts[3], texts[3]];
+    const vectors = await pipeline.embedBatch(many);
+    expect(vectors).toEqual(many.map((text) => alone.get(text)));
+    expect(vectors[0].buffer).not.toBe(vectors[many.length - 4].buffer);
+  });
+
+  test("thousands of texts are worked on a lot at a time, in order", async () => {
+    const { pipeline } = await open("bert-cls");
+    const texts = Array.from({ length: 3000 }, (_, index) => `token ${index % 7} of the world`);
+    const vectors = await pipeline.embedBatch(texts);
+    expect(vectors.length).toBe(3000);
+    for (const index of [7, 1400, 2996]) expect(vectors[index]).toEqual(vectors[index % 7]);
+    await pipeline.dispose();
+  });
+
+  test("no text gives no vector", async () => {
+    const { pipeline } = await open("static-embedding");
+    expect(await pipeline.embedBatch([])).toEqual([]);
+  });
+
+  test("a table of vectors gives zero for a text without tokens", async () => {
+    const { pipeline } = await open("static-embedding");
+    expect(await pipeline.embed("")).toEqual(new Float32Array(24));
+    expect(pipeline.modelType).toBe("static-embedding");
+  });
+
+  test.each<[what: string, texts: unknown, options: unknown, error: unknown]>([
+    ["a string", "text", {}, failing("bad-text", 'embed: expected an array of texts, got "text"')],
+    ["a number", ["a", 1], {}, failing("bad-text", "embed: expected text, got 1")],
+    ["null", [null], {}, failing("bad-text", "embed: expected text, got null")],
+    ["a nested list", [["a"]], {}, failing("bad-text", 'embed: expected text, got ["a"]')],
+    [
+      "too many texts",
+      Array(1_000_001).fill(""),
+      {},
+      failing("too-many-texts", "embed: expected at most 1000000 texts, got 1000001"),
+    ],
+    [
+      "an unknown option",
+      [],
+      { batch_size: 3 },
+      failing(
+        "unknown-option",
+        "embed: expected one of prompt_name, prompt, truncate_dim, normalize_embeddings, pooling, signal, got batch_size",
+      ),
+    ],
+    [
+      "no dimension",
+      [],
+      { truncate_dim: 0 },
+      failing("bad-option", "embed: expected truncate_dim to be a whole number from 1, got 0"),
+    ],
+    [
+      "normalize that is no boolean",
+      [],
+      { normalize_embeddings: "yes" },
+      failing("bad-option", 'embed: expected normalize_embeddings to be true or false, got "yes"'),
+    ],
+    ["a prompt that is no text", [], { prompt: 1 }, failing("bad-option", "embed: expected prompt to be text, got 1")],
+    [
+      "an unknown pooling",
+      [],
+      { pooling: "median" },
+      failing(
+        "bad-option",
+        'embed: expected pooling to be one of cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken, got "median"',
+      ),
+    ],
+    [
+      "a pooling beside that of the files",
+      [],
+      { pooling: "cls" },
+      failing(
+        "conflicting-options",
+        "embed: expected no pooling for a model whose files say how tokens are pooled, got cls",
+      ),
+    ],
+    [
+      "an unknown prompt",
+      [],
+      { prompt_name: "constructor" },
+      failing("unknown-prompt", "embed: expected prompt_name to be one of query, document, glued, got constructor"),
+    ],
+  ])("%s is a typed error", async (_, texts, options, error) => {
+    const { pipeline } = await open("bert-prompts");
+    await expect(pipeline.embedBatch(texts as string[], options as object)).rejects.toThrow(error as Error);
+    expect((await pipeline.embed("hello")).length).toBe(20);
+  });
+
+  test("pooling may be chosen where files say nothing of it", async () => {
+    const { pipeline } = await open("bert-no-modules");
+    const states = await pipeline.encode("hello world");
+    expect(await pipeline.embed("hello world", { pooling: "cls" })).toEqual(states.slice(0, 20));
+    expect(await pipeline.embed("hello world", { pooling: "lasttoken" })).toEqual(states.slice(-20));
+  });
+
+  test("both prompts: prompt counts, and a warning says so", async () => {
+    const { pipeline, warnings } = await open("bert-prompts");
+    const vector = await pipeline.embed("text", { prompt: "query: ", prompt_name: "nothing" });
+    expect(vector).toEqual(await pipeline.embed("text", { prompt_name: "query" }));
+    expect(warnings).toEqual(["embed: expected prompt or prompt_name, got both; prompt is used"]);
+  });
+
+  test("an abort stops between lots, and the pipeline stays usable", async () => {
+    const { pipeline } = await open("bert-cls");
+    const ending = new AbortController();
+    const running = pipeline.embedBatch(Array(20_000).fill("one two three"), { signal: ending.signal });
+    setTimeout(() => ending.abort(new Error("enough")), 20);
+    await expect(running).rejects.toThrow("enough");
+    expect((await pipeline.embed("hello")).length).toBe(20);
+  });
+
+  test("a model without a tokenizer says so", async () => {
+    const { pipeline } = await open("bert-cls", { "tokenizer.json": undefined });
+    const error = failing("no-tokenizer", "embed: expected a tokenizer file beside the model, got none");
+    await expect(pipeline.embed("hello")).rejects.toThrow(error);
+  });
+
+  test("numbers that are not finite are an error, not a vector", async () => {
+    const files = filesOf("static-embedding");
+    const file = Uint8Array.from(files["model.safetensors"] as Uint8Array);
+    file.fill(0xff, parseSafetensors(file).dataBegin);
+    const runtime = await debugRuntime(builds[0]);
+    const pipeline = await Pipeline.fromFiles({ ...files, "model.safetensors": file }, { runtime });
+    const error = failing("not-finite", "embed: expected finite numbers, got NaN at 0");
+    await expect(pipeline.embed("hello")).rejects.toThrow(error);
+  });
+});
+
+describe("modules.json", () => {
+  test.each([
+    "bert-dense",
+    "bert-subfolder",
+    "static-embedding",
+    "static-embedding-subfolder",
+    "static-model2vec-bare",
+  ])("%s opens from streams, each of which is read once", async (name) => {
+    const files = Object.entries(filesOf(name)).map(([file, content]) => [file, new Response(content as BodyInit)]);
+    const runtime = await debugRuntime(builds[0]);
+    const pipeline = await Pipeline.fromFiles(Object.fromEntries(files), { runtime });
+    const { texts, calls } = readJson(join(folder, name, "expected.json"));
+    const { relative } = compare(await pipeline.embedBatch(texts), calls[0].embeddings);
+    expect(relative).toBeLessThanOrEqual(2e-6);
+  });
+
+  const unsafe = [
+    "../1_Pooling",
+    "/etc",
+    "C:\\x",
+    "1_Pooling\\..",
+    "%2e%2e/1_Pooling",
+    "https://evil/x",
+    "a/../../b",
+    "a\0b",
+    ".hidden",
+    "a//b",
+    7,
+    null,
+  ];
+  test.each(unsafe)("a module's folder may not be %j", async (path) => {
+    const list = [...modules(["Transformer", ""]), { type: "sentence_transformers.models.Pooling", path }];
+    await expect(open("bert-mean", { "modules.json": list })).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "unsafe-path",
+      message: expect.stringMatching(/^modules\.json: expected \[1\]\.path to be a folder of the model, got /),
+    });
+  });
+
+  test.each([
+    ["", "invalid-json"],
+    ["{}", "not-a-list"],
+    ['"text"', "not-a-list"],
+    ['[], "other": []', "not-a-list"],
+    ["[", "invalid-json"],
+    ["[NaN]", "not-finite"],
+    ["[{}]", "bad-value"],
+    ["[null]", "bad-value"],
+    [`${"[".repeat(70)}${"]".repeat(70)}`, "too-deep"],
+  ])("%j is a typed error", async (text, code) => {
+    await expect(open("bert-mean", { "modules.json": text })).rejects.toMatchObject({ name: "ConfigError", code });
+  });
+
+  const transformer = ["Transformer", ""] as const;
+  const pooling = ["Pooling", "1_Pooling"] as const;
+  test.each([
+    [
+      "WordEmbeddings first",
+      [["WordEmbeddings", "0"], pooling],
+      "expected the first module to be Transformer or StaticEmbedding",
+    ],
+    ["no pooling", [transformer], "expected the second module to be Pooling, got none"],
+    ["nothing", [], "expected the first module to be Transformer or StaticEmbedding, got none"],
+    [
+      "an unknown one",
+      [transformer, pooling, ["CNN", "2_CNN"]],
+      "expected modules of Normalize, Dropout, LayerNorm, Dense behind the pooling, got sentence_transformers.models.CNN",
+    ],
+    ["constructor", [transformer, pooling, ["constructor", "x"]], "got sentence_transformers.models.constructor"],
+  ] as const)("%s: the model opens, and embed says what is not supported", async (_, entries, message) => {
+    const { pipeline } = await open("bert-mean", { "modules.json": modules(...entries) });
+    await expect(pipeline.embed("hello")).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "unsupported-module",
+      message: expect.stringContaining(message),
+    });
+    expect((await pipeline.encode("hello")).length).toBe(60);
+  });
+
+  test("classes of others are not the library's", async () => {
+    const list = [{ type: "custom_st.Transformer", path: "" }, ...modules(["Pooling", "1_Pooling"])];
+    const { pipeline } = await open("bert-mean", { "modules.json": list });
+    await expect(pipeline.embed("hello")).rejects.toThrow("got custom_st.Transformer");
+  });
+
+  test("the vectors of tokens, and other tasks than hidden states, are not supported", async () => {
+    const settings = { transformer_task: "fill-mask" };
+    const other = await open("bert-mean", { "sentence_bert_config.json": settings });
+    await expect(other.pipeline.embed("hello")).rejects.toMatchObject({ code: "unsupported-value" });
+    const dense = {
+      in_features: 20,
+      out_features: 12,
+      activation_function: "torch.nn.modules.activation.Tanh",
+      module_input_name: "token_embeddings",
+    };
+    const { pipeline } = await open("bert-dense", { "2_Dense/config.json": dense });
+    await expect(pipeline.embed("hello")).rejects.toMatchObject({ code: "unsupported-value" });
+  });
+
+  test("an activation of another place is not called Tanh", async () => {
+    const config = { in_features: 20, out_features: 12, bias: true, activation_function: "my.Activation" };
+    const { pipeline } = await open("bert-dense", { "2_Dense/config.json": config });
+    const known = "Identity, Tanh, Sigmoid, ReLU, GELU, SiLU, ELU, LeakyReLU, Softplus";
+    const message = `2_Dense/config.json: expected an activation of torch.nn that is one of ${known}, got my.Activation`;
+    await expect(pipeline.embed("hello")).rejects.toThrow(failing("unsupported-activation", message));
+  });
+
+  test.each<[string, Record<string, unknown>, string, string]>([
+    [
+      "weights that are a pickle",
+      { "2_Dense/model.safetensors": undefined, "2_Dense/pytorch_model.bin": "x" },
+      "missing-file",
+      "2_Dense/model.safetensors: expected this file, got 2_Dense/pytorch_model.bin only, which is a Python pickle",
+    ],
+    [
+      "no weights",
+      { "2_Dense/model.safetensors": undefined },
+      "missing-file",
+      "2_Dense/model.safetensors: expected this file, got none",
+    ],
+    [
+      "weights of another shape",
+      { "2_Dense/config.json": { in_features: 20, out_features: 13 } },
+      "misshaped",
+      "2_Dense/model.safetensors: expected linear.bias of shape [13], got [12]",
+    ],
+    [
+      "no size",
+      { "2_Dense/config.json": { in_features: 20 } },
+      "missing-key",
+      "2_Dense/config.json: expected out_features to be an integer from 1 to 2147483647, got no such key",
+    ],
+    [
+      "a pooling that is none",
+      { "1_Pooling/config.json": { pooling_mode: ["mean", "median"] } },
+      "unsupported-value",
+      '1_Pooling/config.json: expected pooling_mode to be some of cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken, got ["mean","median"]',
+    ],
+    [
+      "prompts that are no texts",
+      { "config_sentence_transformers.json": { prompts: { query: 1 } } },
+      "bad-value",
+      'config_sentence_transformers.json: expected prompts to be texts by their names, got {"query":1}',
+    ],
+    [
+      "a default that is no prompt",
+      { "config_sentence_transformers.json": { default_prompt_name: "passage" } },
+      "bad-value",
+      'config_sentence_transformers.json: expected default_prompt_name to be a name of prompts, got "passage"',
+    ],
+  ])("%s: a typed error", async (_, changes, code, message) => {
+    const opened = open("bert-dense", changes).then(({ pipeline }) => pipeline.embed("hello"));
+    await expect(opened).rejects.toThrow(failing(code, message));
+  });
+
+  test("a key that nobody knows is spoken of, and an error with strict", async () => {
+    const changes = { "1_Pooling/config.json": { pooling_mode: "mean", dark_matter: 1 } };
+    const message = "1_Pooling/config.json: expected only keys that this runtime knows, got dark_matter";
+    expect((await open("bert-mean", changes)).warnings).toEqual([message]);
+    await expect(open("bert-mean", changes, true)).rejects.toThrow(failing("unknown-key", message));
+  });
+
+  test("rows of a table that its mapping leads out of are refused", async () => {
+    const files = filesOf("static-model2vec-bare-quantized");
+    const file = Uint8Array.from(files["model.safetensors"] as Uint8Array);
+    const { begin } = parseSafetensors(file).tensors.get("mapping")!;
+    file[begin] = 30;
+    const opened = Pipeline.fromFiles({ ...files, "model.safetensors": file });
+    const message = "model.safetensors: expected mapping to have rows from 0 to 29, got 30";
+    await expect(opened).rejects.toThrow(failing("bad-mapping", message));
+  });
+
+  test("ids beyond the rows of a table that several tokens share are refused", async () => {
+    const { pipeline } = await open("static-model2vec-bare-quantized");
+    const error = failing("bad-ids", "ids: expected rows from 0 to 29, got 40");
+    await expect(pipeline.hiddenStates([3, 40])).rejects.toThrow(error);
+    expect((await pipeline.hiddenStates([3, 29]))[0].length).toBe(48);
+  });
+});
+
+describe("readDirectory", () => {
+  const make = (files: Record<string, string>) => {
+    const directory = mkdtempSync(join(tmpdir(), "kiloformer-"));
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(directory, name)), { recursive: true });
+      writeFileSync(join(directory, name), content);
+    }
+    return directory;
+  };
+
+  test("offers files of folders in the folder, and nothing deeper, hidden in links or of other kinds", async () => {
+    const elsewhere = make({ "secret.json": "secret" });
+    const directory = make({
+      "config.json": "{}",
+      "README.md": "x",
+      "1_Pooling/config.json": "[]",
+      "2_Dense/pytorch_model.bin": "x",
+      "2_Dense/run.py": "x",
+      "onnx/deep/model.json": "x",
+    });
+    symlinkSync(join(elsewhere, "secret.json"), join(directory, "1_Pooling/secret.json"));
+    symlinkSync(join(directory, "config.json"), join(directory, "1_Pooling/same.json"));
+    symlinkSync(elsewhere, join(directory, "3_Link"));
+    const { files, close } = await readDirectory(directory);
+    const names = ["1_Pooling/config.json", "1_Pooling/same.json", "2_Dense/pytorch_model.bin", "config.json"];
+    expect([...files.keys()].sort()).toEqual(names);
+    expect(files.get("1_Pooling/config.json")?.size).toBe(2);
+    expect(new TextDecoder().decode(await files.get("1_Pooling/config.json")?.read(0, 2))).toBe("[]");
+    await close();
+    rmSync(directory, { recursive: true });
+    rmSync(elsewhere, { recursive: true });
+  });
+
+  test("a snapshot of huggingface_hub's cache links to files beside it", async () => {
+    const cache = make({ "models--a--b/blobs/1": "{}", "models--a--b/snapshots/x/1_Pooling/other.json": "{}" });
+    const snapshot = join(cache, "models--a--b/snapshots/x");
+    symlinkSync("../../../blobs/1", join(snapshot, "1_Pooling/config.json"));
+    const { files, close } = await readDirectory(snapshot);
+    expect([...files.keys()]).toContain("1_Pooling/config.json");
+    await close();
+    rmSync(cache, { recursive: true });
+  });
+
+  test("files are opened when they are read, and not before", async () => {
+    const directory = make(Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`onnx/${index}.json`, "{}"])));
+    const descriptors = () => (existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0);
+    const before = descriptors();
+    const { files, close } = await readDirectory(directory);
+    expect(files.size).toBe(200);
+    expect(descriptors()).toBe(before);
+    writeFileSync(join(directory, "onnx/7.json"), "changed");
+    const error = failing("file-changed", "onnx/7.json: expected a file of 2 bytes as before, got 7");
+    await expect(files.get("onnx/7.json")!.read(0, 2)).rejects.toThrow(error);
+    await close();
+    expect(descriptors()).toBe(before);
+    rmSync(directory, { recursive: true });
+  });
+
+  test("what is no folder is a typed error", async () => {
+    const directory = make({ "config.json": "{}" });
+    await expect(readDirectory(join(directory, "none"))).rejects.toMatchObject({ code: "not-found" });
+    await expect(readDirectory(join(directory, "config.json"))).rejects.toMatchObject({ code: "not-a-directory" });
+    rmSync(directory, { recursive: true });
+  });
+});
+
+// verify/replay/minilm.mjs puts it there, and replays all of it.
+const recorded = join(fixtures, "sentence-embeddings");
+const miniLm = join(fixtures, "../build/minilm", readJson(join(recorded, "manifest.json")).folder);
+
+describe.skipIf(!existsSync(join(miniLm, "model.safetensors")))("all-MiniLM-L6-v2", () => {
+  test.each(builds)(
+    "%s kernels: sentences of six languages",
+    async (build) => {
+      const { sentences } = readJson(join(recorded, "sentences.json")) as {
+        sentences: { text: string; tokens: number }[];
+      };
+      const file = parseSafetensors(readFileSync(join(recorded, "embeddings.safetensors")));
+      const all = file.array("embeddings") as Float32Array;
+      const chosen = sentences.flatMap(({ text, tokens }, index) =>
+        index % 5 === 0 || tokens > 256 ? [{ text, index }] : [],
+      );
+      const pipeline = await Pipeline.fromDirectory(miniLm, { runtime: await debugRuntime(build) });
+      const vectors = await pipeline.embedBatch(chosen.map(({ text }) => text));
+      const { relative, cosine } = compare(
+        vectors,
+        chosen.map(({ index }) => all.subarray(index * 384, (index + 1) * 384)),
+      );
+      expect(relative).toBeLessThanOrEqual(2e-6);
+      expect(cosine).toBeGreaterThanOrEqual(0.999999);
+      await pipeline.dispose();
+    },
+    120_000,
+  );
+});
