@@ -273,7 +273,7 @@ describe("forked caches", () => {
       return Math.floor((state / 2 ** 32) * below);
     };
     const caches: { cache: KvCache; content: number[] }[] = [{ cache, content: [] }];
-    for (let round = 0; round < 3000; round++) {
+    for (let round = 0; round < 1000; round++) {
       const index = random(caches.length);
       const { cache, content } = caches[index];
       const action = random(10);
@@ -290,7 +290,7 @@ describe("forked caches", () => {
         cache.dispose();
         caches.splice(index, 1);
       }
-      if (round % 50 === 0) for (const { cache, content } of caches) expect(read(cache)).toEqual(content);
+      if (round % 100 === 0) for (const { cache, content } of caches) expect(read(cache)).toEqual(content);
     }
     for (const { cache } of caches) cache.dispose();
     expect(pool.freePages).toBe(free);

@@ -2,7 +2,7 @@ import type { HeadLayout, Weights } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { embeddingDecoderTasks } from "./decoder-tasks.ts";
+import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import { readRope } from "./rope.ts";
 import {
   type BlockWeights,

@@ -1,5 +1,5 @@
 import { allFormats } from "@kiloformer/tokenizers";
-import { decoderEmbedding } from "./decoder-tasks.ts";
+import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import { createPipeline, type Pipeline as PipelineClass } from "./pipeline/pipeline.ts";
 import { architectures } from "./registry.ts";
 
@@ -10,5 +10,5 @@ export { llama } from "./llama.ts";
 export { architectures } from "./registry.ts";
 
 /** A pipeline that opens every architecture of this package. */
-export const Pipeline = createPipeline(architectures, allFormats, decoderEmbedding);
+export const Pipeline = createPipeline(architectures, allFormats, embeddingDecoderTasks);
 export type Pipeline = PipelineClass;

@@ -1,6 +1,6 @@
 import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
-import { embeddingDecoderTasks } from "./decoder-tasks.ts";
+import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import {
   isRotaryBuffer,
   RotaryDecoder,

@@ -111,7 +111,7 @@ export interface MaskedLmNames {
   readonly norm: string;
   /** The output layer, where it is not the tokens' table. */
   readonly decoder: string;
-  /** Its bias, by the names that it may have. */
+  /** Its bias, by the names that it may have: the one that stands beside the output layer comes last. */
   readonly bias: readonly string[];
 }
 
@@ -133,7 +133,9 @@ export function reserveMaskedLm(
   const norm = reserveNorm(weights, names.norm, width, eps);
   const rows = tokens.shape[0];
   const own = weights.has(`${names.decoder}.weight`) && tokens.layout === "rows";
-  const bias = weights.vector(names.bias.find((name) => weights.has(name)) ?? names.bias[0], rows);
+  // A table that is tied has its bias tied too; an output layer of its own has its own.
+  const known = own ? [...names.bias].reverse() : names.bias;
+  const bias = weights.vector(known.find((name) => weights.has(name)) ?? known[0], rows);
   const decoder = own ? weights.linear({ [names.decoder]: rows }, width, { bias }) : weights.tied(tokens, bias);
   return (x) => linear(normalize(activate(linear(x, dense), activation), norm), decoder);
 }

@@ -1,7 +1,7 @@
 import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { embeddingDecoderTasks } from "./decoder-tasks.ts";
+import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import {
   isRotaryBuffer,
   RotaryDecoder,

@@ -52,7 +52,11 @@ describe.each(folders.map((folder) => [basename(folder), folder]))("%s", (_, fol
         for (const [layer, state] of states.entries()) near(`hidden_states.${layer}`, index, state);
         near("last_hidden_state", index, states.at(-1)!);
         if (expected.has("pooler_output")) {
-          const [pooled] = await encoder.run([row], (x, batch) => heads.pooler!(firstRows(x, batch)), () => 1);
+          const [pooled] = await encoder.run(
+            [row],
+            (x, batch) => heads.pooler!(firstRows(x, batch)),
+            () => 1,
+          );
           near("pooler_output", index, pooled);
         }
         continue;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { allFormats, architectures, type ModelFiles } from "../src/index.ts";
 import { decoderOf } from "../src/generation/decoder.ts";
+import { allFormats, architectures, type ModelFiles } from "../src/index.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { readDirectory } from "../src/platform/directory-node.ts";

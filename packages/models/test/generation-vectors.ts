@@ -138,9 +138,9 @@ export const warperVectors: readonly Vector[] = [
   {"prompt": [1, 2], "options": {"do_sample": true, "top_k": 0, "typical_p": 0.4}, "expected": "8:-1.2614 9:-1.6149 20:-1.0803 28:-1.7241"},
   {"prompt": [1, 2], "options": {"do_sample": true, "top_k": 0, "typical_p": 0.9}, "expected": "8:-1.8157 9:-2.1692 13:-1.5142 17:-2.9942 19:-2.7837 20:-1.6346 25:-3.0636 26:-3.0591 28:-2.2784"},
   {"prompt": [1, 2], "options": {"do_sample": true, "temperature": 1.7, "top_k": 12, "top_p": 0.9, "min_p": 0.05, "typical_p": 0.8}, "expected": "8:-1.7828 9:-1.9907 13:-1.6054 17:-2.4760 19:-2.3522 20:-1.6762 28:-2.0549"},
-  {"prompt": [5, 9, 9, 4, 7], "options": {"do_sample": true, "temperature": 0.6, "top_k": 6, "top_p": 0.95, "typical_p": 0.95, "repetition_penalty": 1.2}, "expected": "2:-2.7213 10:-3.0310 19:-0.1817 28:-2.9553"},
   {"prompt": [1, 2], "options": {"do_sample": true, "top_k": 1, "num_beams": 3}, "expected": "13:-0.6348 20:-0.7551"},
   {"prompt": [1, 2], "options": {"do_sample": true, "top_k": 0, "top_p": 0.01, "num_beams": 3, "eos_token_id": [3, 4, 5]}, "expected": "8:-1.4475 9:-1.8010 13:-1.1461 20:-1.2664"},
   {"prompt": [1, 2], "options": {"do_sample": true, "top_k": 0, "min_p": 1.0, "num_beams": 3, "eos_token_id": 3}, "expected": "13:-0.6348 20:-0.7551"},
   {"prompt": [1, 2], "options": {"do_sample": true, "top_k": 0, "typical_p": 0.01, "num_beams": 3}, "expected": "9:-0.6400 28:-0.7492"},
+  {"prompt": [5, 9, 9, 4, 7], "options": {"do_sample": true, "temperature": 0.6, "top_k": 6, "top_p": 0.95, "typical_p": 0.95, "repetition_penalty": 1.2}, "expected": "2:-2.7213 10:-3.0310 19:-0.1817 28:-2.9553"},
 ];

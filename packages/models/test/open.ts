@@ -13,7 +13,11 @@ export interface Opened extends Loaded {
 }
 
 /** A folder's model on one build, in a runtime that checks that no released tensor is used. */
-export async function openFolder(folder: string, architectures: readonly Architecture[], build: KernelBuild): Promise<Opened> {
+export async function openFolder(
+  folder: string,
+  architectures: readonly Architecture[],
+  build: KernelBuild,
+): Promise<Opened> {
   const files = readdirSync(folder).filter((name) => !name.startsWith("expected."));
   const { toSources } = await import("../src/pipeline/files.ts");
   const sources = toSources(Object.fromEntries(files.map((name) => [name, readFileSync(join(folder, name))])));

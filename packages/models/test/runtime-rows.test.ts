@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { decoderOf } from "../src/generation/decoder.ts";
 import {
   allFormats,
   architectures,
@@ -9,7 +10,6 @@ import {
   Runtime,
   RuntimeError,
 } from "../src/index.ts";
-import { decoderOf } from "../src/generation/decoder.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { failing } from "./shared.ts";

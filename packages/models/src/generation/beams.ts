@@ -1,7 +1,7 @@
 import { createProcessor, leastKept } from "./processors.ts";
 import { append, follow, type Row, type RowOptions, type Sequence, type Track, toSequence } from "./row.ts";
 import { randomOf } from "./sampler.ts";
-import { best, likeliest, logSumExp, nothingAllowed } from "./scores.ts";
+import { best, likeliest, logSumExp, nothingAllowed, possible } from "./scores.ts";
 
 /** A text that is kept in view. */
 interface Beam extends Track {
@@ -51,7 +51,8 @@ export function beamRow(prompt: Track, options: RowOptions): Row {
       if (!finishReason) goingOn.push({ ...candidate, end });
       else if (place < num_beams) {
         const newIds = beam.ids.length + 1 - promptLength;
-        sequences.push({ ...toSequence(grow(candidate), finishReason, options), score: penalized(score, newIds) });
+        const sequence = toSequence(grow(candidate), finishReason, options, id);
+        sequences.push({ ...sequence, score: penalized(score, newIds) });
       }
     }
     sequences = sequences.sort((a, b) => b.score - a.score).slice(0, num_beams);
@@ -62,16 +63,15 @@ export function beamRow(prompt: Track, options: RowOptions): Row {
   }
 
   /** The likeliest ids after a beam, or those that are drawn. */
-  function continuations(beam: Beam, logits: Float32Array): Candidate[] {
-    likeliest(logits);
-    const total = logSumExp(logits);
-    const scores = logits.map((logit) => logit - total);
+  function continuations(beam: Beam, scores: Float32Array): Candidate[] {
+    const total = logSumExp(scores, scores[likeliest(scores)]);
+    for (let id = 0; id < scores.length; id++) scores[id] -= total;
     process(scores, beam.ids);
-    const sums = scores.map((score) => score + beam.score);
+    const sums = new Float32Array(scores.length);
+    for (let id = 0; id < scores.length; id++) sums[id] = scores[id] + beam.score;
+    const ranks = random ? sums.slice() : sums;
     // The largest after Gumbel noise are a draw without replacement.
-    const ranks = random
-      ? sums.map((sum) => (sum === Number.NEGATIVE_INFINITY ? sum : sum - Math.log(-Math.log(random()))))
-      : sums;
+    if (random) for (const id of possible(sums)) ranks[id] -= Math.log(-Math.log(random()));
     return best(ranks, candidates).map((id) => ({ beam, id, scores, score: sums[id], rank: ranks[id] }));
   }
 

@@ -86,7 +86,8 @@ export async function generateBatch(
   try {
     while (next < prompts.length || running.size > 0) {
       while (next < prompts.length && (running.size === 0 || (running.size + 1) * width(settings) <= MOST_AT_ONCE)) {
-        running.set(next, await start(decoder, prompts[next++], settings, newTextStream));
+        const index = next++;
+        running.set(index, await start(decoder, prompts[index], settings, newTextStream));
       }
       await advance(decoder, [...running.values()], settings.signal);
       for (const [index, row] of running) {

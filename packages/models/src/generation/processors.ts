@@ -1,5 +1,5 @@
 import type { GenerationSettings } from "./options.ts";
-import { best, kthLargest, logSumExp, possible } from "./scores.ts";
+import { kthLargest, logSumExp, possible } from "./scores.ts";
 
 /** Changes scores `[V]` in place, before one is picked; `ids` are all ids so far, prompt included. */
 export type ScoresProcessor = (scores: Float32Array, ids: readonly number[]) => void;
@@ -127,12 +127,13 @@ function divide(temperature: number): ScoresProcessor {
   };
 }
 
+function banBelow(scores: Float32Array, floor: number): void {
+  for (let id = 0; id < scores.length; id++) if (scores[id] < floor) scores[id] = Number.NEGATIVE_INFINITY;
+}
+
 /** Keeps the k likeliest ids and those that tie with the last. */
 function keepTop(k: number): ScoresProcessor {
-  return (scores) => {
-    const floor = kthLargest(scores, k);
-    for (let id = 0; id < scores.length; id++) if (scores[id] < floor) scores[id] = Number.NEGATIVE_INFINITY;
-  };
+  return (scores) => banBelow(scores, kthLargest(scores, k));
 }
 
 /**
@@ -142,37 +143,26 @@ function keepTop(k: number): ScoresProcessor {
 function keepNucleus(share: number, least: number): ScoresProcessor {
   return (scores) => {
     const total = logSumExp(scores);
-    const probability = (id: number) => Math.exp(scores[id] - total);
     // Ids so unlikely that all of them together cannot count are not worth sorting.
-    const floor = least > 1 ? 0 : (1 - share) / scores.length;
-    ban(
-      scores,
-      possible(scores).filter((id) => probability(id) <= floor),
-    );
+    if (least === 1) banBelow(scores, total + Math.log((1 - share) / scores.length));
     let sum = 0;
     const isBeyond = (id: number, rank: number) => {
       const before = sum;
-      sum += probability(id);
+      sum += Math.exp(scores[id] - total);
       return before >= share && rank >= least;
     };
-    ban(
-      scores,
-      possible(scores)
-        .sort((a, b) => scores[b] - scores[a] || b - a)
-        .filter(isBeyond),
-    );
+    const ranked = possible(scores).sort((a, b) => scores[b] - scores[a] || b - a);
+    ban(scores, ranked.filter(isBeyond));
   };
 }
 
-/** @see Nguyen et al., "Min-p Sampling", 2024 */
+/**
+ * Keeps the ids whose probabilities are at least this share of the largest.
+ * @see Nguyen et al., "Min-p Sampling", 2024
+ */
 function keepLikely(share: number, least: number): ScoresProcessor {
   return (scores) => {
-    const kept = best(scores, least);
-    const most = scores[kept[0]];
-    ban(
-      scores,
-      possible(scores).filter((id) => Math.exp(scores[id] - most) < share && !kept.includes(id)),
-    );
+    banBelow(scores, Math.min(kthLargest(scores, least), kthLargest(scores, 1) + Math.log(share)));
   };
 }
 

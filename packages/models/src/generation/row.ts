@@ -21,6 +21,8 @@ export interface Sequence {
   readonly ids: readonly number[];
   readonly promptLength: number;
   readonly finishReason: FinishReason;
+  /** The end-of-text id that ended it, if one did. */
+  readonly eosTokenId?: number;
   /** Of beam search: the sum of log probabilities, the end-of-text id's included, over length ** length_penalty. */
   readonly score?: number;
   /** One for each new id, where `logprobs` asks for them. */
@@ -76,11 +78,13 @@ export function append(
   if (wanted !== false) logprobs.push(describeChoice(scores, id, wanted === true ? 0 : wanted));
 }
 
+/** @param lastId the id that ended it, where it was not a limit from the start */
 export function toSequence(
   { ids, logprobs }: Pick<Track, "ids" | "logprobs">,
   finishReason: FinishReason,
   { promptLength, settings }: RowOptions,
-  score?: number,
+  lastId = -1,
 ): Sequence {
-  return { ids, promptLength, finishReason, score, logprobs: settings.logprobs === false ? undefined : logprobs };
+  const eosTokenId = settings.eos_token_id.includes(lastId) ? lastId : undefined;
+  return { ids, promptLength, finishReason, eosTokenId, logprobs: settings.logprobs === false ? undefined : logprobs };
 }

@@ -1,7 +1,7 @@
 import type { GenerationSettings } from "./options.ts";
 import { createProcessor, type TextBounds } from "./processors.ts";
 import { seededRandom } from "./random.ts";
-import { likeliest, likeliestAllowed } from "./scores.ts";
+import { likeliest, likeliestAllowed, logSumExp } from "./scores.ts";
 
 /**
  * Picks the next id from logits `[V]`; `ids` are all ids so far, prompt included. Logits become the scores that it picks
@@ -36,15 +36,13 @@ export function randomOf({ seed }: GenerationSettings, stream = 0): () => number
 /** An id, drawn in proportion to its probability. */
 function draw(scores: Float32Array, random: () => number): number {
   let last = likeliestAllowed(scores);
-  const most = scores[last];
-  let total = 0;
-  for (let id = 0; id < scores.length; id++) total += Math.exp(scores[id] - most);
-  let target = random() * total;
+  const total = logSumExp(scores, scores[last]);
+  let target = random();
   for (let id = 0; id < scores.length; id++) {
-    const weight = Math.exp(scores[id] - most);
-    target -= weight;
+    if (scores[id] === Number.NEGATIVE_INFINITY) continue;
+    target -= Math.exp(scores[id] - total);
     if (target < 0) return id;
-    if (weight > 0) last = id;
+    last = id;
   }
   return last;
 }

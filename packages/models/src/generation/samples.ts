@@ -26,7 +26,7 @@ export function sampleRow(prompt: Track, options: RowOptions): Row {
     append(sample, id, logits, settings);
     if (!finishReason) return { ...sample, end };
     sample.cache.dispose();
-    sequences[sample.stream] = toSequence(sample, finishReason, options);
+    sequences[sample.stream] = toSequence(sample, finishReason, options, id);
     return undefined;
   };
   return {

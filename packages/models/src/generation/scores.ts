@@ -40,19 +40,23 @@ export function nothingAllowed(): OptionError {
 /** Where the largest value or a NaN is. */
 function largest(scores: Float32Array): number {
   let best = 0;
+  let most = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < scores.length; id++) {
     const score = scores[id];
-    if (score > scores[best]) best = id;
-    else if (Number.isNaN(score)) return id;
+    if (score <= most) continue;
+    best = id;
+    most = score;
+    if (Number.isNaN(score)) break;
   }
   return best;
 }
 
 /** The logarithm of the sum of exponentials. */
-export function logSumExp(scores: Float32Array): number {
-  const most = scores[largest(scores)];
+export function logSumExp(scores: Float32Array, most = scores[largest(scores)]): number {
   let sum = 0;
-  for (let id = 0; id < scores.length; id++) sum += Math.exp(scores[id] - most);
+  for (let id = 0; id < scores.length; id++) {
+    if (scores[id] > Number.NEGATIVE_INFINITY) sum += Math.exp(scores[id] - most);
+  }
   return most + Math.log(sum);
 }
 

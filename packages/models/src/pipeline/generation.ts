@@ -34,6 +34,8 @@ export interface GenerationResult {
   readonly promptIds: readonly number[];
   /** `stop` at an end-of-text id or a stop string, `length` at a limit. */
   readonly finishReason: FinishReason;
+  /** The end-of-text id that ended the text, if one did. */
+  readonly eosTokenId?: number;
   /** Of a beam: the sum of its log probabilities, divided by its length to the power of `length_penalty`. */
   readonly score?: number;
   /** With `logprobs`: for each new id its log probability, and the likeliest others. */
@@ -192,9 +194,10 @@ class Call {
       text += stream.end();
     }
     if (!this.#whole) return text;
-    const { finishReason, score, logprobs } = sequence;
+    const { finishReason, eosTokenId, score, logprobs } = sequence;
     return {
       ...{ text, ids, promptIds, finishReason },
+      ...(eosTokenId === undefined ? {} : { eosTokenId }),
       ...(score === undefined ? {} : { score }),
       ...(logprobs === undefined ? {} : { logprobs }),
     };

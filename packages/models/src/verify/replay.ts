@@ -42,7 +42,7 @@ export interface Replay {
 }
 
 /** Tensors that are fed, and so not compared. */
-const inputs = new Set(["input_ids", "attention_mask", "token_type_ids", "decoder_input_ids"]);
+const isInput = (name: string) => /^(input_ids|attention_mask|token_type_ids|decoder_input_ids|prompt\..*)$/.test(name);
 const NEW_TOKENS = { decoder: 24, "encoder-decoder": 16 };
 
 /**
@@ -96,14 +96,17 @@ class Replayer {
     await kinds[kind]();
     for (const [name, options] of Object.entries(this.#facts.generation ?? {})) {
       const { row = 0, ...rest } = options;
-      await this.#generated(`generated.${name}`, [row], rest, -1);
+      const [prompt] = this.#expected.tensors.has(`prompt.${name}`)
+        ? this.#ids(`prompt.${name}`)
+        : [this.#rows[row].ids];
+      await this.#generated(`generated.${name}`, [prompt], rest, -1);
     }
   }
 
   compare(): Comparison[] {
     const comparisons: Comparison[] = [];
     for (const name of this.#expected.tensors.keys()) {
-      if (!inputs.has(name)) comparisons.push(this.#compare(name));
+      if (!isInput(name)) comparisons.push(this.#compare(name));
     }
     return comparisons;
   }
@@ -158,7 +161,11 @@ class Replayer {
     for (const [index, { ids }] of this.#rows.entries()) {
       const states = await decoder.hiddenStates(ids);
       for (const [layer, state] of states.entries()) this.#put(`hidden_states.${layer}`, index, state, hiddenSize);
-      if (model.kind === "decoder" && model.logits) this.#put("logits", index, await decoder.logits(ids), vocabSize);
+      if (model.kind !== "decoder" || !model.logits) continue;
+      const logits = await decoder.logits(ids);
+      this.#put("logits", index, logits, vocabSize);
+      const last = this.#expected.tensors.get("logits_last")?.shape[1];
+      if (last) this.#put("logits_last", index, logits.subarray(-last * vocabSize), vocabSize);
     }
     await this.#usualGenerations(NEW_TOKENS.decoder);
   }
@@ -185,16 +192,17 @@ class Replayer {
   /** The ids that every folder of generating models has, by their names. */
   async #usualGenerations(max_new_tokens: number): Promise<void> {
     const eos = this.#facts.eos_token_id_of_greedy_eos_and_beam3_eos ?? null;
-    const all = this.#rows.map((_, index) => index);
+    const all = this.#rows.map(({ ids }) => ids);
+    const first = all.slice(0, 1);
     const free = { max_new_tokens, eos_token_id: null };
     const ended = { max_new_tokens, eos_token_id: eos };
     await this.#generated("greedy", all, free);
-    await this.#generated("greedy_repetition_1.3", [0], { ...free, repetition_penalty: 1.3 });
-    await this.#generated("greedy_no_repeat_2", [0], { ...free, no_repeat_ngram_size: 2 });
-    await this.#generated("beam4", [0], { ...free, num_beams: 4 });
-    await this.#generated("greedy_eos", [0], ended);
+    await this.#generated("greedy_repetition_1.3", first, { ...free, repetition_penalty: 1.3 });
+    await this.#generated("greedy_no_repeat_2", first, { ...free, no_repeat_ngram_size: 2 });
+    await this.#generated("beam4", first, { ...free, num_beams: 4 });
+    await this.#generated("greedy_eos", first, ended);
     const beams = { num_beams: 3, num_return_sequences: 3, length_penalty: 0.6, early_stopping: true };
-    await this.#generated("beam3_eos", [0], { ...ended, ...beams });
+    await this.#generated("beam3_eos", first, { ...ended, ...beams });
   }
 
   /**
@@ -203,7 +211,7 @@ class Replayer {
    */
   async #generated(
     name: string,
-    rows: readonly number[],
+    prompts: readonly (readonly number[])[],
     options: GenerationOptions,
     pad = typeof options.eos_token_id === "number" ? options.eos_token_id : 0,
   ): Promise<void> {
@@ -211,12 +219,11 @@ class Replayer {
     if (!info) return;
     const width = info.shape[1];
     const lists: number[][] = [];
-    for (const row of rows) {
+    for (const prompt of prompts) {
       const given = { num_return_sequences: 1, ...options, return_dict_in_generate: true as const };
       const task = this.#bare.context.architecture.tasks.generate ?? generate;
-      const results = (await task(this.#bare.context, this.#rows[row].ids, given)) as readonly GenerationResult[];
-      const end = typeof options.eos_token_id === "number" ? [options.eos_token_id] : [];
-      for (const { ids, finishReason } of results) lists.push(finishReason === "stop" ? [...ids, ...end] : [...ids]);
+      const results = (await task(this.#bare.context, prompt, given)) as readonly GenerationResult[];
+      for (const { ids, eosTokenId } of results) lists.push(eosTokenId === undefined ? [...ids] : [...ids, eosTokenId]);
     }
     const columns = Math.max(width, ...lists.map((list) => list.length));
     const values = new BigInt64Array(lists.length * columns).fill(BigInt(pad));
