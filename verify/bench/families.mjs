@@ -12,7 +12,13 @@ const ROUNDS = 7;
 /** Shapes by name, `"name.N"` for each of `layers` layers. */
 const bert = {
   config: {
-    ...{ model_type: "bert", hidden_size: 768, num_attention_heads: 12, num_hidden_layers: 12, intermediate_size: 3072 },
+    ...{
+      model_type: "bert",
+      hidden_size: 768,
+      num_attention_heads: 12,
+      num_hidden_layers: 12,
+      intermediate_size: 3072,
+    },
     ...{ vocab_size: 30522, max_position_embeddings: 512, type_vocab_size: 2, hidden_act: "gelu" },
   },
   layers: 12,
@@ -103,13 +109,16 @@ function products(shapes, rows) {
 
 async function productShapes(build, list, rows) {
   const runtime = await Runtime.create({ build });
-  const largest = Math.max(...list.map(([N, K]) => N * K));
-  const block = runtime.memory.reserve(largest * 4, "weights");
+  // Each has its own place, as in the model: one row is bound by what memory delivers.
+  const total = list.reduce((sum, [N, K]) => sum + Math.ceil(N / 8) * 8 * K, 0);
+  const block = runtime.memory.reserve(total * 4, "weights");
   const x = runtime.allocate([rows, Math.max(...list.map(([, K]) => K))]);
-  runtime.memory.floats.fill(0.01, block.address / 4, block.address / 4 + largest);
+  runtime.memory.floats.fill(0.01, block.address / 4, block.address / 4 + total);
   runtime.memory.floats.fill(0.5, x.place / 4, x.place / 4 + rows * x.shape[1]);
+  let place = block.address;
   return list.map(([N, K]) => {
-    const weight = { shape: [N, K], dtype: "f32", bias: undefined, parts: [], place: block.address };
+    const weight = { shape: [N, K], dtype: "f32", bias: undefined, parts: [], place };
+    place += Math.ceil(N / 8) * 8 * K * 4;
     return { x: { ...x, shape: [rows, K], backend: runtime }, weight };
   });
 }

@@ -98,49 +98,33 @@ export async function* stream(
   context: TaskContext,
   prompt: Prompt,
   { on_token, ...options }: StreamOptions = {},
-): AsyncGenerator<string, Sequence> {
+): AsyncGenerator<string, void> {
   expectFunctions({ on_token });
   tokenizerOf(context, "stream");
-  const call = new Call(context, options);
-  const state = await call.start(prompt);
-  const text = call.textStream(call.shown(state.ids));
-  const ids = generateIds(decoderOf(context), state, call.settings, (preceding) => call.textStream(preceding));
-  try {
-    for (;;) {
-      const step = await ids.next();
-      if (!step.done) on_token?.(step.value);
-      const piece = step.done ? text.end() : text.push(step.value);
-      if (piece !== "") yield piece;
-      if (step.done) return step.value;
-    }
-  } finally {
-    // Whoever stops listening gives the caches back.
-    await ids.return(undefined as never);
-  }
+  yield* new Call(context, options).pieces(prompt, on_token);
 }
 
 /** `generate` whose caller is told of each piece. */
 async function listen(context: TaskContext, prompt: Prompt, options: CallOptions): Promise<unknown> {
-  const { on_text, on_token, return_dict_in_generate, ...rest } = options;
+  const { on_text, on_token, ...rest } = options;
   if (rest.num_return_sequences !== undefined && rest.num_return_sequences > 1) {
     const message = "generate: expected no num_return_sequences beside on_text and on_token, which tell of one text";
     throw new OptionError("conflicting-options", message, { options: ["num_return_sequences", "on_text"] });
   }
-  const call = new Call(context, { ...rest, return_dict_in_generate });
-  // Without a tokenizer there are ids to tell of, but no text.
-  const pieces =
-    context.tokenizer === undefined && !on_text
-      ? generateIds(decoderOf(context), await call.start(prompt), call.settings)
-      : stream(context, prompt, { ...rest, on_token });
-  try {
-    for (;;) {
-      const step = await pieces.next();
-      if (step.done) return call.result(step.value);
-      if (typeof step.value === "string") on_text?.(step.value);
-      else on_token?.(step.value);
+  const call = new Call(context, rest);
+  const pieces = call.pieces(prompt, on_token);
+  for (;;) {
+    const step = await pieces.next();
+    if (step.done) {
+      const result = call.result(step.value);
+      return rest.num_return_sequences === undefined ? result : [result];
     }
-  } finally {
-    await pieces.return(undefined as never);
+    try {
+      on_text?.(step.value);
+    } catch (error) {
+      await pieces.return(undefined as never);
+      throw error;
+    }
   }
 }
 
@@ -156,6 +140,11 @@ class Call {
       const message = `generate: expected return_dict_in_generate to be true or false, got ${show(whole)}`;
       throw new OptionError("bad-option", message);
     }
+    if (options.logprobs !== undefined && options.logprobs !== false && !whole) {
+      const message =
+        "generate: expected return_dict_in_generate: true beside logprobs, as a text has no place for them";
+      throw new OptionError("conflicting-options", message, { options: ["logprobs", "return_dict_in_generate"] });
+    }
     this.#context = context;
     this.#whole = whole;
     this.#chat = chat;
@@ -165,22 +154,41 @@ class Call {
   }
 
   run(prompts: readonly Prompt[]): Promise<(readonly Sequence[])[]> {
-    const texts = this.#context.tokenizer ? (ids: readonly number[]) => this.textStream(ids) : undefined;
     const encoded = prompts.map((prompt) => this.#encode(prompt));
     return generateRows(
       decoderOf(this.#context),
       encoded.map((ids) => () => this.#begin(ids)),
       this.settings,
-      texts,
+      this.#newTextStream(),
     );
   }
 
-  start(prompt: Prompt): Promise<PromptState> {
-    return this.#begin(this.#encode(prompt));
+  /** Pieces of text as they become certain; without a tokenizer none. Whoever stops listening gives the caches back. */
+  async *pieces(prompt: Prompt, on_token?: (id: number) => void): AsyncGenerator<string, Sequence> {
+    const context = this.#context;
+    const state = await this.#begin(this.#encode(prompt));
+    const text = context.tokenizer && this.textStream(this.#shown(state.ids));
+    const ids = generateIds(decoderOf(context), state, this.settings, this.#newTextStream());
+    try {
+      for (;;) {
+        const step = await ids.next();
+        if (!step.done) on_token?.(step.value);
+        const piece = (step.done ? text?.end() : text?.push(step.value)) ?? "";
+        if (piece !== "") yield piece;
+        if (step.done) return step.value;
+      }
+    } finally {
+      await ids.return(undefined as never);
+    }
+  }
+
+  /** The text that stop strings are looked for in: a special token may be one. */
+  #newTextStream() {
+    return this.#context.tokenizer ? (ids: readonly number[]) => this.textStream(ids, false) : undefined;
   }
 
   /** Ids whose text stands before the new text: an encoder's answer begins with nothing. */
-  shown(ids: readonly number[]): readonly number[] {
+  #shown(ids: readonly number[]): readonly number[] {
     return this.#context.remember ? [] : ids;
   }
 
@@ -189,7 +197,7 @@ class Call {
     const promptIds = sequence.ids.slice(0, sequence.promptLength);
     let text = "";
     if (this.#context.tokenizer && (!this.#whole || !(this.#context.tokenizer instanceof Error))) {
-      const stream = this.textStream(this.shown(promptIds));
+      const stream = this.textStream(this.#shown(promptIds));
       for (const id of ids) text += stream.push(id);
       text += stream.end();
     }
@@ -203,10 +211,14 @@ class Call {
     };
   }
 
-  /** Text of new ids; after a prompt, the space before its first word counts. */
-  textStream(promptIds: readonly number[]): DecodeStream {
+  /**
+   * Text of new ids; after a prompt, the space before its first word counts.
+   * @param skip whether special tokens are left out; a stop string may be one
+   */
+  textStream(promptIds: readonly number[], skip = true): DecodeStream {
     const tokenizer = tokenizerOf(this.#context, "stream");
-    const stream = tokenizer.decodeStream({ prefix_ids: knownIds(tokenizer, promptIds) });
+    const prefix_ids = knownIds(tokenizer, promptIds);
+    const stream = tokenizer.decodeStream({ prefix_ids, skip_special_tokens: skip });
     // A model may have more rows than its tokenizer has tokens: such an id prints nothing.
     return { push: (id) => (tokenizer.idToToken(id) === undefined ? "" : stream.push(id)), end: () => stream.end() };
   }
