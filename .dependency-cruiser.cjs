@@ -20,7 +20,7 @@ module.exports = {
       severity: "error",
       from: { path: "^packages/([^/]+)/dist" },
       to: {
-        path: "^packages/([^/]+)/dist/(?!index\\.|core\\.|node\\.|reference/index\\.|platform/file-source-node\\.)",
+        path: "^packages/([^/]+)/dist/(?!index\\.|core\\.|node\\.|verify/index\\.|reference/index\\.|platform/file-source-node\\.)",
         pathNot: "^packages/$1/",
       },
     },

@@ -120,7 +120,7 @@ ROBERTA = {
     "layer_norm_eps": 1e-5,
 }
 DISTILBERT = dict(dim=21, n_heads=3, hidden_dim=29, n_layers=2, vocab_size=103, max_position_embeddings=17)
-ELECTRA = {**SMALL_ENCODER, "embedding_size": 14, "num_hidden_layers": 3}
+ELECTRA = {**SMALL_ENCODER, "embedding_size": 14}
 MPNET = {**SMALL_ENCODER, "max_position_embeddings": 33, "layer_norm_eps": 1e-5}
 MODERNBERT = dict(
     hidden_size=18,
@@ -158,7 +158,7 @@ ENCODERS = {
     "bert-base-model": Case(
         "encoder",
         "BertModel",
-        {**ENCODER, "hidden_size": 27, "intermediate_size": 43, "layer_norm_eps": 1e-12},
+        {**ENCODER, "hidden_size": 27, "intermediate_size": 35, "layer_norm_eps": 1e-12},
         "pooler; a row of length 1",
         lengths=(11, 7, 1),
     ),
@@ -201,7 +201,7 @@ ENCODERS = {
     "xlm-roberta-sequence-classification": Case(
         "sequence-classification", "XLMRobertaForSequenceClassification", {**ROBERTA, "num_labels": 1}, "a reranker: one label"
     ),
-    "camembert-masked-lm": Case("masked-lm", "CamembertForMaskedLM", {**ROBERTA, "num_hidden_layers": 3}, "tied; names begin with roberta."),
+    "camembert-masked-lm": Case("masked-lm", "CamembertForMaskedLM", ROBERTA, "tied; names begin with roberta."),
     "distilbert-masked-lm": Case("masked-lm", "DistilBertForMaskedLM", DISTILBERT, "vocab_projector.weight tied"),
     "distilbert-token-classification": Case(
         "token-classification",
@@ -458,7 +458,7 @@ DECODERS = {
         "LlamaForCausalLM",
         {**LLAMA, "rope_parameters": {"rope_type": "linear", "factor": 2.5, "rope_theta": 10000.0}},
         "linear scaling of rotary positions",
-        lengths=(40, 40),
+        lengths=(29, 29),
         turned=({"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},),
     ),
     "llama-rope-dynamic": Case(
@@ -775,7 +775,7 @@ ENCODER_DECODERS = {
     "t5-gated-silu": Case(
         "encoder-decoder",
         "T5ForConditionalGeneration",
-        {**T5, "feed_forward_proj": "gated-silu"},
+        {**T5, "num_decoder_layers": 1, "feed_forward_proj": "gated-silu"},
         "feed_forward_proj gated-silu; heads times d_kv is not d_model",
         lengths=(13, 6),
         embedding=1.0,
@@ -786,7 +786,7 @@ ENCODER_DECODERS = {
     "t5-untied-unscaled": Case(
         "encoder-decoder",
         "T5ForConditionalGeneration",
-        {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        {**T5, "num_layers": 1, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
         "T5 1.1: an output layer of its own, no scaling; config as published: tie_word_embeddings false",
         lengths=(13, 9),
         embedding=1.0,

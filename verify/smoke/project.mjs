@@ -33,6 +33,7 @@ export function importMap() {
       "kiloformer/core": at("kiloformer", "core.js"),
       "kiloformer/llama": at("kiloformer", "llama.js"),
       "@kiloformer/core": at("@kiloformer/core", "index.js"),
+      "@kiloformer/core/reference": at("@kiloformer/core", "reference/index.js"),
       "@kiloformer/tokenizers": at("@kiloformer/tokenizers", "index.js"),
       "#kernel-files": at("@kiloformer/core", "platform/browser.js"),
       "#directory": at("kiloformer", "platform/directory-none.js"),

@@ -22,7 +22,7 @@ export const robertaMaskedLm: MaskedLmNames = {
   bias: ["lm_head.bias", "lm_head.decoder.bias"],
 };
 
-/** Positions count from `pad_token_id + 1`; a padding token within a text stands at `pad_token_id` and is not counted. */
+/** Positions count from `pad_token_id + 1` (-1 is none); a padding token within a text stands at `pad_token_id` and is not counted. */
 export function paddedPositions({ runtime, ids, lengths }: EncoderBatch, padTokenId: number) {
   const positions = new Int32Array(ids.length);
   let row = 0;
@@ -45,7 +45,7 @@ export const roberta: Architecture = {
       typeVocabSize: config.integer("type_vocab_size", {}, 2),
     };
     const { hiddenSize: D, labels } = checked;
-    const padTokenId = config.integer("pad_token_id", { min: 0 }, 1);
+    const padTokenId = config.integer("pad_token_id", { min: -1, max: checked.vocabSize - 1 }, 1);
     if (checked.maxPositions < padTokenId + 2) {
       throw config.bad("max_position_embeddings", `above pad_token_id + 1, ${padTokenId + 1}`);
     }

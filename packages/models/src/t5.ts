@@ -105,23 +105,24 @@ export function readT5(config: ConfigReader): T5Config {
   const tie = config.boolean("tie_word_embeddings", true);
   // The key came late: before it, files of the second release were told by their untied head. mT5 never scales.
   const scales = config.boolean("scale_decoder_outputs", tie) && modelType !== "mt5";
-  const minBuckets = 4;
+  const vocabSize = config.integer("vocab_size");
+  const padTokenId = config.integer("pad_token_id", { min: -1, max: vocabSize - 1 }, 0);
   return {
     ...{ modelType, hiddenSize, encoderLayers, ...feedForward },
     intermediateSize: config.integer("d_ff"),
     decoderLayers: config.integer("num_decoder_layers", {}, encoderLayers),
-    vocabSize: config.integer("vocab_size"),
+    vocabSize,
     layout: { heads, kvHeads: heads, headWidth },
     eps: config.number("layer_norm_epsilon", 0, 1e-6),
     buckets: {
-      count: config.integer("relative_attention_num_buckets", { min: minBuckets }, 32),
+      count: config.integer("relative_attention_num_buckets", { min: 4 }, 32),
       maxDistance: config.integer("relative_attention_max_distance", {}, 128),
     },
     outputScale: scales ? hiddenSize ** -0.5 : 1,
     decoderStartTokenId: config.integer(
       "decoder_start_token_id",
-      { min: 0 },
-      config.integer("pad_token_id", { min: 0 }, 0),
+      { min: 0, max: vocabSize - 1 },
+      Math.max(0, padTokenId),
     ),
   };
 }
