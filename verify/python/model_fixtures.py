@@ -45,7 +45,7 @@ Left out, as transformers 5.18.0 cannot do it or does not mean it:
 - an odd number of relative buckets: bidirectional buckets are halved;
 - `tie_word_embeddings: false` of T5 and LongT5 alone: it means that the decoder's output is not scaled; the head is the file's own
   where the file has one, and the embedding where not.
-- a cache for an mT5 with more decoder layers than encoder layers (IndexError): `mt5-odd` generated without one;
+- a cache for a T5 or mT5 with more decoder layers than encoder layers (IndexError): those generated without one;
 - a cache where Phi-3's longrope changes its factors (the text is forgotten): `phi3-longrope-crossing` generated without one;
 - another number of MPNet's relative buckets than 32: `relative_attention_num_buckets` only sets the size of the table.
 
@@ -787,11 +787,12 @@ ENCODER_DECODERS = {
         "encoder-decoder",
         "T5ForConditionalGeneration",
         {**T5, "num_layers": 1, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
-        "T5 1.1: an output layer of its own, no scaling; config as published: tie_word_embeddings false",
+        "T5 1.1: an output layer of its own, no scaling; 1 encoder layer, 2 decoder layers; config as published: tie_word_embeddings false",
         lengths=(13, 9),
         embedding=1.0,
         gain=1.8,
         own_head="lm_head",
+        cached=False,
         edit={"scale_decoder_outputs": REMOVED, "tie_word_embeddings": False},
         turned=({"tie_word_embeddings": True},),
     ),
