@@ -676,6 +676,14 @@ DECODERS = {
         last_norm=2.5,
         turned=({"final_logit_softcapping": None}, {"final_logit_softcapping": 8.0}),
     ),
+    "gemma3-bidirectional": Case(
+        "encoder",
+        "Gemma3TextModel",
+        {**GEMMA3, "num_hidden_layers": 3, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"], "sliding_window": 7, "use_bidirectional_attention": True},
+        "use_bidirectional_attention, as in EmbeddingGemma: an encoder; rows see 3 positions to each side",
+        embedding=0.7,
+        turned=({"sliding_window": 64}, {"sliding_window": 9}, {"use_bidirectional_attention": False}),
+    ),
     "phi3-longrope": Case(
         "decoder",
         "Phi3ForCausalLM",

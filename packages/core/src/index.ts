@@ -36,7 +36,8 @@ export {
 export { activate, add, gated, meanRows, multiply, scale, softmax, sumBlocks } from "./ops/elementwise.ts";
 export { embedding, gatherRows, linear, linearSteps } from "./ops/linear.ts";
 export { layerNorm, rmsNorm } from "./ops/norms.ts";
-export { Runtime, type RuntimeOptions } from "./runtime.ts";
+export { Runtime } from "./runtime.ts";
+export type { RuntimeOptions } from "./runtime-options.ts";
 export * from "./safetensors.ts";
 export * from "./source.ts";
 export { type Shape, sizeOf, Tensor } from "./tensor.ts";

@@ -1,26 +1,12 @@
 import type { Activation, AttentionOptions, Backend, GatedActivation, HeadLayout, SequenceSpan } from "./backend.ts";
 import { PAGE, pageFloats } from "./cache.ts";
 import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
-import { chooseBuild, compileKernels, type KernelBuild, type Kernels, type WasmOption } from "./kernels.ts";
-import { type Grow, MemoryMap } from "./memory.ts";
+import { chooseBuild, compileKernels, type KernelBuild, type Kernels } from "./kernels.ts";
+import { MemoryMap } from "./memory.ts";
 import { Queue } from "./queue.ts";
+import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
 import type { EmbeddingWeight, LinearWeight, VectorWeight, WeightDtype } from "./weights.ts";
-
-export interface RuntimeOptions {
-  /** The kernels: a URL, bytes, a Response or a compiled module; or one for each build. Default: beside this package. */
-  readonly wasm?: WasmOption;
-  /** True: the baseline build, whose results are bit-equal on every machine. Default false: the fastest build. */
-  readonly deterministic?: boolean;
-  /** Forces a build; for tests and benchmarks. */
-  readonly build?: KernelBuild;
-  /** The most memory to take, in bytes. Default: what 32-bit WebAssembly addresses. */
-  readonly limitBytes?: number;
-  /** Checks that no released tensor is used. Default false. */
-  readonly debug?: boolean;
-  /** Replaces `memory.grow`; for fault injection. */
-  readonly grow?: Grow;
-}
 
 /** A window that reaches over every sequence. */
 const UNLIMITED = 2 ** 29;
@@ -48,11 +34,13 @@ export class Runtime implements Backend {
   }
 
   /**
+   * @throws {OptionError} `bad-option`, `unknown-option`
    * @throws {RuntimeError} `no-wasm`, `no-simd`, `kernels-refused`, `kernels-not-found`, `no-kernels`,
    *   `wrong-kernels`
    * @throws {MemoryError} `no-memory` when the engine gives not even the first pages
    */
   static async create(options: RuntimeOptions = {}): Promise<Runtime> {
+    checkRuntimeOptions(options);
     const build = options.build ?? chooseBuild(options.deterministic ?? false);
     const module = await compileKernels(build, options.wasm);
     let memory: WebAssembly.Memory;

@@ -7,6 +7,7 @@ import {
   DisposedError,
   KiloformerError,
   MemoryError,
+  OptionError,
   Runtime,
   RuntimeError,
 } from "../src/index.ts";
@@ -123,3 +124,10 @@ test("every error is a KiloformerError, also one of another package that shares 
   expect(null).not.toBeInstanceOf(KiloformerError);
   expect(new RuntimeError("code", "message")).not.toBeInstanceOf(MemoryError);
 });
+
+test.each([null, 5, [[]], { banana: 1 }, { build: "banana" }, { limitBytes: -1 }, { limitBytes: "5" }])(
+  "is not made with options %j",
+  async (options) => {
+    await expect(Runtime.create(options as never)).rejects.toBeInstanceOf(OptionError);
+  },
+);

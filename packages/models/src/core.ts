@@ -34,7 +34,10 @@ export type {
 } from "./architecture.ts";
 export { type BareModel, openBareModel } from "./bare-model.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
+export { decoderTasks } from "./decoder-tasks.ts";
 export type { EmbedOptions } from "./embedding/embed.ts";
+export { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
+export { encoderTasks } from "./encoder-tasks.ts";
 export type { Encoder, TokenRow } from "./encoding/encoder.ts";
 export type { Decoder, DecoderCache, Feed, Memory, RowOptions } from "./generation/decoder.ts";
 export type { FinishReason, TokenLogprob } from "./generation/generate.ts";
@@ -63,3 +66,4 @@ export type {
 export type { PipelineOptions, ProgressEvent } from "./pipeline/options.ts";
 export { createPipeline, type MemoryPlan } from "./pipeline/pipeline.ts";
 export type { TaskContext, Tasks } from "./pipeline/tasks.ts";
+export { textToTextTasks } from "./text-to-text-tasks.ts";

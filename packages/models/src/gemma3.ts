@@ -2,7 +2,12 @@ import type { HeadLayout, Weights } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
+import { embedBatch } from "./embedding/embed.ts";
+import { embedWithDecoder } from "./embedding/embed-decoder.ts";
 import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
+import { encode, encoderStates } from "./pipeline/encoder-forwards.ts";
+import { decoderStates, encodeWithDecoder } from "./pipeline/forwards.ts";
+import type { TaskContext } from "./pipeline/tasks.ts";
 import { readRope } from "./rope.ts";
 import {
   type BlockWeights,
@@ -17,13 +22,14 @@ import {
   reserveLinears,
   reserveRotary,
 } from "./rotary-decoder.ts";
+import { RotaryEncoder } from "./rotary-encoder.ts";
 
 /** Norm weights are stored less 1. */
 const norm = { plus: 1 };
 
 /**
  * Gemma 3, the text models: most layers have a window and short wavelengths, some see everything and have long ones; norms
- * before and after each half of a block, and of each head.
+ * before and after each half of a block, and of each head. With `use_bidirectional_attention` (EmbeddingGemma) an encoder.
  * @see transformers 5.18, models/gemma3/modeling_gemma3.py; Gemma Team, "Gemma 3 Technical Report", 2025
  */
 export const gemma3: Architecture = {
@@ -43,9 +49,11 @@ export const gemma3: Architecture = {
     const softcap = config.has("final_logit_softcapping") ? config.number("final_logit_softcapping", 0) : undefined;
     // The reference reads it and caps nothing; others do cap.
     config.refuse("attn_logit_softcapping", "attention scores are not capped");
-    config.refuse("use_bidirectional_attention", "decoders whose rows see what follows are not supported", [false]);
+    const bidirectional = config.boolean("use_bidirectional_attention", false);
     const whole = {
       ...shape,
+      // An encoder has no use for an output layer.
+      ...(bidirectional && { tied: false, headless: true }),
       modelType: "gemma3_text",
       contextLength,
       softcap,
@@ -54,16 +62,23 @@ export const gemma3: Architecture = {
       embeddingScale: Math.fround(Math.sqrt(shape.hiddenSize)),
     };
     const reserved = reserveRotary(whole, weights, (block) => reserveGemmaBlock(whole, block, bias), norm);
-    const plans = readGemmaWindows(config, shape.layers).map((window) => ({
+    const plans = readGemmaWindows(config, shape.layers, bidirectional).map((window) => ({
       rope: window === undefined ? ropes.global : ropes.local,
       window,
     }));
-    return new RotaryDecoder(whole, plans, reserved);
+    return new (bidirectional ? RotaryEncoder : RotaryDecoder)(whole, plans, reserved);
   },
   harmless: isRotaryBuffer,
   tokenizers: allFormats,
-  tasks: embeddingDecoderTasks,
+  tasks: {
+    ...embeddingDecoderTasks,
+    embedBatch: (context, ...rest) => (isEncoder(context) ? embedBatch : embedWithDecoder)(context, ...rest),
+    encode: (context, ...rest) => (isEncoder(context) ? encode : encodeWithDecoder)(context, ...rest),
+    hiddenStates: (context, ...rest) => (isEncoder(context) ? encoderStates : decoderStates)(context, ...rest),
+  },
 };
+
+const isEncoder = ({ model }: TaskContext) => model.kind === "encoder";
 
 /** Each kind of layer has its own parameters; older configs scale the global layers only. */
 function readRopes(config: ConfigReader, { headWidth }: HeadLayout, contextLength: number) {
@@ -78,12 +93,14 @@ function readRopes(config: ConfigReader, { headWidth }: HeadLayout, contextLengt
   };
 }
 
-function readGemmaWindows(config: ConfigReader, layers: number): (number | undefined)[] {
+function readGemmaWindows(config: ConfigReader, layers: number, bidirectional: boolean): (number | undefined)[] {
   const pattern = config.integer("sliding_window_pattern", {}, 6);
   // Newer versions save it beside `layer_types`, and read it no more.
   if (config.has("layer_types")) config.ignore("_sliding_window_pattern");
   else config.refuse("_sliding_window_pattern", "sliding_window_pattern is what is read", [pattern]);
-  const window = readWindow(config, 4096);
+  const given = readWindow(config, 4096);
+  // Half of `sliding_window` to each side: the reference rounds it down.
+  const window = bidirectional && given !== undefined ? Math.floor((given + 1) / 2) : given;
   return readWindows(config, layers, window, (layer) => (layer + 1) % pattern !== 0);
 }
 

@@ -253,6 +253,11 @@ export function reserveHeadNorms({ layout }: RotaryConfig, block: Weights, norm:
   };
 }
 
+/** Multiply-adds of a layer's linear layers for one position. */
+export function layerWorkOf({ blocks: [{ qkv, output, gateUp, down }] }: RotaryWeights): number {
+  return [qkv, output, gateUp, down].reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+}
+
 /** A decoder of this shape, from its config, the plan of its layers and its weights. */
 export class RotaryDecoder implements DecoderModel {
   readonly kind = "decoder";
@@ -280,8 +285,7 @@ export class RotaryDecoder implements DecoderModel {
     this.layers = config.layers;
     this.layout = config.layout;
     this.recomputesBeyond = config.recomputesBeyond;
-    const { qkv, output, gateUp, down } = weights.blocks[0];
-    this.layerWork = [qkv, output, gateUp, down].reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+    this.layerWork = layerWorkOf(weights);
     const { head } = weights;
     this.logits = head && ((hidden) => capped(linear(hidden, head), config.softcap));
   }

@@ -17,6 +17,7 @@ import {
   type LinearWeight,
   linear,
   linearSteps,
+  OptionError,
   rmsNorm,
   type SequenceSpan,
   scale,
@@ -295,6 +296,10 @@ class T5Decoder implements DecoderModel {
   *forward(batch: DecoderBatch): Forward<TD> {
     const { runtime, entries } = batch;
     const { layout, eps, buckets } = this.#config;
+    if (entries.some(({ memory }) => !memory)) {
+      const message = `${this.modelType}: expected a cache with what the encoder remembers, got one without`;
+      throw new OptionError("no-memory", message);
+    }
     const longest = Math.max(...entries.map(({ cache, count }) => cache.length + count));
     const bias = bucketBias(runtime, this.#biases, { ...buckets, bidirectional: false }, longest);
     const memories = bindCaches(

@@ -3,8 +3,9 @@ import { embedBatch } from "./embedding/embed.ts";
 import { arrangeFiles, readModules } from "./embedding/modules.ts";
 import { encoderOf } from "./encoding/encoder.ts";
 import { decoderOf } from "./generation/decoder.ts";
+import { expectOptions } from "./options.ts";
 import { encode, encoderStates } from "./pipeline/encoder-forwards.ts";
-import { expectOptions, idList } from "./pipeline/forwards.ts";
+import { idList } from "./pipeline/forwards.ts";
 import { generate, generateBatch, stream } from "./pipeline/generation.ts";
 import type { TaskContext, Tasks } from "./pipeline/tasks.ts";
 
@@ -35,7 +36,7 @@ export const textToTextTasks: Tasks = {
   },
 
   async hiddenStates(context, ids, options = {}) {
-    if (!options.decoder_input_ids) return encoderStates(context, ids, options);
+    if (options.decoder_input_ids === undefined) return encoderStates(context, ids, options);
     expectOptions("hiddenStates", options, ["signal", "decoder_input_ids"]);
     const signal = context.signal(options.signal);
     const memory = await remember(context, idList(ids), signal);

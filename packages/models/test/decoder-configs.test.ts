@@ -656,7 +656,7 @@ const refused: Record<string, [key: string, value: unknown, inner?: string][]> =
     ["attn_logit_softcapping", 50],
     ["final_logit_softcapping", 0],
     ["final_logit_softcapping", -30],
-    ["use_bidirectional_attention", true],
+    ["use_bidirectional_attention", 1],
     ["query_pre_attn_scalar", 0],
     ["hidden_activation", "banana"],
     ["rope_local_base_freq", 0],

@@ -296,12 +296,13 @@ export function chooseChatTemplate(
     const source = file === undefined ? config : (readJson(file, "chat_template.json") as typeof config);
     const listed = source?.chat_template;
     for (const entry of Array.isArray(listed) ? listed : [{ name: "default", template: listed }]) {
-      templates.set(entry?.name, entry?.template);
+      if (entry?.template !== undefined) templates.set(entry.name, entry.template);
     }
   }
   const { chat_template: given, tools } = options;
   const name = given ?? (tools != null && templates.has("tool_use") ? "tool_use" : "default");
   const template = templates.get(name) ?? (given?.includes("{") && given);
   if (typeof template === "string") return template;
+  if (!templates.size) throw mismatch("options", "chat_template", "one, as the model's files have none", given);
   throw mismatch("options", "chat_template", `one of ${[...templates.keys()]}`, name);
 }

@@ -14,7 +14,7 @@ interface GenerateOptions {
 }
 
 const examples = `
-A sampling option (temperature, top-k, top-p, min-p, seed) turns sampling on; without one the likeliest token is taken,
+A sampling option (temperature, top-k, top-p, min-p, typical-p, seed) turns sampling on; without one the likeliest token is taken,
 unless the model's generation_config.json says otherwise.
 
 Examples:

@@ -1,8 +1,17 @@
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { type Command, Option } from "commander";
-import { architectures, ConfigError, type KernelBuild, openBareModel, Runtime, supportsBuild } from "kiloformer";
+import {
+  architectures,
+  ConfigError,
+  type KernelBuild,
+  KiloformerError,
+  openBareModel,
+  Runtime,
+  supportsBuild,
+} from "kiloformer";
 import { readDirectory } from "kiloformer/node";
 import { type Comparison, type ExpectedFacts, replay, toSafetensors } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
@@ -47,22 +56,36 @@ async function verify(directories: readonly string[], options: VerifyOptions, te
   if (options.out !== undefined && directories.length > 1) {
     throw new UsageError(`--out: expected one folder beside it, got ${directories.length}`);
   }
-  let [compared, failed] = [0, 0];
-  for (const directory of directories) {
-    const { comparisons, file } = await verifyFolder(directory, options, terminal);
-    if (options.out !== undefined) await writeFile(options.out, file);
-    compared += comparisons.length;
-    failed += comparisons.filter(({ holds }) => !holds).length;
-    await print(
-      terminal,
-      options.json ? `${JSON.stringify({ directory, comparisons })}\n` : table(directory, comparisons),
-    );
+  if (options.out !== undefined && !existsSync(dirname(resolve(options.out)))) {
+    throw new UsageError(`--out: expected a file in a folder that is there, got ${options.out}`);
   }
-  const summary = `${plural(compared, "tensor")} compared, ${failed} failed`;
-  if (!options.json) await print(terminal, `${summary}\n`);
-  if (failed === 0) return;
-  throw new UsageError(`verify: expected every tensor within its tolerance, got ${failed} of ${compared} that are not`);
+  let [compared, failed, broken] = [0, 0, 0];
+  for (const directory of directories) {
+    try {
+      const { comparisons, file } = await verifyFolder(directory, options, terminal);
+      if (options.out !== undefined) await write(options.out, file);
+      compared += comparisons.length;
+      failed += comparisons.filter(({ holds }) => !holds).length;
+      await print(terminal, options.json ? jsonLine({ directory, comparisons }) : table(directory, comparisons));
+    } catch (error) {
+      if (directories.length === 1 || terminal.signal?.aborted || !(error instanceof KiloformerError)) throw error;
+      broken++;
+      const { code, message } = error;
+      const line = options.json
+        ? jsonLine({ directory, error: { code, message } })
+        : `${escapeControls(directory)}\nFAIL  ${escapeControls(message)}\n\n`;
+      await print(terminal, line);
+    }
+  }
+  const folders = broken > 0 ? `, ${plural(broken, "folder")} that could not be replayed` : "";
+  if (!options.json) await print(terminal, `${plural(compared, "tensor")} compared, ${failed} failed${folders}\n`);
+  if (failed === 0 && broken === 0) return;
+  throw new UsageError(
+    `verify: expected every tensor within its tolerance, got ${failed} of ${compared} that are not${folders}`,
+  );
 }
+
+const jsonLine = (value: object) => `${JSON.stringify(value)}\n`;
 
 async function verifyFolder(directory: string, options: VerifyOptions, terminal: Terminal): Promise<BrowserReplay> {
   const { files, close } = await readDirectory(directory);
@@ -86,6 +109,15 @@ async function verifyFolder(directory: string, options: VerifyOptions, terminal:
     }
   } finally {
     await close();
+  }
+}
+
+async function write(path: string, file: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, file);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`--out: expected a file that can be written, got ${reason}`, undefined, { cause });
   }
 }
 

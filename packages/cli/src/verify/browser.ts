@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createRequire } from "node:module";
@@ -50,6 +50,12 @@ export async function replayInBrowser(
     LIMIT_MS,
   );
   const abort = () => answer.reject(terminal.signal?.reason);
+  // Also where the process is told to end at once.
+  const atExit = () => {
+    if (browser.pid !== undefined && browser.exitCode === null) process.kill(-browser.pid, "SIGKILL");
+    rmSync(profile, { recursive: true, force: true });
+  };
+  process.once("exit", atExit);
   terminal.signal?.addEventListener("abort", abort);
   try {
     return await answer.promise;
@@ -60,6 +66,7 @@ export async function replayInBrowser(
     server.closeAllConnections();
     server.close();
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    process.off("exit", atExit);
   }
 }
 

@@ -2,7 +2,7 @@ import { OptionError } from "@kiloformer/core";
 import type { Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import type { TokenRow } from "../encoding/encoder.ts";
-import { expectOptions } from "../pipeline/forwards.ts";
+import { expectOptions } from "../options.ts";
 import type { TaskContext } from "../pipeline/tasks.ts";
 import { plainModules, type SentenceModules } from "./modules.ts";
 import { type PoolingMode, pool, poolingModes } from "./pooling.ts";
@@ -58,7 +58,7 @@ export async function embedTexts(
   const vectors: Float32Array[] = [];
   for await (const lot of inLots(texts, read)) {
     signal.throwIfAborted();
-    const filled = lot.filter(({ ids }) => ids.length > 0);
+    const filled = lot.filter(({ ids }) => ids.length > 0).map(({ ids, typeIds }) => ({ ids, typeIds }));
     const states = await statesOf(context, filled, signal);
     let next = 0;
     for (const row of lot) {

@@ -1,6 +1,8 @@
 import { KvCache, OptionError, type PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
 import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../architecture.ts";
+import { show } from "../config.ts";
 import { checkIds, Memory } from "../generation/decoder.ts";
+import { expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 
 /** Multiply-adds of one layer that texts of a batch may share: about 50 ms' worth. */
@@ -61,8 +63,12 @@ export class Encoder {
     rows: readonly TokenRow[],
     head: (hidden: TD, batch: EncoderBatch, rows: readonly TokenRow[]) => TD,
     count: (row: TokenRow) => number,
-    { signal, observe }: RunOptions = {},
+    options: RunOptions = {},
   ): Promise<Float32Array[]> {
+    expectOptions("texts", options, ["signal", "observe"]);
+    const { signal, observe } = options;
+    if (!Array.isArray(rows))
+      throw new OptionError("bad-texts", `texts: expected a list of { ids }, got ${show(rows)}`);
     for (const row of rows) this.#expect(row);
     const { model, runtime } = this;
     const results: Float32Array[] = [];
@@ -122,7 +128,9 @@ export class Encoder {
     return groups;
   }
 
-  #expect({ ids, typeIds }: TokenRow): void {
+  #expect(row: TokenRow): void {
+    expectOptions("text", row, ["ids", "typeIds"]);
+    const { ids, typeIds } = row;
     const { vocabSize, typeVocabSize, contextLength, modelType } = this.model;
     checkIds(ids, vocabSize);
     if (ids.length > contextLength) {

@@ -1,6 +1,7 @@
 import { KvCache, OptionError, PAGE, PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
+import { expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 
 /** Multiply-adds of one layer between two chances to stop: about 20 ms' worth. */
@@ -120,6 +121,8 @@ export class Decoder {
    * each gets exactly what it would get alone.
    */
   async step(given: readonly Feed[], options: { signal?: AbortSignal } = {}): Promise<Float32Array[]> {
+    expectOptions("step", options, ["signal"]);
+    this.#expectFeeds(given);
     const feeds = given.map((feed) => this.#whole(feed));
     const ends = feeds.map(({ ids }) => ids.length);
     const begins = await this.#feedLongPrefixes(feeds, options);
@@ -172,8 +175,31 @@ export class Decoder {
     checkIds(ids, this.model.vocabSize);
   }
 
+  #expectFeeds(feeds: readonly Feed[]): void {
+    if (!Array.isArray(feeds)) throw new OptionError("bad-feeds", `step: expected a list of feeds, got ${show(feeds)}`);
+    const caches = new Set<DecoderCache>();
+    for (const feed of feeds) {
+      this.#expectCache(feed?.cache);
+      this.expectIds(feed.ids);
+      if (caches.has(feed.cache))
+        throw new OptionError("shared-cache", "step: expected a cache for each feed, got one twice");
+      caches.add(feed.cache);
+    }
+  }
+
+  /** A cache has pages of the decoder that made it. */
+  #expectCache(cache: DecoderCache): void {
+    if (cache instanceof DecoderCache && cache.self.pool === this.pool) return;
+    throw new OptionError("foreign-cache", "cache: expected one that newCache of this decoder made, got another");
+  }
+
   async #rows(ids: readonly number[], options: RowOptions & RowKind): Promise<Float32Array> {
+    expectOptions("ids", options, ["signal", "chunkRows", "cache", "memory", "wanted", "observe"]);
     this.expectIds(ids);
+    if (options.cache !== undefined) this.#expectCache(options.cache);
+    if (options.memory !== undefined && !(options.memory instanceof Memory)) {
+      throw new OptionError("bad-option", `memory: expected what an encoder remembers, got ${show(options.memory)}`);
+    }
     const { contextLength } = this.model;
     const cache = options.cache ?? this.newCache(options.memory);
     const total = cache.length + ids.length;
@@ -284,6 +310,7 @@ interface RowKind {
 
 /** @throws {OptionError} `bad-ids` */
 export function checkIds(ids: readonly number[], vocabSize: number, what = "ids"): void {
+  if (!Array.isArray(ids)) throw new OptionError("bad-ids", `${what}: expected an array of integers, got ${show(ids)}`);
   if (ids.length === 0) throw new OptionError("bad-ids", `${what}: expected at least one id, got none`);
   const index = ids.findIndex((id) => !(Number.isSafeInteger(id) && id >= 0 && id < vocabSize));
   if (index < 0) return;

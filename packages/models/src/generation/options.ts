@@ -1,5 +1,6 @@
 import { ConfigError, OptionError } from "@kiloformer/core";
 import { inertKeys, type RawConfig, show, tokenIds } from "../config.ts";
+import { isSignal } from "../options.ts";
 
 /** Generation options under the names of `transformers`' `GenerationConfig`. */
 export interface GenerationOptions {
@@ -157,7 +158,7 @@ function rulesFor(vocabSize: number): Readonly<Record<Key, Rule>> {
     ],
     eos_token_id: ids,
     truncate: flag,
-    signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
+    signal: ["an AbortSignal", isSignal],
   };
 }
 

@@ -1,7 +1,8 @@
 // What encoders compute, without a task around it.
 import type { EncoderModel } from "../architecture.ts";
 import { encoderOf } from "../encoding/encoder.ts";
-import { encodedIds, expectOptions, type ForwardOptions, type Ids, idList, noHead } from "./forwards.ts";
+import { expectOptions } from "../options.ts";
+import { encodedIds, type ForwardOptions, type Ids, idList, noHead } from "./forwards.ts";
 import type { TaskContext } from "./tasks.ts";
 
 /** Logits of the masked-language head at every position: ids `[T]` -> `[T * V]`. */
@@ -44,5 +45,5 @@ export async function encode(
 }
 
 function rowOf(ids: Ids, { token_type_ids }: ForwardOptions) {
-  return { ids: idList(ids), typeIds: token_type_ids && idList(token_type_ids) };
+  return { ids: idList(ids), typeIds: token_type_ids === undefined ? undefined : idList(token_type_ids) };
 }

@@ -2,6 +2,7 @@
 import { OptionError } from "@kiloformer/core";
 import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
+import { expectOptions } from "../options.ts";
 import { type TaskContext, tokenizerOf } from "./tasks.ts";
 
 /** Ids of one text, as a caller has them. */
@@ -55,18 +56,6 @@ export function idList(ids: Ids): readonly number[] {
   if (Array.isArray(ids)) return ids;
   if (ids instanceof Int32Array || ids instanceof Uint32Array || ids instanceof Uint16Array) return Array.from(ids);
   throw new OptionError("bad-ids", `ids: expected an array of integers, got ${show(ids)}`);
-}
-
-/** @throws {OptionError} `unknown-option`, `bad-option` */
-export function expectOptions(call: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
-    throw new OptionError("bad-option", `${call}: expected options as an object, got ${show(options)}`);
-  }
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || known.includes(key)) continue;
-    const expected = known.length > 1 ? `one of ${known.join(", ")}` : known[0];
-    throw new OptionError("unknown-option", `${call}: expected ${expected}, got ${key}`, { option: key });
-  }
 }
 
 export function noHead(modelType: string, head: string): OptionError {

@@ -22,7 +22,7 @@ export interface ChatMessage {
 }
 
 /** Text, ids that are already encoded, or a conversation, which the model's chat template turns into a prompt. */
-export type Prompt = string | readonly number[] | readonly ChatMessage[];
+export type Prompt = string | readonly number[] | Int32Array | readonly ChatMessage[];
 
 /** What `generate` gives with `return_dict_in_generate`. */
 export interface GenerationResult {
@@ -100,6 +100,10 @@ export async function* stream(
   { on_token, ...options }: StreamOptions = {},
 ): AsyncGenerator<string, void> {
   expectFunctions({ on_token });
+  if ("return_dict_in_generate" in options) {
+    const message = "stream: expected no return_dict_in_generate, as pieces of text are all that it gives";
+    throw new OptionError("unknown-option", message, { option: "return_dict_in_generate" });
+  }
   tokenizerOf(context, "stream");
   yield* new Call(context, options).pieces(prompt, on_token);
 }
@@ -234,6 +238,10 @@ class Call {
 
   #encode(prompt: Prompt): readonly number[] {
     if (isConversation(prompt)) return this.#encodeChat(prompt);
+    if (this.#chat !== undefined) {
+      const message = "generate: expected a conversation beside chat, got a prompt that has no turns";
+      throw new OptionError("conflicting-options", message, { options: ["chat"] });
+    }
     if (typeof prompt !== "string") return idList(prompt as readonly number[]);
     const tokenizer = tokenizerOf(this.#context, "generate", " beside the model, or ids as the prompt, got text");
     const { ids } = tokenizer.encode(prompt);
@@ -248,7 +256,11 @@ class Call {
       "generate",
       " with a chat template, or a text as the prompt, got messages",
     );
-    if (!this.#chat) {
+    const wrong = messages.find((message) => typeof message?.role !== "string");
+    if (wrong !== undefined || messages.includes(null as never)) {
+      throw new OptionError("bad-prompt", `generate: expected messages with a role, got ${show(wrong ?? null)}`);
+    }
+    if (typeof this.#chat !== "object" || this.#chat === null) {
       const message = "generate: expected the option chat: { jinja } with a conversation, got none";
       throw new OptionError("missing-option", message, { option: "chat" });
     }
@@ -261,7 +273,7 @@ class Call {
 }
 
 function isConversation(prompt: Prompt): prompt is readonly ChatMessage[] {
-  return Array.isArray(prompt) && prompt.length > 0 && typeof prompt[0] === "object";
+  return Array.isArray(prompt) && prompt.some((turn) => typeof turn === "object");
 }
 
 function expectFunctions(callbacks: Readonly<Record<string, unknown>>): void {

@@ -5,7 +5,8 @@ import { show } from "../config.ts";
 import { activationOf } from "../embedding/modules.ts";
 import { checkTexts, expectFinite, inLots, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
-import { expectOptions, noHead } from "./forwards.ts";
+import { expectOptions } from "../options.ts";
+import { noHead } from "./forwards.ts";
 import { expectCount, expectOneOf, headOf, labelsOf, rowOf, softmax } from "./head-parts.ts";
 import type { TaskContext } from "./tasks.ts";
 

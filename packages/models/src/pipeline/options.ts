@@ -1,5 +1,6 @@
-import { type DtypeOption, OptionError, type Runtime, type WasmOption } from "@kiloformer/core";
+import { type DtypeOption, OptionError, Runtime, type WasmOption } from "@kiloformer/core";
 import { show } from "../config.ts";
+import { isSignal } from "../options.ts";
 
 /** How a load goes on, with the names of transformers.js. */
 export interface ProgressEvent {
@@ -46,12 +47,12 @@ const rules: Readonly<Record<keyof PipelineOptions, readonly [expected: string, 
     dtype: ['"auto" or "float32"', (value) => value === "auto" || value === "float32"],
     threads: ["1, as threads are not supported yet", (value) => value === 1],
     wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
-    signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
+    signal: ["an AbortSignal", isSignal],
     onProgress: ["a function", isFunction],
     onWarning: ["a function", isFunction],
     strict: ["true or false", isBoolean],
     deterministic: ["true or false", isBoolean],
-    runtime: ["a Runtime", isObject],
+    runtime: ["a Runtime", (value) => value instanceof Runtime],
     limitBytes: ["a whole number of bytes", (value) => Number.isSafeInteger(value) && (value as number) > 0],
     checkFinite: ["true or false", isBoolean],
   };

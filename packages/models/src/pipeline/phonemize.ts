@@ -4,7 +4,7 @@ import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
 import { generateBatch } from "../generation/generate.ts";
 import { resolveGenerationOptions } from "../generation/options.ts";
-import { expectOptions } from "./forwards.ts";
+import { expectOptions } from "../options.ts";
 import { knownIds } from "./generation.ts";
 import type { TaskContext } from "./tasks.ts";
 

@@ -4,6 +4,7 @@ import { readDirectory } from "#directory";
 import type { Architecture, DecoderModel, EncoderModel } from "../architecture.ts";
 import type { RawConfig } from "../config.ts";
 import type { EmbedOptions } from "../embedding/embed.ts";
+import { expectObject } from "../options.ts";
 import { type FileLike, type ModelFiles, nameTokenizerFiles, toSources } from "./files.ts";
 import type { ForwardOptions, Ids } from "./forwards.ts";
 import type { BatchOptions, CallOptions, GenerationResult, Prompt, StreamOptions } from "./generation.ts";
@@ -99,6 +100,7 @@ export class Pipeline {
   /** The `model_type` of a config.json, as text, bytes or parsed. */
   static modelType(config: string | Uint8Array | RawConfig): string {
     const text = typeof config === "string" || config instanceof Uint8Array;
+    if (!text) expectObject("config.json", config);
     const raw = text ? parseJsonObject(config, "config.json") : config;
     architectureFor(raw, this.architectures);
     return raw.model_type as string;
@@ -133,22 +135,30 @@ export class Pipeline {
   generate(prompt: Prompt, options: CallOptions & { num_return_sequences: number }): Promise<string[]>;
   generate(prompt: Prompt, options?: CallOptions): Promise<string>;
   async generate(prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
-    return this.#task("generate")(this.#live, prompt, options);
+    return this.#task("generate", options)(this.#live, prompt, options);
   }
 
   /** `generate` for several prompts at once: rows end independently, and each gets what it gets alone. */
+  generateBatch(
+    prompts: readonly Prompt[],
+    options: BatchOptions & { return_dict_in_generate: true; num_return_sequences: number },
+  ): Promise<GenerationResult[][]>;
+  generateBatch(
+    prompts: readonly Prompt[],
+    options: BatchOptions & { num_return_sequences: number },
+  ): Promise<string[][]>;
   generateBatch(
     prompts: readonly Prompt[],
     options: BatchOptions & { return_dict_in_generate: true },
   ): Promise<GenerationResult[]>;
   generateBatch(prompts: readonly Prompt[], options?: BatchOptions): Promise<string[]>;
   async generateBatch(prompts: readonly Prompt[], options: BatchOptions = {}): Promise<unknown> {
-    return this.#task("generateBatch")(this.#live, prompts, options);
+    return this.#task("generateBatch", options)(this.#live, prompts, options);
   }
 
   /** `generate`, piece by piece as text becomes certain: never half a character. Breaking out of the loop stops it. */
   async *stream(prompt: Prompt, options: StreamOptions = {}): AsyncGenerator<string, void> {
-    yield* this.#task("stream")(this.#live, prompt, options);
+    yield* this.#task("stream", options)(this.#live, prompt, options);
   }
 
   /**
@@ -162,7 +172,7 @@ export class Pipeline {
 
   /** `phonemize` of many texts at once, several times faster; the results are the same strings. */
   async phonemizeBatch(texts: readonly string[], options: { signal?: AbortSignal } = {}): Promise<string[]> {
-    return this.#task("phonemizeBatch")(this.#live, texts, options);
+    return this.#task("phonemizeBatch", options)(this.#live, texts, options);
   }
 
   /**
@@ -176,12 +186,12 @@ export class Pipeline {
 
   /** `embed` of many texts at once; the results are the same vectors, bit for bit. */
   async embedBatch(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
-    return this.#task("embedBatch")(this.#live, texts, options);
+    return this.#task("embedBatch", options)(this.#live, texts, options);
   }
 
   /** The likeliest tokens in place of the mask token of a text; a list for each mask where there are several. */
   async fillMask(text: string, options: FillMaskOptions = {}): Promise<MaskFill[] | MaskFill[][]> {
-    return this.#task("fillMask")(this.#live, text, options);
+    return this.#task("fillMask", options)(this.#live, text, options);
   }
 
   /** Labels of a text, or of a pair of texts, with their probabilities, likeliest first. */
@@ -195,22 +205,22 @@ export class Pipeline {
     texts: readonly (string | TextPair)[],
     options: ClassifyOptions = {},
   ): Promise<Classification[][]> {
-    return this.#task("classify")(this.#live, texts, options);
+    return this.#task("classify", options)(this.#live, texts, options);
   }
 
   /** Documents by how well they answer a query, best first, by a cross-encoder's scores. */
   async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<RankedDocument[]> {
-    return this.#task("rerank")(this.#live, query, documents, options);
+    return this.#task("rerank", options)(this.#live, query, documents, options);
   }
 
   /** Labels of the tokens of a text, or of the words and names that they make, with where they stand. */
   async tagTokens(text: string, options: TagOptions = {}): Promise<TaggedToken[]> {
-    return this.#task("tagTokens")(this.#live, text, options);
+    return this.#task("tagTokens", options)(this.#live, text, options);
   }
 
   /** The last hidden states `[T * D]` of a text. */
   async encode(text: string | Ids, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
-    return this.#task("encode")(this.#live, text, options);
+    return this.#task("encode", options)(this.#live, text, options);
   }
 
   /**
@@ -219,12 +229,12 @@ export class Pipeline {
    * @throws {OptionError} `bad-ids`, `prompt-too-long`, `no-head`
    */
   async logits(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array> {
-    return this.#task("logits")(this.#live, ids, options);
+    return this.#task("logits", options)(this.#live, ids, options);
   }
 
   /** Hidden states `[T * D]` by layer for one text of ids: the embedding first, the (normalised) result last. */
   async hiddenStates(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array[]> {
-    return this.#task("hiddenStates")(this.#live, ids, options);
+    return this.#task("hiddenStates", options)(this.#live, ids, options);
   }
 
   /** Stops what runs, and gives all memory back. A second call does nothing; other calls then throw `DisposedError`. */
@@ -245,11 +255,19 @@ export class Pipeline {
     return this.#context;
   }
 
-  #task<K extends keyof Tasks>(name: K): NonNullable<Tasks[K]> {
+  #task<K extends keyof Tasks>(name: K, options: { readonly signal?: AbortSignal }): NonNullable<Tasks[K]> {
+    const call = name.replace(/^(embed|phonemize)Batch$/, "$1");
+    expectObject(call, options);
     const task = this.#tasks[name];
-    if (task) return task;
-    const known = Object.keys(this.#tasks).join(", ");
-    const message = `${this.modelType}: expected one of ${known}, got ${name}, which is not for such models or not on this page`;
+    if (task) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      return task;
+    }
+    const inner = ["readModules", "arrangeFiles"];
+    const known = Object.keys(this.#tasks)
+      .filter((task) => !inner.includes(task))
+      .join(", ");
+    const message = `${this.modelType}: expected one of ${known}, got ${call}, which is not for such models or not on this page`;
     throw new OptionError("no-task", message, { task: name });
   }
 }

@@ -4,7 +4,7 @@ import type { Encoding, Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import { checkTexts, expectFinite, type TextReader, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
-import { expectOptions } from "./forwards.ts";
+import { expectOptions } from "../options.ts";
 import { expectOneOf, headOf, labelsOf, rowOf, softmax } from "./head-parts.ts";
 import type { TaskContext } from "./tasks.ts";
 

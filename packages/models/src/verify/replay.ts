@@ -6,6 +6,7 @@ import type { TokenRow } from "../encoding/encoder.ts";
 import type { Memory } from "../generation/decoder.ts";
 import type { GenerationOptions } from "../generation/options.ts";
 import { firstRows } from "../layers.ts";
+import { expectObject } from "../options.ts";
 import { type GenerationResult, generate } from "../pipeline/generation.ts";
 
 /** What `expected.json` says; all but `kind` may be absent. */
@@ -14,8 +15,8 @@ export interface ExpectedFacts {
   /** How far PyTorch's own float32 is from float64, by tensor, relative to its largest value. */
   readonly pytorch_float32_error?: Readonly<Record<string, number>>;
   readonly eos_token_id_of_greedy_eos_and_beam3_eos?: number;
-  /** More generated ids, `generated.NAME` each, and the options that give them. */
-  readonly generation?: Readonly<Record<string, GenerationOptions & { readonly row?: number }>>;
+  /** More generated ids, `generated.NAME` each, and the options that give them; a sentence about them is passed over. */
+  readonly generation?: Readonly<Record<string, GenerationOptions & { readonly row?: number }>> | string;
 }
 
 /** A computed tensor: numbers, or ids that were generated. */
@@ -47,13 +48,16 @@ const NEW_TOKENS = { decoder: 24, "encoder-decoder": 16 };
 
 /**
  * Computes every tensor that `expected` has and compares it.
- * @throws {ConfigError} `unknown-kind`
+ * @throws {ConfigError} `unknown-kind`, `missing-tensor`, `bad-mask`, `nothing-expected`, `no-head`; {OptionError} `bad-option`
  */
 export async function replay(bare: BareModel, bytes: Uint8Array, facts: ExpectedFacts): Promise<Replay> {
+  expectObject("expected.json", facts);
   const expected = parseSafetensors(bytes, { file: "expected.safetensors" });
   const replayer = new Replayer(bare, expected, facts);
   await replayer.run();
-  return { computed: [...replayer.computed.values()], comparisons: replayer.compare() };
+  const comparisons = replayer.compare();
+  if (comparisons.length > 0) return { computed: [...replayer.computed.values()], comparisons };
+  throw new ConfigError("nothing-expected", "expected.safetensors: expected outputs to compare, got inputs only");
 }
 
 class Replayer {
@@ -72,7 +76,7 @@ class Replayer {
     const ids = this.#ids("input_ids");
     const masks = expected.tensors.has("attention_mask") ? this.#ids("attention_mask") : undefined;
     const types = expected.tensors.has("token_type_ids") ? this.#ids("token_type_ids") : undefined;
-    this.#lengths = ids.map((row, index) => (masks ? masks[index].lastIndexOf(1) + 1 : row.length));
+    this.#lengths = ids.map((row, index) => (masks ? lengthOf(masks[index], row.length) : row.length));
     this.#rows = ids.map((row, index) => {
       const length = this.#lengths[index];
       return { ids: row.slice(0, length), typeIds: types?.[index].slice(0, length) };
@@ -89,13 +93,26 @@ class Replayer {
       "encoder-decoder": () => this.#encoderDecoder(),
     };
     const { kind } = this.#facts;
+    const { kind: actual } = this.#bare.model;
+    if (
+      Object.hasOwn(kinds, kind) &&
+      (kind === "decoder" || kind === "encoder-decoder" ? kind : "encoder") !== actual
+    ) {
+      const message = `expected.json: expected a kind that fits the model, which is of kind ${actual}, got ${kind}`;
+      throw new ConfigError("unknown-kind", message, { kind });
+    }
     if (!Object.hasOwn(kinds, kind)) {
       const known = Object.keys(kinds).join(", ");
       throw new ConfigError("unknown-kind", `expected.json: expected kind to be one of ${known}, got ${kind}`);
     }
     await kinds[kind]();
-    for (const [name, options] of Object.entries(this.#facts.generation ?? {})) {
+    const { generation = {} } = this.#facts;
+    if (typeof generation === "string") return;
+    expectObject("expected.json: generation", generation);
+    for (const [name, options] of Object.entries(generation)) {
+      expectObject(`expected.json: generation.${name}`, options);
       const { row = 0, ...rest } = options;
+      if (!this.#rows[row]) throw new ConfigError("bad-value", `expected.json: generation.${name}: no row ${row}`);
       const [prompt] = this.#expected.tensors.has(`prompt.${name}`)
         ? this.#ids(`prompt.${name}`)
         : [this.#rows[row].ids];
@@ -148,7 +165,9 @@ class Replayer {
         (x, batch) => head(x, batch as never),
         () => count,
       );
-      const width = this.#width("logits", logits.length / count);
+      // A table may have more rows than there are tokens.
+      const labels = logits.length / count;
+      const width = this.#facts.kind === "masked-lm" ? Math.min(labels, model.vocabSize) : labels;
       const values = cutColumns(logits, count, width);
       if (everyPosition) this.#put("logits", index, values, width);
       else this.#putRow("logits", index, values);
@@ -217,7 +236,7 @@ class Replayer {
   ): Promise<void> {
     const info = this.#expected.tensors.get(name);
     if (!info) return;
-    const width = info.shape[1];
+    const [, width = 0] = info.shape;
     const lists: number[][] = [];
     for (const prompt of prompts) {
       const given = { num_return_sequences: 1, ...options, return_dict_in_generate: true as const };
@@ -235,22 +254,19 @@ class Replayer {
 
   #ids(name: string): number[][] {
     const info = this.#expected.tensors.get(name);
-    if (info?.shape.length !== 2) {
-      throw new ConfigError("missing-tensor", `expected.safetensors: expected ${name} of two axes, got none`);
+    if (info?.shape.length !== 2 || (info.dtype !== "I64" && info.dtype !== "I32")) {
+      const got = info ? `${info.dtype} [${info.shape.join(", ")}]` : "none";
+      throw new ConfigError("missing-tensor", `expected.safetensors: expected ${name} as I64 of two axes, got ${got}`);
     }
     const [rows, columns] = info.shape;
-    const values = Array.from(this.#expected.array(name) as BigInt64Array, Number);
+    const values = Array.from(this.#expected.array(name) as ArrayLike<number | bigint>, Number);
     return Array.from({ length: rows }, (_, row) => values.slice(row * columns, (row + 1) * columns));
-  }
-
-  /** The last axis that is expected of a tensor, or what was computed. */
-  #width(name: string, computed: number): number {
-    return this.#expected.tensors.get(name)?.shape.at(-1) ?? computed;
   }
 
   /** Positions of one row: `[length * width]` into `[B, T, width]`, zeros behind them. */
   #put(name: string, row: number, values: Float32Array, width: number): void {
-    const positions = this.#expected.tensors.get(name)?.shape.at(-2) ?? Math.max(...this.#lengths);
+    const input = name === "logits_last" ? name : this.#isAnswer(name) ? "decoder_input_ids" : "input_ids";
+    const positions = this.#expected.tensors.get(input)?.shape[1] ?? values.length / width;
     const tensor = this.#tensor(name, [this.#rows.length, positions, width]);
     tensor.set(values.subarray(0, positions * width), row * positions * width);
   }
@@ -278,6 +294,8 @@ class Replayer {
     if (info.shape.join() !== tensor.shape.join()) {
       return failed(`expected shape [${info.shape.join(", ")}], got [${tensor.shape.join(", ")}]`);
     }
+    const wanted = tensor.values instanceof BigInt64Array ? "I64" : "F32";
+    if (info.dtype !== wanted) return failed(`expected as ${info.dtype}, got ${wanted}`);
     const expected = this.#expected.array(name);
     if (tensor.values instanceof BigInt64Array) {
       return compareIds(name, tensor.values, expected as BigInt64Array, info.shape[1], this.#padding());
@@ -293,6 +311,11 @@ class Replayer {
     return { eos, fillers: [0, eos, this.#bare.config.pad_token_id] };
   }
 
+  /** Whether a tensor is the decoder's, where there is an encoder. */
+  #isAnswer(name: string): boolean {
+    return this.#facts.kind === "encoder-decoder" && !name.startsWith("encoder");
+  }
+
   /** Which elements count: those of padding do not. */
   #counted(name: string, shape: readonly number[]): (index: number) => boolean {
     if (shape.length !== 3 || (this.#facts.kind === "encoder-decoder" && !name.startsWith("encoder")))
@@ -303,6 +326,16 @@ class Replayer {
       return place % positions < this.#lengths[Math.floor(place / positions)];
     };
   }
+}
+
+/** Positions before the padding, which comes behind: a mask of another kind would be something else to compute. */
+function lengthOf(mask: readonly number[] | undefined, columns: number): number {
+  const length = mask ? mask.lastIndexOf(1) + 1 : 0;
+  if (mask?.length === columns && length > 0 && mask.every((value, index) => value === (index < length ? 1 : 0)))
+    return length;
+  const message =
+    "expected.safetensors: expected attention_mask with ones, then zeros, for each row of input_ids, got another";
+  throw new ConfigError("bad-mask", message);
 }
 
 function compareIds(

@@ -1,0 +1,41 @@
+import { OptionError } from "./errors.ts";
+import type { KernelBuild, WasmOption } from "./kernels.ts";
+import type { Grow } from "./memory.ts";
+
+export interface RuntimeOptions {
+  /** The kernels: a URL, bytes, a Response or a compiled module; or one for each build. Default: beside this package. */
+  readonly wasm?: WasmOption;
+  /** True: the baseline build, whose results are bit-equal on every machine. Default false: the fastest build. */
+  readonly deterministic?: boolean;
+  /** Forces a build; for tests and benchmarks. */
+  readonly build?: KernelBuild;
+  /** The most memory to take, in bytes. Default: what 32-bit WebAssembly addresses. */
+  readonly limitBytes?: number;
+  /** Checks that no released tensor is used. Default false. */
+  readonly debug?: boolean;
+  /** Replaces `memory.grow`; for fault injection. */
+  readonly grow?: Grow;
+}
+
+const optionNames = ["wasm", "deterministic", "build", "limitBytes", "debug", "grow"];
+
+/** @throws {OptionError} `bad-option`, `unknown-option` */
+export function checkRuntimeOptions(options: RuntimeOptions): void {
+  const got = (value: unknown) => (typeof value === "string" ? `"${value}"` : String(value));
+  if (typeof options !== "object" || options === null) {
+    throw new OptionError("bad-option", `runtime: expected options as an object, got ${got(options)}`);
+  }
+  const unknown = Object.keys(options).find((key) => !optionNames.includes(key));
+  if (unknown !== undefined) {
+    throw new OptionError("unknown-option", `runtime: expected one of ${optionNames.join(", ")}, got ${unknown}`);
+  }
+  const { build, limitBytes = 1 } = options;
+  if (build !== undefined && build !== "simd" && build !== "relaxed") {
+    throw new OptionError("bad-option", `runtime: expected build to be "simd" or "relaxed", got ${got(build)}`);
+  }
+  if (Number.isSafeInteger(limitBytes) && limitBytes > 0) return;
+  throw new OptionError(
+    "bad-option",
+    `runtime: expected limitBytes to be a whole number of bytes, got ${got(limitBytes)}`,
+  );
+}

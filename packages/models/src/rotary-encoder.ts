@@ -1,0 +1,86 @@
+// The blocks of rotary decoders whose rows see what follows, too: encoders.
+import {
+  add,
+  embedding,
+  encoderAttentionSteps,
+  type Forward,
+  gated,
+  linearSteps,
+  normHeads,
+  rmsNorm,
+  rotate,
+  scale,
+} from "@kiloformer/core";
+import type { EncoderBatch, EncoderModel, TD } from "./architecture.ts";
+import { type Angles, anglesOf, encode } from "./layers.ts";
+import type { Rope } from "./rope.ts";
+import {
+  type BlockWeights,
+  type LayerPlan,
+  layerWorkOf,
+  type RotaryConfig,
+  type RotaryWeights,
+} from "./rotary-decoder.ts";
+
+/** An encoder with a rotary decoder's config and weights; windows reach as far ahead as back. */
+export class RotaryEncoder implements EncoderModel {
+  readonly kind = "encoder";
+  readonly typeVocabSize = 0;
+  readonly heads = {};
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength: number;
+  readonly layers: number;
+  readonly layerWork: number;
+  readonly #config: RotaryConfig;
+  readonly #plans: readonly LayerPlan[];
+  readonly #weights: RotaryWeights;
+
+  constructor(config: RotaryConfig, plans: readonly LayerPlan[], weights: RotaryWeights) {
+    this.#config = config;
+    this.#plans = plans;
+    this.#weights = weights;
+    this.modelType = config.modelType;
+    this.vocabSize = config.vocabSize;
+    this.hiddenSize = config.hiddenSize;
+    this.contextLength = config.contextLength;
+    this.layers = config.layers;
+    this.layerWork = layerWorkOf(weights);
+  }
+
+  *forward(batch: EncoderBatch): Forward<TD> {
+    const { eps, embeddingScale = 1 } = this.#config;
+    const { table, blocks, norm } = this.#weights;
+    const angles = new Map<Rope, Angles>();
+    for (const { rope } of this.#plans) if (rope && !angles.has(rope)) angles.set(rope, anglesOf(batch, rope));
+    return yield* encode(batch, blocks.length, {
+      embed: (ids) => scale(embedding(ids, table), embeddingScale),
+      block: (x, layer) => {
+        const { rope, window } = this.#plans[layer];
+        return this.#block(x, blocks[layer], rope && angles.get(rope), window, batch.lengths);
+      },
+      norm: (x) => rmsNorm(x, norm, eps),
+    });
+  }
+
+  *#block(
+    x: TD,
+    weights: BlockWeights,
+    angles: Angles | undefined,
+    window: number | undefined,
+    lengths: readonly number[],
+  ): Forward<TD> {
+    const { layout, eps, scale, activation } = this.#config;
+    const { attentionNorm, headNorms, afterAttention, mlpNorm, afterMlp } = weights;
+    const qkv = yield* linearSteps(rmsNorm(x, attentionNorm, eps), weights.qkv);
+    if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
+    if (angles) rotate(qkv, angles.cos, angles.sin, layout);
+    const seen = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, window });
+    const attended = yield* linearSteps(seen, weights.output);
+    x = add(x, afterAttention ? rmsNorm(attended, afterAttention, eps) : attended);
+    const widened = yield* linearSteps(rmsNorm(x, mlpNorm, eps), weights.gateUp);
+    const fed = yield* linearSteps(gated(widened, activation), weights.down);
+    return add(x, afterMlp ? rmsNorm(fed, afterMlp, eps) : fed);
+  }
+}

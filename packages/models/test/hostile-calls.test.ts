@@ -1,0 +1,194 @@
+// What a caller may get wrong: every call says what it expected, and the model is usable afterwards.
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeSafetensors } from "@kiloformer/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { architectures, type BareModel, KiloformerError, openBareModel, Pipeline } from "../src/index.ts";
+import { type ExpectedFacts, replay } from "../src/verify/index.ts";
+import { failing } from "./shared.ts";
+
+const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
+
+function filesOf(name: string): Record<string, Uint8Array> {
+  const names = readdirSync(join(fixtures, name), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith("expected."))
+    .map((entry) => relative(join(fixtures, name), join(entry.parentPath, entry.name)));
+  return Object.fromEntries(names.map((file) => [file, readFileSync(join(fixtures, name, file))]));
+}
+const quiet = { onWarning: () => {} };
+
+describe("a decoder without a pipeline", () => {
+  let bare: BareModel;
+  let other: BareModel;
+  beforeAll(async () => {
+    bare = await openBareModel(filesOf("gpt2-odd"), architectures, quiet);
+    other = await openBareModel(filesOf("gpt2-unscaled"), architectures, quiet);
+  });
+  afterAll(async () => {
+    await bare.dispose();
+    await other.dispose();
+  });
+
+  test.each([97, -1, 1.5, Number.NaN, "1", 1e8])("refuses the id %j in a step", async (id) => {
+    const cache = bare.decoder.newCache();
+    await expect(bare.decoder.step([{ cache, ids: [id as number] }])).rejects.toEqual(
+      expect.objectContaining({ code: "bad-ids" }),
+    );
+    expect((await bare.decoder.step([{ cache, ids: [3] }]))[0]).toHaveLength(97);
+    cache.dispose();
+  });
+
+  test("refuses caches of another model, one cache twice, and what is no list of feeds", async () => {
+    const foreign = other.decoder.newCache();
+    const cache = bare.decoder.newCache();
+    const code = (name: string) => expect.objectContaining({ code: name });
+    const { decoder } = bare;
+    await expect(decoder.step([{ cache: foreign, ids: [1] }])).rejects.toEqual(code("foreign-cache"));
+    await expect(decoder.logits([1], { cache: foreign })).rejects.toEqual(code("foreign-cache"));
+    await expect(decoder.step([{ cache: {} as never, ids: [1] }])).rejects.toEqual(code("foreign-cache"));
+    const twice = { cache, ids: [5] };
+    await expect(decoder.step([twice, { ...twice }])).rejects.toEqual(code("shared-cache"));
+    await expect(decoder.step([{ cache, ids: [] }])).rejects.toEqual(code("bad-ids"));
+    await expect(decoder.step(null as never)).rejects.toEqual(code("bad-feeds"));
+    await expect(decoder.logits(null as never)).rejects.toEqual(code("bad-ids"));
+    await expect(decoder.logits([1], { memory: {} as never })).rejects.toEqual(code("bad-option"));
+    await expect(decoder.logits([1], { banana: 1 } as never)).rejects.toEqual(code("unknown-option"));
+    await expect(decoder.logits([1], { signal: 5 as never })).rejects.toEqual(code("bad-option"));
+    expect(cache.length).toBe(0);
+    foreign.dispose();
+    cache.dispose();
+  });
+});
+
+test("a decoder that needs an encoder says so", async () => {
+  const bare = await openBareModel(filesOf("t5-odd"), architectures, quiet);
+  await expect(bare.decoder.logits([0])).rejects.toEqual(expect.objectContaining({ code: "no-memory" }));
+  await expect(bare.encoder.states(null as never)).rejects.toEqual(expect.objectContaining({ code: "bad-texts" }));
+  await expect(bare.encoder.states([{ ids: [1], type_ids: [0] } as never])).rejects.toEqual(
+    expect.objectContaining({ code: "unknown-option" }),
+  );
+  expect(await bare.encoder.states([{ ids: [3, 4] }])).toHaveLength(1);
+  await bare.dispose();
+});
+
+describe("options of every call", () => {
+  const calls: [string, string, (pipeline: Pipeline, options: never) => Promise<unknown>][] = [
+    ["sentence-transformers/bert-mean", "embed", (pipeline, options) => pipeline.embed("hello", options)],
+    ["heads/bert-masked-lm", "fillMask", (pipeline, options) => pipeline.fillMask("hello [MASK]", options)],
+    ["heads/bert-labels", "classify", (pipeline, options) => pipeline.classify("hello", options)],
+    ["heads/bert-one-label", "rerank", (pipeline, options) => pipeline.rerank("hello", ["world"], options)],
+    ["heads/bert-tags", "tagTokens", (pipeline, options) => pipeline.tagTokens("hello", options)],
+    ["heads/bert-tags", "encode", (pipeline, options) => pipeline.encode("hello", options)],
+    ["heads/bert-masked-lm", "logits", (pipeline, options) => pipeline.logits([3, 4], options)],
+    ["heads/bert-tags", "hiddenStates", (pipeline, options) => pipeline.hiddenStates([3, 4], options)],
+    ["gpt2-odd", "generate", (pipeline, options) => pipeline.generate([3, 4], options)],
+    ["gpt2-odd", "generateBatch", (pipeline, options) => pipeline.generateBatch([[3, 4]], options)],
+    ["gpt2-odd", "stream", (pipeline, options) => pipeline.stream([3, 4], options).next()],
+    ["t5-odd", "hiddenStates", (pipeline, options) => pipeline.hiddenStates([3, 4], options)],
+  ];
+
+  test.each(calls)("%s: %s", async (folder, _, call) => {
+    const pipeline = await Pipeline.fromFiles(filesOf(folder), quiet);
+    for (const options of [
+      null,
+      5,
+      [],
+      "x",
+      { signal: 5 },
+      { signal: null },
+      { signal: { aborted: false } },
+      { banana: 1 },
+    ]) {
+      const error = await call(pipeline, options as never).then(
+        () => "no error",
+        (reason) => reason,
+      );
+      expect(error, JSON.stringify(options)).toBeInstanceOf(KiloformerError);
+    }
+    await pipeline.dispose();
+  });
+
+  test("a stream has no place for ids and log probabilities, a text prompt none for a chat", async () => {
+    const pipeline = await Pipeline.fromFiles(filesOf("sentence-transformers/qwen3-last-token"), quiet);
+    const whole = { return_dict_in_generate: true, logprobs: 3 } as never;
+    await expect(pipeline.stream("x", whole).next()).rejects.toEqual(
+      expect.objectContaining({ code: "unknown-option" }),
+    );
+    await expect(pipeline.generate("x", { chat: {} as never })).rejects.toEqual(
+      expect.objectContaining({ code: "conflicting-options" }),
+    );
+    await expect(pipeline.generate([{ role: "user", content: "a" }, 1] as never)).rejects.toEqual(
+      expect.objectContaining({ code: "bad-prompt" }),
+    );
+    await pipeline.dispose();
+  });
+});
+
+test("an aborted signal stops a call that has nothing to do", async () => {
+  const pipeline = await Pipeline.fromFiles(filesOf("sentence-transformers/bert-mean"), quiet);
+  const reason = new Error("stopped");
+  await expect(pipeline.embedBatch([], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  await pipeline.dispose();
+});
+
+test("a runtime that is none is refused", async () => {
+  await expect(Pipeline.fromFiles(filesOf("gpt2-odd"), { runtime: {} as never })).rejects.toEqual(
+    expect.objectContaining({ code: "bad-option" }),
+  );
+});
+
+test("EmbeddingGemma, a Gemma that sees both ways, is an encoder to a pipeline", async () => {
+  const files = filesOf("gemma3-bidirectional");
+  const pipeline = await Pipeline.fromFiles(files, quiet);
+  const bare = await openBareModel(files, architectures, quiet);
+  expect(await pipeline.hiddenStates([5, 6, 7])).toEqual(await bare.encoder.hiddenStates({ ids: [5, 6, 7] }));
+  expect(await pipeline.encode([5, 6, 7])).toHaveLength(3 * 12);
+  const whole = { return_dict_in_generate: true } as const;
+  await expect(pipeline.generate([5], whole)).rejects.toEqual(expect.objectContaining({ code: "no-decoder" }));
+  await pipeline.dispose();
+  await bare.dispose();
+});
+
+describe("a replay", () => {
+  const ids = { dtype: "I64", shape: [1, 3], data: BigInt64Array.from([3n, 4n, 5n]) } as const;
+  const mask = (...values: bigint[]) => ({ dtype: "I64", shape: [1, 3], data: BigInt64Array.from(values) }) as const;
+  const run = async (tensors: object, facts: unknown = { kind: "encoder" }) => {
+    const bare = await openBareModel(filesOf("bert-base-model"), architectures, quiet);
+    try {
+      return await replay(bare, writeSafetensors(tensors as never), facts as ExpectedFacts);
+    } finally {
+      await bare.dispose();
+    }
+  };
+
+  test("of a folder that expects nothing, or has a mask with holes, fails", async () => {
+    await expect(run({ input_ids: ids })).rejects.toEqual(expect.objectContaining({ code: "nothing-expected" }));
+    const cls = { dtype: "F32", shape: [1, 2], data: new Float32Array(2) };
+    for (const holes of [mask(0n, 1n, 1n), mask(1n, 0n, 1n), mask(0n, 0n, 0n)]) {
+      await expect(run({ input_ids: ids, attention_mask: holes, cls })).rejects.toEqual(
+        expect.objectContaining({ code: "bad-mask" }),
+      );
+    }
+  });
+
+  test("fails where the expected tensor has another shape or dtype, or another kind of model computed it", async () => {
+    const { comparisons } = await run({
+      input_ids: ids,
+      attention_mask: mask(1n, 1n, 1n),
+      cls: { dtype: "F32", shape: [1, 2], data: new Float32Array(2) },
+      last_hidden_state: { dtype: "F32", shape: [1, 2, 1], data: new Float32Array(2) },
+      banana: { dtype: "F32", shape: [1], data: new Float32Array(1) },
+      mean_pooled: { dtype: "I64", shape: [1, 1], data: new BigInt64Array(1) },
+    });
+    expect(comparisons.map(({ holds }) => holds)).toEqual([false, false, false, false]);
+    await expect(run({ input_ids: ids }, { kind: "decoder" })).rejects.toEqual(
+      expect.objectContaining({ code: "unknown-kind" }),
+    );
+    await expect(run({ input_ids: ids }, null)).rejects.toEqual(
+      failing("bad-option", "expected.json: expected options as an object, got null"),
+    );
+    const floats = { dtype: "F32", shape: [1, 3], data: new Float32Array(3) };
+    await expect(run({ input_ids: floats })).rejects.toEqual(expect.objectContaining({ code: "missing-tensor" }));
+  });
+});
