@@ -1,4 +1,5 @@
-import { Pipeline } from "kiloformer";
+import { Option } from "commander";
+import { type DtypeOption, dtypeOptions, Pipeline } from "kiloformer";
 import { createProgress } from "./progress.ts";
 import { note, type Terminal } from "./terminal.ts";
 
@@ -17,6 +18,7 @@ export async function withPipeline(
   directory: string,
   terminal: Terminal,
   use: (pipeline: Pipeline) => Promise<void>,
+  { dtype }: { readonly dtype?: DtypeOption } = {},
 ): Promise<void> {
   const progress = createProgress(terminal);
   const warn = warnings(terminal);
@@ -24,11 +26,18 @@ export async function withPipeline(
     progress.clear();
     warn(message);
   };
-  const options = { signal: terminal.signal, onWarning, onProgress: progress.update };
+  const options = { dtype, signal: terminal.signal, onWarning, onProgress: progress.update };
   const pipeline = await Pipeline.fromDirectory(directory, options).finally(progress.clear);
   try {
     await use(pipeline);
   } finally {
     await pipeline.dispose();
   }
+}
+
+/** `--dtype`: how weights are held. */
+export function dtypeOption(): Option {
+  return new Option("--dtype <TYPE>", "how weights are held in memory (default: as the files have them)").choices(
+    dtypeOptions,
+  );
 }

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { addG2P } from "./commands/g2p.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
+import { addQuantize } from "./commands/quantize.ts";
 import { addTokenize } from "./commands/tokenize.ts";
 import { addVerify } from "./commands/verify.ts";
 import { report, usageError } from "./errors.ts";
@@ -13,6 +14,7 @@ Examples:
   kiloformer g2p "Hello 안녕하세요"
   kiloformer generate --model ./stories --prompt "Once upon a time" --temperature 0.8
   kiloformer inspect ./stories
+  kiloformer quantize ./stories --dtype q8 -o ./stories-q8
   kiloformer tokenize --tokenizer tokenizer.json "Hello world"
   kiloformer verify ./references/bert
 
@@ -49,6 +51,7 @@ function createProgram(terminal: Terminal): Command {
   addG2P(program, terminal);
   addGenerate(program, terminal);
   addInspect(program, terminal);
+  addQuantize(program, terminal);
   addTokenize(program, terminal);
   addVerify(program, terminal);
   for (const command of [program, ...program.commands]) {

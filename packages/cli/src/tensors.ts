@@ -21,19 +21,23 @@ export interface DtypeTotal {
   readonly bytes: number;
 }
 
-/** A tensor's elements. */
-export function elements({ shape }: TensorInfo): number {
-  return shape.reduce((product, axis) => product * axis, 1);
+/** A tensor's parameters: of quantized weights, two for each byte of 4 bits, and none for the scales. */
+export function parametersOf({ name, dtype, shape }: TensorInfo, tensors: ReadonlyMap<string, TensorInfo>): number {
+  const isQuantized = (info: TensorInfo | undefined) => info?.dtype === "I8" || info?.dtype === "U8";
+  const owner = /^(.*)\.(scale|zero_point)$/s.exec(name)?.[1];
+  if (owner !== undefined && isQuantized(tensors.get(owner))) return 0;
+  const elements = shape.reduce((product, axis) => product * axis, 1);
+  return dtype === "U8" && tensors.get(`${name}.scale`)?.shape.length === 2 ? 2 * elements : elements;
 }
 
 /** Totals by dtype, the one with the most bytes first. */
-export function dtypeTotals(tensors: Iterable<TensorInfo>): Map<string, DtypeTotal> {
+export function dtypeTotals(tensors: ReadonlyMap<string, TensorInfo>): Map<string, DtypeTotal> {
   const totals = new Map<string, DtypeTotal>();
-  for (const info of tensors) {
+  for (const info of tensors.values()) {
     const before = totals.get(info.dtype) ?? { tensors: 0, parameters: 0, bytes: 0 };
     totals.set(info.dtype, {
       tensors: before.tensors + 1,
-      parameters: before.parameters + elements(info),
+      parameters: before.parameters + parametersOf(info, tensors),
       bytes: before.bytes + info.end - info.begin,
     });
   }

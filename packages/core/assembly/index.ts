@@ -21,6 +21,22 @@ export {
   widen_bf16,
   widen_f16,
 } from "./packing";
+export {
+  dequantize_rows_q4,
+  dequantize_rows_q8,
+  embed_panels_q4,
+  embed_panels_q8,
+  narrow_bf16,
+  narrow_f16,
+  pack_q4,
+  pack_q8,
+  pack_scales_q4,
+  quantize_inputs_q4,
+  quantize_inputs_q8,
+  quantize_rows_q4,
+  quantize_rows_q8,
+} from "./quantize";
+export { gemm_q4, gemm_q8 } from "./quantized";
 export { rope_f32 } from "./rope";
 export { softmax_f32 } from "./softmax";
 

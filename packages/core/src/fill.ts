@@ -1,11 +1,25 @@
+import { firstNonFinite } from "./dtypes.ts";
 import { WeightError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Checkpoint } from "./safetensors.ts";
 import type { Source } from "./source.ts";
 import { nextTurn } from "./turn.ts";
-import { type FillTask, PANEL, panelBytes, type Reservation, widthOf } from "./weights.ts";
+import {
+  type FillTask,
+  GROUP,
+  onePanelBytes,
+  PANEL,
+  panelBytes,
+  type Reservation,
+  rowBytes,
+  scaleBytes,
+  scalesOffset,
+} from "./weights.ts";
 
-/** The staging window: the most that a load holds beside the weights themselves. */
+/**
+ * The staging window: the most that a load holds beside the weights themselves. Only a weight that lies transposed in the file
+ * and is quantized needs more: itself.
+ */
 const WINDOW_BYTES = 4 * 2 ** 20;
 /** Bytes moved between two turns of the event loop, about 20 ms' worth. */
 const TURN_BYTES = 32 * 2 ** 20;
@@ -30,7 +44,7 @@ export interface FillOptions {
  */
 export async function fillWeights(
   runtime: Runtime,
-  reservation: Reservation,
+  reservation: Pick<Reservation, "tasks">,
   checkpoint: Checkpoint,
   options: FillOptions = {},
 ): Promise<void> {
@@ -38,13 +52,8 @@ export async function fillWeights(
     a.info.file < b.info.file ? -1 : a.info.file > b.info.file ? 1 : a.info.begin - b.info.begin;
   const tasks = [...reservation.tasks].sort(order);
   const totals = new Map<string, number>();
-  let largest = 0;
-  for (const { info } of tasks) {
-    totals.set(info.file, (totals.get(info.file) ?? 0) + info.end - info.begin);
-    largest = Math.max(largest, info.end - info.begin);
-  }
-  const widens = tasks.some(({ info, weight }) => weight.dtype === "f32" && info.dtype !== "F32");
-  const filler = new Filler(runtime, Math.min(WINDOW_BYTES, largest), widens, options);
+  for (const { info } of tasks) totals.set(info.file, (totals.get(info.file) ?? 0) + info.end - info.begin);
+  const filler = new Filler(runtime, Math.max(0, ...tasks.map((task) => stagesOf(task).bytes)), options);
   const loaded = new Map<string, number>();
   const mark = runtime.memory.mark();
   try {
@@ -68,61 +77,51 @@ export async function fillWeights(
   });
 }
 
-/** A piece of a tensor: whole rows, or part of one row that is larger than the window. */
-interface Piece {
-  readonly row: number;
-  readonly rows: number;
-  readonly column: number;
-  readonly columns: number;
-}
-
 class Filler {
   readonly notFinite: string[] = [];
   readonly #runtime: Runtime;
   readonly #options: FillOptions;
   readonly #windowBytes: number;
-  readonly #widens: boolean;
   #window = 0;
-  #widened = 0;
   #sinceTurn = 0;
   readonly #cleared = new Set<number>();
 
-  constructor(runtime: Runtime, windowBytes: number, widens: boolean, options: FillOptions) {
+  constructor(runtime: Runtime, windowBytes: number, options: FillOptions) {
     this.#runtime = runtime;
-    // Widening needs twice the space of what it reads: both halves together stay within the window.
-    this.#windowBytes = Math.max(64, widens ? Math.floor(windowBytes / 3 / 64) * 64 : windowBytes);
-    this.#widens = widens;
+    this.#windowBytes = windowBytes;
     this.#options = options;
   }
 
   /** Takes the window from the stack. */
   open(): void {
     this.#window = this.#runtime.memory.push(this.#windowBytes);
-    if (this.#widens) this.#widened = this.#runtime.memory.push(this.#windowBytes * 2);
   }
 
   async fill(task: FillTask, source: Source, onBytes: (bytes: number) => void): Promise<void> {
-    const { info, weight } = task;
+    const { info, form, weight, scale } = task;
     if (task.layout === "panels") this.#clearLastPanel(task);
-    const width =
-      (info.end - info.begin) /
-      Math.max(
-        1,
-        info.shape.reduce((product, axis) => product * axis, 1),
-      );
-    const columns = info.shape.length > 1 ? info.shape[1] : 1;
-    let finite = true;
-    for (const piece of pieces(info.shape[0], columns, Math.floor(this.#windowBytes / width))) {
+    const stages = stagesOf(task);
+    const checks = this.#options.checkFinite;
+    // Scales that join their weights here; those of a weight that is held as it is stored have a task of their own.
+    const converts = scale !== undefined && form !== weight.dtype;
+    const scales = converts ? await source.read(scale.begin, scale.end - scale.begin, this.#options.signal) : undefined;
+    const zeros =
+      task.zeroPoint && (await source.read(task.zeroPoint.begin, task.zeroPoint.end - task.zeroPoint.begin));
+    let finite = !(checks && scales) || firstNonFinite(scale!.dtype, scales) < 0;
+    for (const piece of pieces(stages)) {
       this.#options.signal?.throwIfAborted();
-      const elements = piece.rows * piece.columns;
-      const offset = info.begin + (piece.row * columns + piece.column) * width;
-      await this.#read(source, offset, elements * width);
-      if (this.#options.checkFinite && finite) finite = this.#isFinite(elements, info.dtype);
-      const staged = this.#stage(elements, info.dtype, weight.dtype);
-      if (task.layout === "panels") this.#pack(task, piece, staged);
-      else this.#copy(task, piece, columns, staged);
-      onBytes(offset + elements * width - info.begin);
-      await this.#maybeTurn(elements * width);
+      const share = piece.columns / stages.columns;
+      const begin = (piece.row + piece.column / stages.columns) * stages.rowBytes;
+      const bytes = piece.rows * share * stages.rowBytes;
+      await this.#read(source, info.begin + begin, bytes);
+      if (checks && finite) {
+        finite =
+          firstNonFinite(info.dtype, this.#runtime.memory.bytes.subarray(this.#window, this.#window + bytes)) < 0;
+      }
+      if (task.isScale) this.#placeScales(task, this.#window, piece, runs(task, piece));
+      else this.#move(task, piece, stages, scales, zeros);
+      onBytes(begin + bytes);
+      await this.#maybeTurn(bytes);
     }
     if (!finite) this.notFinite.push(info.name);
   }
@@ -137,57 +136,123 @@ class Filler {
     }
   }
 
-  /** Widens what the window holds if the weight is kept wider, and gives the address to go on with. */
-  #stage(elements: number, from: string, to: string): number {
-    if (to !== "f32" || from === "F32") return this.#window;
-    const widen = from === "F16" ? this.#runtime.kernels.widen_f16 : this.#runtime.kernels.widen_bf16;
-    widen(this.#window, this.#widened, elements);
-    return this.#widened;
-  }
-
-  #pack(task: FillTask, piece: Piece, staged: number): void {
-    const { weight, row, transposed } = task;
-    const [N, K] = weight.shape as readonly [number, number];
-    const pack = weight.dtype === "f32" ? this.#runtime.kernels.pack_f32 : this.#runtime.kernels.pack_u16;
-    if (transposed) {
-      pack(staged, weight.place, piece.columns, piece.rows, 1, piece.columns, row + piece.column, piece.row, N, K);
+  /** What the window holds to its place: as it is, or through f32 to another form. */
+  #move(task: FillTask, piece: Piece, stages: Stages, scales?: Uint8Array, zeros?: Uint8Array): void {
+    const { form, weight, transposed } = task;
+    const { kernels } = this.#runtime;
+    const K = weight.shape[1] as number;
+    if (form === weight.dtype) {
+      this.#place(task, piece, this.#window);
       return;
     }
-    for (const { from, to, rows } of runs(task, piece)) {
-      const source = staged + (from - piece.row) * piece.columns * widthOf[weight.dtype];
-      pack(source, weight.place, rows, piece.columns, piece.columns, 1, row + to, piece.column, N, K);
+    const elements = piece.rows * piece.columns;
+    const wide = form === "f32" ? this.#window : this.#window + stages.wide;
+    if (form === "f16") kernels.widen_f16(this.#window, wide, elements);
+    else if (form === "bf16") kernels.widen_bf16(this.#window, wide, elements);
+    else if (form !== "f32") this.#dequantize(task, piece, stages, wide, scales!, zeros);
+    const made = this.#window + stages.made;
+    if (weight.dtype === "f32") this.#place(task, piece, wide);
+    else if (weight.dtype === "f16" || weight.dtype === "bf16") {
+      kernels[weight.dtype === "f16" ? "narrow_f16" : "narrow_bf16"](wide, made, elements);
+      this.#place(task, piece, made);
+    } else {
+      const quantize = weight.dtype === "q8" ? kernels.quantize_rows_q8 : kernels.quantize_rows_q4;
+      const [scalesAt, scratch] = [this.#window + stages.scales, this.#window + stages.scratch];
+      if (!transposed) {
+        quantize(wide, K, 1, made, scalesAt, scratch, piece.rows, K);
+        this.#place(task, piece, made);
+        this.#placeScales(task, scalesAt, piece, runs(task, piece));
+        return;
+      }
+      // The whole tensor is here: an output's inputs lie in one column of it.
+      for (let row = 0; row < stages.columns; row += STRIP) {
+        const strip = { row, rows: Math.min(STRIP, stages.columns - row), column: 0, columns: K };
+        quantize(wide + row * 4, 1, stages.columns, made, scalesAt, scratch, strip.rows, K);
+        this.#place({ ...task, transposed: false }, strip, made);
+        this.#placeScales(task, scalesAt, strip, runs(task, strip));
+      }
     }
   }
 
-  #copy(task: FillTask, piece: Piece, columns: number, staged: number): void {
-    const { weight, row, plus } = task;
-    const width = widthOf[weight.dtype];
-    const { bytes, floats } = this.#runtime.memory;
-    if (plus) for (let i = 0; i < piece.rows * piece.columns; i++) floats[staged / 4 + i] += plus;
-    for (const { from, to, rows } of runs(task, piece)) {
-      const source = staged + (from - piece.row) * piece.columns * width;
-      const target = weight.place + ((row + to) * columns + piece.column) * width;
-      bytes.copyWithin(target, source, source + rows * piece.columns * width);
+  #dequantize(
+    { form, weight }: FillTask,
+    piece: Piece,
+    stages: Stages,
+    to: number,
+    scales: Uint8Array,
+    zeros: Uint8Array | undefined,
+  ): void {
+    const { kernels, memory } = this.#runtime;
+    const K = weight.shape[1] as number;
+    const perRow = scaleBytes(1, K, form);
+    const scalesAt = this.#window + stages.scales;
+    memory.bytes.set(scales.subarray(piece.row * perRow, (piece.row + piece.rows) * perRow), scalesAt);
+    if (form === "q4") kernels.dequantize_rows_q4(this.#window, scalesAt, to, piece.rows, K);
+    else if (form === "q8") kernels.dequantize_rows_q8(this.#window, scalesAt, to, piece.rows, K);
+    else {
+      for (let row = 0; row < piece.rows; row++) {
+        const scale = memory.floats[scalesAt / 4 + row];
+        const zero = zeros![piece.row + row];
+        const [from, begin] = [this.#window + row * K, to / 4 + row * K];
+        for (let i = 0; i < K; i++) memory.floats[begin + i] = scale * (memory.bytes[from + i] - zero);
+      }
     }
   }
 
-  /** The columns that pad the last panel are zero, whatever the memory held before. */
+  /** A piece in the weight's own form. */
+  #place(task: FillTask, piece: Piece, from: number): void {
+    const { weight, row, layout, plus, transposed } = task;
+    const { dtype } = weight;
+    const { kernels, memory } = this.#runtime;
+    const columns = weight.shape.length === 2 ? weight.shape[1] : 1;
+    if (plus) for (let i = 0; i < piece.rows * piece.columns; i++) memory.floats[from / 4 + i] += plus;
+    if (transposed) {
+      const pack = dtype === "f32" ? kernels.pack_f32 : kernels.pack_u16;
+      const [N, K] = [weight.shape[0], columns];
+      pack(from, weight.place, piece.columns, piece.rows, 1, piece.columns, row + piece.column, piece.row, N, K);
+      return;
+    }
+    const bytes = rowBytes(piece.columns, dtype);
+    for (const { from: begin, to, rows } of runs(task, piece)) {
+      const source = from + (begin - piece.row) * bytes;
+      const target = row + to;
+      if (layout === "rows") {
+        const place = weight.place + target * rowBytes(columns, dtype) + rowBytes(piece.column, dtype);
+        memory.bytes.copyWithin(place, source, source + rows * bytes);
+      } else if (dtype === "q8") kernels.pack_q8(source, weight.place, rows, target, columns);
+      else if (dtype === "q4") kernels.pack_q4(source, weight.place, rows, target, columns);
+      else {
+        const pack = dtype === "f32" ? kernels.pack_f32 : kernels.pack_u16;
+        const { column } = piece;
+        pack(source, weight.place, rows, piece.columns, piece.columns, 1, target, column, weight.shape[0], columns);
+      }
+    }
+  }
+
+  #placeScales({ weight, row, layout }: FillTask, from: number, piece: Piece, order: Iterable<Run>): void {
+    const { kernels, memory } = this.#runtime;
+    const [N, K] = weight.shape as readonly [number, number];
+    const { dtype, place } = weight;
+    const bytes = scaleBytes(1, K, dtype);
+    // Behind the rows of a table, behind the panels of 8-bit weights, and in the panels of 4-bit ones.
+    const behind =
+      place + (layout === "rows" ? scalesOffset(N, K, dtype) : Math.ceil(N / PANEL) * onePanelBytes(K, dtype));
+    for (const { from: begin, to, rows } of order) {
+      const source = from + (begin - piece.row) * bytes;
+      if (dtype === "q4" && layout === "panels") kernels.pack_scales_q4(source, place, rows, row + to, K);
+      else memory.bytes.copyWithin(behind + (row + to) * bytes, source, source + rows * bytes);
+    }
+  }
+
+  /** The outputs that pad the last panel are zero, whatever the memory held before. */
   #clearLastPanel({ weight }: FillTask): void {
     const [N, K] = weight.shape as readonly [number, number];
     if (N % PANEL === 0) return;
-    const end = weight.place + panelBytes(N, K, weight.dtype);
-    const begin = end - panelBytes(PANEL, K, weight.dtype);
+    const begin = weight.place + Math.floor(N / PANEL) * onePanelBytes(K, weight.dtype);
     // Once for each weight, before its first part: the other parts of a fused weight lie in this panel too.
     if (this.#cleared.has(weight.place)) return;
-    this.#runtime.memory.bytes.fill(0, begin, end);
+    this.#runtime.memory.bytes.fill(0, begin, weight.place + panelBytes(N, K, weight.dtype));
     this.#cleared.add(weight.place);
-  }
-
-  #isFinite(elements: number, dtype: string): boolean {
-    const { buffer } = this.#runtime.memory.bytes;
-    if (dtype === "F32") return new Float32Array(buffer, this.#window, elements).every(Number.isFinite);
-    const exponent = dtype === "F16" ? 0x7c00 : 0x7f80;
-    return new Uint16Array(buffer, this.#window, elements).every((bits) => (bits & exponent) !== exponent);
   }
 
   async #maybeTurn(bytes: number): Promise<void> {
@@ -198,8 +263,80 @@ class Filler {
   }
 }
 
-/** Rows of a piece that stay together: all of them, unless the checkpoint's rows come in blocks of another order. */
-function* runs({ blocks }: FillTask, piece: Piece): Generator<{ from: number; to: number; rows: number }> {
+/** A piece of a tensor: whole rows, or part of one row that is larger than the window. */
+interface Piece {
+  readonly row: number;
+  readonly rows: number;
+  readonly column: number;
+  readonly columns: number;
+}
+
+/** Outputs of a transposed tensor that are quantized at once. */
+const STRIP = 64;
+
+/** How a task's pieces lie in the window: as they are read, as f32, as they are held, and the scales; offsets in bytes. */
+interface Stages {
+  readonly rows: number;
+  readonly columns: number;
+  /** Of the file's bytes. */
+  readonly rowBytes: number;
+  readonly piece: { readonly rows: number; readonly columns: number };
+  readonly wide: number;
+  readonly made: number;
+  readonly scales: number;
+  readonly scratch: number;
+  readonly bytes: number;
+}
+
+function stagesOf({ info, form, weight, transposed = false, isScale = false }: FillTask): Stages {
+  const to = weight.dtype;
+  const K = weight.shape.length === 2 ? weight.shape[1] : 1;
+  const rows = info.shape[0];
+  const columns = isScale ? 1 : transposed ? info.shape[1] : K;
+  const converts = !isScale && form !== to;
+  const quantizes = converts && (to === "q8" || to === "q4");
+  const stored = isScale ? scaleBytes(1, K, form) : rowBytes(columns, form);
+  const widened = converts && form !== "f32" ? columns * 4 : 0;
+  const made = converts && to !== "f32" ? rowBytes(columns, to) : 0;
+  const scaled = converts ? Math.max(scaleBytes(1, K, to), scaleBytes(1, K, form)) : 0;
+  const perRow = stored + widened + made + scaled;
+  // Quantizing takes a whole row of inputs; where those lie in a column, the whole tensor.
+  const whole = quantizes && transposed;
+  const splits = !quantizes && !isScale && scaleBytes(1, K, form) === 0 && perRow > WINDOW_BYTES;
+  const piece = {
+    rows: whole ? rows : Math.max(1, Math.min(rows, Math.floor(WINDOW_BYTES / perRow))),
+    columns: splits ? Math.floor((columns * WINDOW_BYTES) / perRow) : columns,
+  };
+  const held = (piece.rows * piece.columns) / Math.max(1, columns);
+  const wideAt = align(held * stored);
+  const madeAt = wideAt + align(held * widened);
+  const scalesAt = madeAt + align(whole ? STRIP * rowBytes(K, to) : held * made);
+  const scratchAt = scalesAt + align((whole ? STRIP : held) * scaled);
+  const bytes = scratchAt + (quantizes ? (K + GROUP) * 4 : 0);
+  return {
+    rows,
+    columns,
+    rowBytes: stored,
+    piece,
+    wide: wideAt,
+    made: madeAt,
+    scales: scalesAt,
+    scratch: scratchAt,
+    bytes,
+  };
+}
+
+const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
+
+/** Rows that stay together. */
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly rows: number;
+}
+
+/** All rows of a piece, unless the checkpoint's rows come in blocks of another order. */
+function* runs({ blocks }: FillTask, piece: Piece): Generator<Run> {
   const end = piece.row + piece.rows;
   for (let from = piece.row; from < end; ) {
     const inBlock = blocks ? from % blocks.rows : 0;
@@ -210,18 +347,12 @@ function* runs({ blocks }: FillTask, piece: Piece): Generator<{ from: number; to
   }
 }
 
-/** Splits `[rows, columns]` into pieces of at most `limit` elements. */
-function* pieces(rows: number, columns: number, limit: number): Generator<Piece> {
-  if (columns <= limit) {
-    const step = Math.max(1, Math.floor(limit / Math.max(1, columns)));
-    for (let row = 0; row < rows; row += step) {
-      yield { row, rows: Math.min(step, rows - row), column: 0, columns };
-    }
-    return;
-  }
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column += limit) {
-      yield { row, rows: 1, column, columns: Math.min(limit, columns - column) };
+/** Pieces of as many rows as the window takes, or of parts of a row. */
+function* pieces({ rows, columns, piece }: Stages): Generator<Piece> {
+  for (let row = 0; row < rows; row += piece.rows) {
+    for (let column = 0; column < columns; column += piece.columns) {
+      const size = { rows: Math.min(piece.rows, rows - row), columns: Math.min(piece.columns, columns - column) };
+      yield { row, column, ...size };
     }
   }
 }

@@ -36,6 +36,7 @@ export {
 export { activate, add, gated, meanRows, multiply, scale, softmax, sumBlocks } from "./ops/elementwise.ts";
 export { embedding, gatherRows, linear, linearSteps } from "./ops/linear.ts";
 export { layerNorm, rmsNorm } from "./ops/norms.ts";
+export { type FilePiece, type QuantizedFile, quantizedFile } from "./quantize.ts";
 export { Runtime } from "./runtime.ts";
 export type { RuntimeOptions } from "./runtime-options.ts";
 export * from "./safetensors.ts";
@@ -44,8 +45,10 @@ export { type Shape, sizeOf, Tensor } from "./tensor.ts";
 export { nextTurn } from "./turn.ts";
 export {
   type DtypeOption,
+  dtypeOptions,
   type EmbeddingWeight,
   type LinearWeight,
+  type Precision,
   panelBytes,
   type Reservation,
   type VectorWeight,

@@ -6,7 +6,16 @@ import { MemoryMap } from "./memory.ts";
 import { Queue } from "./queue.ts";
 import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
-import type { EmbeddingWeight, LinearWeight, VectorWeight, WeightDtype } from "./weights.ts";
+import {
+  type EmbeddingWeight,
+  GROUP,
+  type LinearWeight,
+  rowBytes,
+  scaleBytes,
+  scalesOffset,
+  type VectorWeight,
+  type WeightDtype,
+} from "./weights.ts";
 
 /** A window that reaches over every sequence. */
 const UNLIMITED = 2 ** 29;
@@ -133,9 +142,21 @@ export class Runtime implements Backend {
   }
 
   embedding(ids: Tensor, table: EmbeddingWeight, y: Tensor): void {
-    const { kernels } = this;
-    const gather = table.layout === "rows" ? rowKernels : panelKernels;
-    kernels[gather[table.dtype]](ids.place, table.place, y.place, sizeOf(ids.shape), table.shape[1]);
+    const { kernels, memory } = this;
+    const { dtype, layout, place } = table;
+    const [V, D] = table.shape;
+    const count = sizeOf(ids.shape);
+    if (layout === "panels") kernels[panelKernels[dtype]](ids.place, place, y.place, count, D, V);
+    else if (dtype !== "q8" && dtype !== "q4") kernels[rowKernels[dtype]](ids.place, place, y.place, count, D);
+    else {
+      const dequantize = dtype === "q8" ? kernels.dequantize_rows_q8 : kernels.dequantize_rows_q4;
+      const scales = place + scalesOffset(V, D, dtype);
+      const [row, scale] = [rowBytes(D, dtype), scaleBytes(1, D, dtype)];
+      const values = memory.ints.subarray(ids.place / 4, ids.place / 4 + count);
+      for (const [t, id] of values.entries()) {
+        dequantize(place + id * row, scales + id * scale, y.place + t * D * 4, 1, D);
+      }
+    }
   }
 
   gatherRows(x: Tensor, rows: Tensor, y: Tensor): void {
@@ -147,16 +168,25 @@ export class Runtime implements Backend {
     const M = x.shape[0];
     const bias = weight.bias ? weight.bias.place : 0;
     this.work += M * N * K;
-    const { kernels } = this;
-    if (weight.dtype === "f32") {
-      kernels.gemm_f32(x.place, weight.place, bias, y.place, M, N, K);
+    const { kernels, memory } = this;
+    const { dtype, place } = weight;
+    if (dtype === "f32") {
+      kernels.gemm_f32(x.place, place, bias, y.place, M, N, K);
       return;
     }
-    const mark = this.memory.mark();
-    const scratch = this.memory.push(WIDEN_SCRATCH * 4);
-    const gemm = weight.dtype === "f16" ? kernels.gemm_f16 : kernels.gemm_bf16;
-    gemm(x.place, weight.place, bias, y.place, M, N, K, scratch);
-    this.memory.release(mark);
+    const mark = memory.mark();
+    if (dtype === "f16" || dtype === "bf16") {
+      const gemm = dtype === "f16" ? kernels.gemm_f16 : kernels.gemm_bf16;
+      gemm(x.place, place, bias, y.place, M, N, K, memory.push(WIDEN_SCRATCH * 4));
+    } else {
+      const groups = Math.ceil(K / GROUP);
+      const inputs = memory.push(M * groups * GROUP * (this.build === "relaxed" ? 1 : 2));
+      const params = memory.push(M * groups * 8);
+      const quantize = dtype === "q8" ? kernels.quantize_inputs_q8 : kernels.quantize_inputs_q4;
+      quantize(x.place, inputs, params, memory.push(groups * GROUP * 4), M, K);
+      kernels[dtype === "q8" ? "gemm_q8" : "gemm_q4"](inputs, params, place, bias, y.place, M, N, K);
+    }
+    memory.release(mark);
   }
 
   add(a: Tensor, b: Tensor, y: Tensor): void {
@@ -302,14 +332,13 @@ function actualBuild({ RELAXED }: Kernels, { build, deterministic }: RuntimeOpti
   });
 }
 
-const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const satisfies Record<
-  WeightDtype,
-  keyof Kernels
->;
+const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const;
 const panelKernels = {
   f32: "embed_panels_f32",
   f16: "embed_panels_f16",
   bf16: "embed_panels_bf16",
+  q8: "embed_panels_q8",
+  q4: "embed_panels_q4",
 } as const satisfies Record<WeightDtype, keyof Kernels>;
 const activationKernels = {
   silu: "silu_f32",

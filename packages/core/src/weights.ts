@@ -1,10 +1,28 @@
 import { WeightError } from "./errors.ts";
 import type { Dtype, TensorInfo } from "./safetensors.ts";
 
-/** How a weight is held in memory. */
-export type WeightDtype = "f32" | "f16" | "bf16";
-/** `auto`: as the checkpoint has it (half precision stays half). `float32`: widened while loading. */
-export type DtypeOption = "auto" | "float32";
+/** How a weight is held in memory. `q8` and `q4` are integers with scales (docs/quantization.md). */
+export type WeightDtype = "f32" | "f16" | "bf16" | "q8" | "q4";
+
+const wanted = {
+  auto: undefined,
+  float32: "f32",
+  float16: "f16",
+  bfloat16: "bf16",
+  f32: "f32",
+  f16: "f16",
+  bf16: "bf16",
+  q8: "q8",
+  q4: "q4",
+} as const satisfies Record<string, WeightDtype | undefined>;
+
+/**
+ * How weights are to be held. `auto`: as the checkpoint has them. `float32`, `float16`, `bfloat16` (or `f32`, `f16`, `bf16`):
+ * converted while loading. `q8`, `q4`: quantized while loading; what 4 bits would cost too much stays at 8.
+ */
+export type DtypeOption = keyof typeof wanted;
+
+export const dtypeOptions = Object.keys(wanted) as readonly DtypeOption[];
 
 /** A row range of a packed weight, and the checkpoint tensor that fills it. */
 export interface WeightPart {
@@ -45,13 +63,27 @@ export interface VectorWeight extends Placed {
 
 export type Weight = LinearWeight | EmbeddingWeight | VectorWeight;
 
-/** How one checkpoint tensor moves into memory. */
-export interface FillTask extends Arrangement {
+/** How a tensor is stored in a file: as it can be held, or as 8 bits with a scale and a zero for each row. */
+export type StoredForm = WeightDtype | "u8";
+
+/** A checkpoint tensor, and what makes numbers of its integers. */
+export interface StoredTensor {
   readonly info: TensorInfo;
+  readonly form: StoredForm;
+  /** `NAME.scale`: F32 `[rows]`, of 4 bits F16 `[rows, ceil(columns / 32)]`. */
+  readonly scale?: TensorInfo;
+  /** `NAME.zero_point`: U8 `[rows]`. */
+  readonly zeroPoint?: TensorInfo;
+}
+
+/** How one checkpoint tensor moves into memory. */
+export interface FillTask extends Arrangement, StoredTensor {
   readonly weight: Weight;
   readonly layout: "rows" | "panels";
   /** First row (linear, embedding) or element (vector) that it fills. */
   readonly row: number;
+  /** The tensor is the scales of a weight that is held as it is stored. */
+  readonly isScale?: boolean;
 }
 
 /** What checkpoints of some families do differently. */
@@ -62,6 +94,14 @@ export interface Arrangement {
   readonly blocks?: { readonly rows: number; readonly order: readonly number[] };
   /** Added to each value: norms whose weights are stored less 1. */
   readonly plus?: number;
+}
+
+/**
+ * The fewest bits that a weight takes when it is asked for. 4: most of a model. 8: what reads the whole vocabulary, and the
+ * inputs of attention scores. 16: small heads and tables, which are not worth the loss.
+ */
+export interface Precision {
+  readonly leastBits?: 4 | 8 | 16;
 }
 
 /** What a model needs, known before a byte of weights is read. */
@@ -75,11 +115,11 @@ export interface Reservation {
   settle(address: number): void;
 }
 
-const stored: Partial<Record<Dtype, WeightDtype>> = { F32: "f32", F16: "f16", BF16: "bf16" };
-/** Bytes of one element. */
-export const widthOf: Readonly<Record<WeightDtype, number>> = { f32: 4, f16: 2, bf16: 2 };
+const plainForms: Partial<Record<Dtype, WeightDtype>> = { F32: "f32", F16: "f16", BF16: "bf16" };
 /** Outputs side by side in one panel. */
 export const PANEL = 8;
+/** Inputs that share a scale. */
+export const GROUP = 32;
 const ALIGNMENT = 64;
 /** A checkpoint that lacks more names than this is for another model: looking further would only take time. */
 const MISSING_LIMIT = 1000;
@@ -170,7 +210,11 @@ export class Weights {
   linear(
     outputs: Readonly<Record<string, number>>,
     inputs: number,
-    { bias: given = false, ...arrangement }: { bias?: boolean | VectorWeight } & Omit<Arrangement, "plus"> = {},
+    {
+      bias: given = false,
+      leastBits = 4,
+      ...arrangement
+    }: { bias?: boolean | VectorWeight } & Precision & Omit<Arrangement, "plus"> = {},
   ): LinearWeight {
     const names = Object.keys(outputs);
     const parts: WeightPart[] = [];
@@ -180,14 +224,17 @@ export class Weights {
       row += outputs[name];
     }
     const { transposed, blocks } = arrangement;
-    const infos = parts.map(({ name, rows }) => this.#find(name, transposed ? [inputs, rows] : [rows, inputs]));
-    const dtype = this.#commonDtype(infos);
+    const found = parts.map(({ name, rows }) => this.#findMatrix(name, rows, inputs, transposed));
+    const dtype = this.#dtypeFor(found, leastBits);
     const biasParts = parts.map((part) => ({ ...part, name: part.name.replace(/weight$/, "bias") }));
     const bias = given === true ? this.#vectorOf(biasParts, { blocks }) : given || undefined;
     const weight: LinearWeight = { shape: [row, inputs], dtype, bias, parts, place: 0 };
     this.#reserve(weight, panelBytes(row, inputs, dtype));
-    infos.forEach((info, index) => {
-      if (info) this.#ledger.tasks.push({ info, weight, layout: "panels", row: parts[index].row, ...arrangement });
+    found.forEach((tensor, index) => {
+      if (!tensor) return;
+      // Quantized tensors are stored [out, in], whatever the family's plain checkpoints have.
+      const placed = plainForms[tensor.info.dtype] ? arrangement : { blocks };
+      this.#fill(tensor, { weight, layout: "panels", row: parts[index].row, ...placed });
     });
     return weight;
   }
@@ -196,15 +243,21 @@ export class Weights {
    * A table `[V, D]`: a tensor of this name, or of this name and `.weight`.
    * @param tied true when the same numbers are the output layer too, which `tied(table)` then gives
    */
-  embedding(name: string, shape: readonly [number, number], options: { tied?: boolean } = {}): EmbeddingWeight {
+  embedding(
+    name: string,
+    shape: readonly [number, number],
+    { tied = false, leastBits = 16 }: { tied?: boolean } & Precision = {},
+  ): EmbeddingWeight {
     const part = { name: `${this.#prefix}${name}${this.has(name) ? "" : ".weight"}`, row: 0, rows: shape[0] };
-    const info = this.#find(part.name, shape);
-    const dtype = this.#commonDtype([info]);
-    const layout = options.tied ? "panels" : "rows";
+    const tensor = this.#findMatrix(part.name, ...shape);
+    const dtype = this.#dtypeFor([tensor], leastBits);
+    const layout = tied ? "panels" : "rows";
     const weight: EmbeddingWeight = { shape, dtype, layout, parts: [part], place: 0 };
-    const bytes = options.tied ? panelBytes(shape[0], shape[1], dtype) : shape[0] * shape[1] * widthOf[dtype];
-    this.#reserve(weight, bytes);
-    if (info) this.#ledger.tasks.push({ info, weight, layout, row: 0 });
+    this.#reserve(
+      weight,
+      tied ? panelBytes(...shape, dtype) : scalesOffset(...shape, dtype) + scaleBytes(...shape, dtype),
+    );
+    if (tensor) this.#fill(tensor, { weight, layout, row: 0 });
     return weight;
   }
 
@@ -249,8 +302,8 @@ export class Weights {
     this.#reserve(weight, length * 4);
     for (const part of parts) {
       const info = this.#find(part.name, [part.rows]);
-      this.#commonDtype([info]);
-      if (info) this.#ledger.tasks.push({ info, weight, layout: "rows", row: part.row, ...arrangement });
+      const form = info && this.#plainForm(info);
+      if (form) this.#fill({ info, form }, { weight, layout: "rows", row: part.row, ...arrangement });
     }
     return weight;
   }
@@ -260,7 +313,14 @@ export class Weights {
     this.#ledger.bytes += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   }
 
-  #find(name: string, expected: readonly number[]): TensorInfo | undefined {
+  #fill(tensor: StoredTensor, task: Omit<FillTask, keyof StoredTensor>): void {
+    const { tasks } = this.#ledger;
+    tasks.push({ ...tensor, ...task });
+    if (!tensor.scale || tensor.form !== task.weight.dtype) return;
+    tasks.push({ info: tensor.scale, form: tensor.form, isScale: true, ...task });
+  }
+
+  #find(name: string, ...shapes: readonly (readonly number[])[]): TensorInfo | undefined {
     const { tensors, used, missing, misshaped, file } = this.#ledger;
     const info = tensors.get(name);
     if (!info) {
@@ -269,30 +329,92 @@ export class Weights {
       return undefined;
     }
     used.add(name);
-    if (info.shape.length === expected.length && info.shape.every((axis, i) => axis === expected[i])) return info;
-    misshaped.push(`${name} of shape [${expected.join(", ")}], got [${info.shape.join(", ")}]`);
+    if (
+      shapes.some((shape) => shape.length === info.shape.length && shape.every((axis, i) => axis === info.shape[i]))
+    ) {
+      return info;
+    }
+    misshaped.push(`${name} of shape [${shapes[0].join(", ")}], got [${info.shape.join(", ")}]`);
     return undefined;
   }
 
-  /** The dtype that holds all parts without loss. */
-  #commonDtype(infos: readonly (TensorInfo | undefined)[]): WeightDtype {
-    let common: WeightDtype | undefined;
-    for (const info of infos) {
-      if (!info) continue;
-      const dtype = stored[info.dtype];
-      if (!dtype) {
-        const message = `${info.file}: expected ${info.name} of dtype F32, F16 or BF16, got ${info.dtype}`;
-        throw new WeightError("unsupported-dtype", message, { file: info.file, name: info.name, actual: info.dtype });
-      }
-      common = common === undefined || common === dtype ? dtype : "f32";
+  /** A matrix in any of the forms that a file may have. */
+  #findMatrix(name: string, rows: number, columns: number, transposed = false): StoredTensor | undefined {
+    const { tensors } = this.#ledger;
+    const dtype = tensors.get(name)?.dtype;
+    const scaleName = `${name}.scale`;
+    if ((dtype !== "I8" && dtype !== "U8") || !tensors.has(scaleName)) {
+      const info = this.#find(name, transposed ? [columns, rows] : [rows, columns]);
+      return info && { info, form: this.#plainForm(info) };
     }
-    return this.#ledger.dtype === "float32" ? "f32" : (common ?? "f32");
+    const isQ4 = dtype === "U8" && tensors.get(scaleName)?.shape.length === 2;
+    const info = this.#find(name, [rows, isQ4 ? Math.ceil(columns / 2) : columns]);
+    const scale = this.#find(scaleName, isQ4 ? [rows, Math.ceil(columns / GROUP)] : [rows]);
+    const zeroPoint = dtype === "U8" && !isQ4 ? this.#find(`${name}.zero_point`, [rows]) : undefined;
+    if (scale) expectDtype(scale, isQ4 ? "F16" : "F32");
+    if (zeroPoint) expectDtype(zeroPoint, "U8");
+    return info && scale && { info, scale, zeroPoint, form: isQ4 ? "q4" : dtype === "I8" ? "q8" : "u8" };
   }
+
+  #plainForm(info: TensorInfo): WeightDtype {
+    const form = plainForms[info.dtype];
+    if (form) return form;
+    throw unsupported(info, "F32, F16 or BF16");
+  }
+
+  /** What is asked for, as far as the weight takes it; else the dtype that holds all parts without loss. */
+  #dtypeFor(tensors: readonly (StoredTensor | undefined)[], leastBits: number): WeightDtype {
+    const forms = new Set(tensors.flatMap((tensor) => (tensor ? [tensor.form] : [])));
+    const [first] = forms;
+    const common = forms.size === 1 && first !== "u8" ? first : "f32";
+    const asked = wanted[this.#ledger.dtype];
+    if (!asked) return common;
+    if (asked !== "q8" && asked !== "q4") return asked;
+    // Nothing is won by more bits than the file has.
+    if (leastBits > 8 || common === "q4") return common;
+    return asked === "q4" && leastBits > 4 ? "q8" : asked;
+  }
+}
+
+function unsupported(info: TensorInfo, expected: string): WeightError {
+  const { file, name, dtype } = info;
+  const message = `${file}: expected ${name} of dtype ${expected}, got ${dtype}`;
+  return new WeightError("unsupported-dtype", message, { file, name, actual: dtype });
+}
+
+function expectDtype(info: TensorInfo, dtype: Dtype): void {
+  if (info.dtype !== dtype) throw unsupported(info, dtype);
+}
+
+/** Bytes of one row of values, in a table or a file. */
+export function rowBytes(columns: number, form: StoredForm): number {
+  if (form === "q4") return Math.ceil(columns / 2);
+  return columns * (form === "f32" ? 4 : form === "f16" || form === "bf16" ? 2 : 1);
+}
+
+/** Bytes of the scales of a quantized matrix, in a table or a file; 0 for others. */
+export function scaleBytes(rows: number, columns: number, form: StoredForm): number {
+  if (form === "q4") return rows * Math.ceil(columns / GROUP) * 2;
+  return form === "q8" || form === "u8" ? rows * 4 : 0;
+}
+
+/** Where the scales of a quantized table begin: behind its rows. */
+export function scalesOffset(rows: number, columns: number, dtype: WeightDtype): number {
+  return Math.ceil((rows * rowBytes(columns, dtype)) / ALIGNMENT) * ALIGNMENT;
+}
+
+/** Bytes of one panel, without the scales that 8-bit weights have behind the last. */
+export function onePanelBytes(inputs: number, dtype: WeightDtype): number {
+  const groups = Math.ceil(inputs / GROUP);
+  // The head of a group: sums of 8-bit weights, or scales of 4-bit ones, two bytes for each output.
+  if (dtype === "q8" || dtype === "q4") return groups * PANEL * (2 + (dtype === "q8" ? GROUP : GROUP / 2));
+  return PANEL * rowBytes(inputs, dtype);
 }
 
 /** Bytes of a packed weight. */
 export function panelBytes(outputs: number, inputs: number, dtype: WeightDtype): number {
-  return Math.ceil(outputs / PANEL) * PANEL * inputs * widthOf[dtype];
+  const panels = Math.ceil(outputs / PANEL);
+  return panels * (onePanelBytes(inputs, dtype) + (dtype === "q8" ? PANEL * 4 : 0));
 }
 
 function unfit(file: string, missing: readonly string[], misshaped: readonly string[]): WeightError {

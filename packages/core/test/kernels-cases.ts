@@ -38,6 +38,7 @@ import {
   table,
   ulp,
 } from "./kernels-harness.ts";
+import { quantizedCases } from "./kernels-quantized-cases.ts";
 
 interface Case {
   behaviour: string;
@@ -340,6 +341,7 @@ function generalCase(build: Build, shape: GeneralShape): void {
 }
 
 export const cases: Record<string, Case> = {
+  ...quantizedCases,
   gemm_f32: gemmCase("f32"),
   gemm_f16: gemmCase("f16"),
   gemm_bf16: gemmCase("bf16"),

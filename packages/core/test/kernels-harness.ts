@@ -6,7 +6,7 @@ import v8 from "node:v8";
 // On by default from V8 12 on; Node 20 has it behind a flag.
 if (Number.parseInt(process.versions.v8, 10) < 12) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
 
-type Data = Float32Array | Uint16Array | Int32Array | Uint32Array;
+type Data = Float32Array | Uint8Array | Int8Array | Uint16Array | Int16Array | Int32Array | Uint32Array;
 export interface Operand {
   data: Data;
   role: "input" | "output" | "changed" | "scratch" | "table";
@@ -123,7 +123,9 @@ function runOnce(
     .filter((operand) => operand.role === "output" || operand.role === "changed")
     .map((operand) => {
       const address = addresses.get(operand)!;
-      return new Float32Array(memory.slice(address, address + operand.data.byteLength).buffer);
+      const bytes = new Uint8Array(Math.ceil(operand.data.byteLength / 4) * 4);
+      bytes.set(memory.subarray(address, address + operand.data.byteLength));
+      return new Float32Array(bytes.buffer);
     });
 }
 

@@ -3,7 +3,7 @@ import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import { firstRows, normalize, positionsOf, reserveNorm } from "./layers.ts";
+import { firstRows, headOptions, normalize, positionsOf, reserveNorm } from "./layers.ts";
 import {
   type EncoderConfig,
   hasMaskedLm,
@@ -46,13 +46,13 @@ export function reserveEmbeddings(
 
 function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Weights, model: Weights): EncoderHeads {
   const { hiddenSize: D, labels } = checked;
-  const dense = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, { bias: true }) : undefined;
+  const dense = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
   const pooler = dense && ((first: TD) => activate(linear(first, dense), "tanh"));
   if (!weights.has("classifier.weight")) return { pooler };
   if (config.task === "TokenClassification") {
     return { pooler, tokenClassification: reserveTokenClassifier(weights, D, labels) };
   }
-  const output = weights.linear({ classifier: labels }, D, { bias: true });
+  const output = weights.linear({ classifier: labels }, D, headOptions);
   return { pooler, sequenceClassification: pooler && ((x, batch) => linear(pooler(firstRows(x, batch)), output)) };
 }
 

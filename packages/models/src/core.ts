@@ -66,4 +66,5 @@ export type {
 export type { PipelineOptions, ProgressEvent } from "./pipeline/options.ts";
 export { createPipeline, type MemoryPlan } from "./pipeline/pipeline.ts";
 export type { TaskContext, Tasks } from "./pipeline/tasks.ts";
+export { type QuantizedModel, type QuantizeOptions, quantizeModel } from "./quantize.ts";
 export { textToTextTasks } from "./text-to-text-tasks.ts";

@@ -2,7 +2,16 @@ import { activate, add, embedding, linear } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderHeads } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import { activations, firstRows, normalize, positionsOf, readHeads, reserveNorm } from "./layers.ts";
+import {
+  activations,
+  checkQuantization,
+  firstRows,
+  headOptions,
+  normalize,
+  positionsOf,
+  readHeads,
+  reserveNorm,
+} from "./layers.ts";
 import {
   hasMaskedLm,
   type MaskedLmNames,
@@ -27,7 +36,7 @@ const maskedLm: MaskedLmNames = {
 export const distilbert: Architecture = {
   modelTypes: ["distilbert"],
   load(config, weights) {
-    config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+    checkQuantization(config);
     config.ignore("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout", "num_labels", "output_past");
     // The table is in the checkpoint, whichever way it was made.
     config.ignore("sinusoidal_pos_embds", "tie_weights_");
@@ -49,8 +58,8 @@ export const distilbert: Architecture = {
     const blocks = Array.from({ length: stack.layersOf("layer.", layers) }, (_, layer) => {
       const block = stack.scope(`layer.${layer}.`);
       return {
-        qkv: block.scope("attention.").linear({ q_lin: D, k_lin: D, v_lin: D }, D, { bias: true }),
-        output: block.linear({ "attention.out_lin": D }, D, { bias: true }),
+        qkv: block.scope("attention.").linear({ q_lin: D, k_lin: D, v_lin: D }, D, { bias: true, leastBits: 8 }),
+        output: block.linear({ "attention.out_lin": D }, D, { bias: true, leastBits: 8 }),
         attentionNorm: reserveNorm(block, "sa_layer_norm", D, EPS),
         up: block.linear({ "ffn.lin1": F }, D, { bias: true }),
         down: block.linear({ "ffn.lin2": D }, F, { bias: true }),
@@ -60,8 +69,8 @@ export const distilbert: Architecture = {
     let sequenceClassification: EncoderHeads["sequenceClassification"];
     let tokenClassification: EncoderHeads["tokenClassification"];
     if (weights.has("pre_classifier.weight")) {
-      const dense = weights.linear({ pre_classifier: D }, D, { bias: true });
-      const output = weights.linear({ classifier: config.labels }, D, { bias: true });
+      const dense = weights.linear({ pre_classifier: D }, D, headOptions);
+      const output = weights.linear({ classifier: config.labels }, D, headOptions);
       sequenceClassification = (x, batch) => linear(activate(linear(firstRows(x, batch), dense), "relu"), output);
     } else if (weights.has("classifier.weight")) {
       tokenClassification = reserveTokenClassifier(weights, D, config.labels);

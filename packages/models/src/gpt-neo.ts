@@ -40,8 +40,8 @@ export const gptNeo: Architecture = {
       const self = block.scope("attn.attention.");
       return {
         attentionNorm: reserveNorm(block, "ln_1", D, eps),
-        qkv: self.linear({ q_proj: D, k_proj: D, v_proj: D }, D),
-        output: self.linear({ out_proj: D }, D, { bias: true }),
+        qkv: self.linear({ q_proj: D, k_proj: D, v_proj: D }, D, { leastBits: 8 }),
+        output: self.linear({ out_proj: D }, D, { bias: true, leastBits: 8 }),
         mlpNorm: reserveNorm(block, "ln_2", D, eps),
         up: block.linear({ "mlp.c_fc": F }, D, { bias: true }),
         down: block.linear({ "mlp.c_proj": D }, F, { bias: true }),

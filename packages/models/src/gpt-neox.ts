@@ -131,8 +131,8 @@ function reserveBlock(config: GptNeoxConfig, block: Weights): GptNeoxBlock {
   const blocks = { rows: headWidth, order };
   return {
     attentionNorm: reserveNorm(block, "input_layernorm", D, eps),
-    qkv: block.linear({ "attention.query_key_value": 3 * D }, D, { bias, blocks }),
-    output: block.linear({ "attention.dense": D }, D, { bias }),
+    qkv: block.linear({ "attention.query_key_value": 3 * D }, D, { bias, blocks, leastBits: 8 }),
+    output: block.linear({ "attention.dense": D }, D, { bias, leastBits: 8 }),
     mlpNorm: reserveNorm(block, "post_attention_layernorm", D, eps),
     up: block.linear({ "mlp.dense_h_to_4h": F }, D, { bias: true }),
     down: block.linear({ "mlp.dense_4h_to_h": D }, F, { bias: true }),

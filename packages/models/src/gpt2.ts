@@ -43,8 +43,8 @@ export const gpt2: Architecture = {
       shape,
       reserveGpt2(shape, weights, (block) => ({
         attentionNorm: reserveNorm(block, "ln_1", D, eps),
-        qkv: block.linear({ "attn.c_attn": 3 * D }, D, options),
-        output: block.linear({ "attn.c_proj": D }, D, options),
+        qkv: block.linear({ "attn.c_attn": 3 * D }, D, { ...options, leastBits: 8 }),
+        output: block.linear({ "attn.c_proj": D }, D, { ...options, leastBits: 8 }),
         mlpNorm: reserveNorm(block, "ln_2", D, eps),
         up: block.linear({ "mlp.c_fc": F }, D, options),
         down: block.linear({ "mlp.c_proj": D }, F, options),

@@ -73,11 +73,17 @@ export function reserveVocabulary(
   const { vocabSize, hiddenSize: D, headless } = config;
   const own = names.heads.find((name) => weights.has(`${name}.weight`));
   const tied = config.tied && !own;
-  const table = model.embedding(names.table, [vocabularyRows(model, `${names.table}.weight`, vocabSize), D], { tied });
+  const table = model.embedding(names.table, [vocabularyRows(model, `${names.table}.weight`, vocabSize), D], {
+    tied,
+    leastBits: 8,
+  });
   if (tied) return { table, head: weights.tied(table) };
   if (headless && !own) return { table, head: undefined };
   const head = own ?? names.heads[0];
-  return { table, head: weights.linear({ [head]: vocabularyRows(weights, `${head}.weight`, vocabSize) }, D) };
+  return {
+    table,
+    head: weights.linear({ [head]: vocabularyRows(weights, `${head}.weight`, vocabSize) }, D, { leastBits: 8 }),
+  };
 }
 
 /** Weight and bias of a layer norm, and its epsilon. */
@@ -94,9 +100,33 @@ export function reserveNorm(weights: Weights, name: string, width: number, eps: 
 
 export const normalize = (x: TD, { weight, bias, eps }: Norm): TD => layerNorm(x, weight, bias, eps);
 
+/** How classifiers and poolers are reserved: with their biases, and as the checkpoint has them. */
+export const headOptions = { bias: true, leastBits: 16 } as const;
+
+/** What `quantization_config` says of files that `kiloformer quantize` wrote; others have formats of their own. */
+export const quantizationConfig = (bits: 4 | 8) =>
+  bits === 8
+    ? { quant_method: "kiloformer", bits }
+    : { quant_method: "kiloformer", bits, group_size: 32, nibble_order: "low-first" };
+
+/** Takes our own `quantization_config`: the tensors say the rest. Refuses those of other tools. */
+export function checkQuantization(config: ConfigReader): void {
+  const quantization = config.object("quantization_config");
+  if (!quantization) return;
+  if (quantization.given("quant_method") !== "kiloformer") {
+    config.refuse("quantization_config", "of quantized checkpoints those that kiloformer quantize wrote are supported");
+  }
+  quantization.ignore("quant_method");
+  const bits = quantization.integer("bits");
+  if (bits !== 4 && bits !== 8) throw quantization.bad("bits", "4 or 8");
+  if (bits === 8) return;
+  quantization.oneOf("nibble_order", { "low-first": 0 });
+  if (quantization.integer("group_size") !== 32) throw quantization.bad("group_size", "32");
+}
+
 /** Refuses what turns any decoder into another kind of model. */
 export function refuseForeign(config: ConfigReader): void {
-  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  checkQuantization(config);
   config.refuse("per_layer_config", "layers that differ are not supported");
   config.refuse("is_causal", "decoders whose rows see what follows are not supported", [true]);
   config.refuse("add_cross_attention", "there is no encoder to attend to", [false]);

@@ -21,9 +21,11 @@ import {
   type Angles,
   activations,
   anglesOf,
+  checkQuantization,
   encode,
   firstRows,
   gatedActivations,
+  headOptions,
   type Norm,
   normalize,
   readHeads,
@@ -47,7 +49,7 @@ interface Block {
 }
 
 function readConfig(config: ConfigReader) {
-  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  checkQuantization(config);
   config.ignore("embedding_dropout", "mlp_dropout", "classifier_dropout", "initializer_cutoff_factor");
   config.ignore("deterministic_flash_attn", "sparse_prediction", "sparse_pred_ignore_index", "reference_compile");
   config.ignore("gradient_checkpointing", "cls_token_id", "repad_logits_with_grad", "num_labels", "layer_norm_eps");
@@ -97,8 +99,8 @@ function reserveBlocks(config: ConfigReader, checked: ReturnType<typeof readConf
     const slides = checked.slides[layer];
     return {
       attentionNorm: layer === 0 ? undefined : reserveNorm(block, "attn_norm", D, eps, normBias),
-      qkv: block.linear({ "attn.Wqkv": 3 * D }, D, { bias: attentionBias }),
-      output: block.linear({ "attn.Wo": D }, D, { bias: attentionBias }),
+      qkv: block.linear({ "attn.Wqkv": 3 * D }, D, { bias: attentionBias, leastBits: 8 }),
+      output: block.linear({ "attn.Wo": D }, D, { bias: attentionBias, leastBits: 8 }),
       mlpNorm: reserveNorm(block, "mlp_norm", D, eps, normBias),
       gateUp: block.linear({ "mlp.Wi": 2 * F }, D, { bias: mlpBias }),
       down: block.linear({ "mlp.Wo": D }, F, { bias: mlpBias }),
@@ -117,17 +119,19 @@ function reserveHeads(
 ): EncoderHeads {
   const { hiddenSize: D, eps, normBias, classifierBias, classifierActivation, pooling } = checked;
   if (!weights.has("head.dense.weight")) return {};
-  const dense = weights.linear({ "head.dense": D }, D, { bias: classifierBias });
+  const dense = weights.linear({ "head.dense": D }, D, { ...headOptions, bias: classifierBias });
   const norm = reserveNorm(weights, "head.norm", D, eps, normBias);
   const transform = (x: TD) => normalize(activate(linear(x, dense), classifierActivation), norm);
   if (!weights.has("classifier.weight")) {
     const rows = tokens.shape[0];
     const bias = checked.decoderBias ? weights.vector("decoder.bias", rows) : undefined;
     const decoder =
-      tokens.layout === "panels" ? weights.tied(tokens, bias) : weights.linear({ decoder: rows }, D, { bias });
+      tokens.layout === "panels"
+        ? weights.tied(tokens, bias)
+        : weights.linear({ decoder: rows }, D, { bias, leastBits: 8 });
     return { maskedLm: (rows) => linear(transform(rows), decoder) };
   }
-  const output = weights.linear({ classifier: config.labels }, D, { bias: true });
+  const output = weights.linear({ classifier: config.labels }, D, headOptions);
   if (config.task === "TokenClassification") {
     return { tokenClassification: (x) => linear(transform(x), output) };
   }

@@ -2,7 +2,7 @@ import { activate, add, embedding, linear } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, TD } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import { normalize, reserveNorm } from "./layers.ts";
+import { headOptions, normalize, reserveNorm } from "./layers.ts";
 import {
   hasMaskedLm,
   PostNormEncoder,
@@ -38,15 +38,15 @@ export const mpnet: Architecture = {
     const blocks = Array.from({ length: stack.layersOf("layer.", layers) }, (_, layer) => {
       const block = stack.scope(`layer.${layer}.`);
       return {
-        qkv: block.scope("attention.attn.").linear({ q: D, k: D, v: D }, D, { bias: true }),
-        output: block.linear({ "attention.attn.o": D }, D, { bias: true }),
+        qkv: block.scope("attention.attn.").linear({ q: D, k: D, v: D }, D, { bias: true, leastBits: 8 }),
+        output: block.linear({ "attention.attn.o": D }, D, { bias: true, leastBits: 8 }),
         attentionNorm: reserveNorm(block, "attention.LayerNorm", D, eps),
         up: block.linear({ "intermediate.dense": F }, D, { bias: true }),
         down: block.linear({ "output.dense": D }, F, { bias: true }),
         outputNorm: reserveNorm(block, "output.LayerNorm", D, eps),
       };
     });
-    const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, { bias: true }) : undefined;
+    const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
     const heads = {
       pooler: pool && ((first: TD) => activate(linear(first, pool), "tanh")),
       maskedLm: masked ? reserveMaskedLm(weights, robertaMaskedLm, tokens, D, { eps, activation: "gelu" }) : undefined,

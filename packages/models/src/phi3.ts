@@ -50,8 +50,8 @@ function reserveFusedBlock(config: RotaryConfig, block: Weights): BlockWeights {
   const mlp = block.scope("mlp.");
   return {
     attentionNorm: block.vector("input_layernorm.weight", D),
-    qkv: self.linear({ qkv_proj: (heads + 2 * kvHeads) * headWidth }, D),
-    output: self.linear({ o_proj: D }, heads * headWidth),
+    qkv: self.linear({ qkv_proj: (heads + 2 * kvHeads) * headWidth }, D, { leastBits: 8 }),
+    output: self.linear({ o_proj: D }, heads * headWidth, { leastBits: 8 }),
     mlpNorm: block.vector("post_attention_layernorm.weight", D),
     gateUp: mlp.linear({ gate_up_proj: 2 * F }, D),
     down: mlp.linear({ down_proj: D }, F),

@@ -18,8 +18,10 @@ import type { EncoderBatch, EncoderHeads, EncoderModel, TD } from "./architectur
 import type { ConfigReader } from "./config.ts";
 import {
   activations,
+  checkQuantization,
   encode,
   firstRows,
+  headOptions,
   type Norm,
   normalize,
   readHeads,
@@ -56,7 +58,7 @@ export interface EncoderParts {
 
 /** What BERT's config says and its relatives' configs say too. */
 export function readEncoder(config: ConfigReader) {
-  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  checkQuantization(config);
   config.refuse("is_decoder", "it would need a causal mask", [false]);
   config.refuse("add_cross_attention", "there is nothing to attend to", [false]);
   config.refuse("position_embedding_type", "only absolute positions are supported", ["absolute"]);
@@ -85,8 +87,8 @@ export function reserveBlocks(config: EncoderConfig, encoder: Weights): EncoderB
   return Array.from({ length: encoder.layersOf("layer.", layers) }, (_, layer) => {
     const block = encoder.scope(`layer.${layer}.`);
     return {
-      qkv: block.scope("attention.self.").linear({ query: D, key: D, value: D }, D, { bias: true }),
-      output: block.linear({ "attention.output.dense": D }, D, { bias: true }),
+      qkv: block.scope("attention.self.").linear({ query: D, key: D, value: D }, D, { bias: true, leastBits: 8 }),
+      output: block.linear({ "attention.output.dense": D }, D, { bias: true, leastBits: 8 }),
       attentionNorm: reserveNorm(block, "attention.output.LayerNorm", D, eps),
       up: block.linear({ "intermediate.dense": F }, D, { bias: true }),
       down: block.linear({ "output.dense": D }, F, { bias: true }),
@@ -102,7 +104,10 @@ export function reserveTokens(
   { vocabSize, hiddenSize }: { vocabSize: number; hiddenSize: number },
   tied: boolean,
 ): EmbeddingWeight {
-  return weights.embedding(name, [vocabularyRows(weights, `${name}.weight`, vocabSize), hiddenSize], { tied });
+  return weights.embedding(name, [vocabularyRows(weights, `${name}.weight`, vocabSize), hiddenSize], {
+    tied,
+    leastBits: 8,
+  });
 }
 
 /** A masked-language head: dense, activation, norm, and an output layer of its own or the tokens' table. */
@@ -136,7 +141,9 @@ export function reserveMaskedLm(
   // A table that is tied has its bias tied too; an output layer of its own has its own.
   const known = own ? [...names.bias].reverse() : names.bias;
   const bias = weights.vector(known.find((name) => weights.has(name)) ?? known[0], rows);
-  const decoder = own ? weights.linear({ [names.decoder]: rows }, width, { bias }) : weights.tied(tokens, bias);
+  const decoder = own
+    ? weights.linear({ [names.decoder]: rows }, width, { bias, leastBits: 8 })
+    : weights.tied(tokens, bias);
   return (x) => linear(normalize(activate(linear(x, dense), activation), norm), decoder);
 }
 
@@ -147,14 +154,14 @@ export function reserveDenseClassifier(
   labels: number,
   activation: Activation,
 ): EncoderHeads["sequenceClassification"] {
-  const dense = weights.linear({ "classifier.dense": width }, width, { bias: true });
-  const output = weights.linear({ "classifier.out_proj": labels }, width, { bias: true });
+  const dense = weights.linear({ "classifier.dense": width }, width, headOptions);
+  const output = weights.linear({ "classifier.out_proj": labels }, width, headOptions);
   return (x, batch) => linear(activate(linear(firstRows(x, batch), dense), activation), output);
 }
 
 /** A linear layer over every row. */
 export function reserveTokenClassifier(weights: Weights, width: number, labels: number): (x: TD) => TD {
-  const output = weights.linear({ classifier: labels }, width, { bias: true });
+  const output = weights.linear({ classifier: labels }, width, headOptions);
   return (x) => linear(x, output);
 }
 

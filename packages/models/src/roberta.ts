@@ -3,6 +3,7 @@ import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
 import { reserveEmbeddings } from "./bert.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
+import { headOptions } from "./layers.ts";
 import {
   hasMaskedLm,
   type MaskedLmNames,
@@ -55,7 +56,7 @@ export const roberta: Architecture = {
     const positions = (batch: EncoderBatch) => paddedPositions(batch, padTokenId);
     const { tokens, embed } = reserveEmbeddings(checked, model, { tied, positions });
     const blocks = reserveBlocks(checked, model.scope("encoder."));
-    const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, { bias: true }) : undefined;
+    const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
     const heads: EncoderHeads = {
       pooler: pool && ((first: TD) => activate(linear(first, pool), "tanh")),
       maskedLm: masked

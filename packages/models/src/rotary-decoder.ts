@@ -228,8 +228,8 @@ export function reserveLinears(
   const width = layout.heads * layout.headWidth;
   const kvWidth = layout.kvHeads * layout.headWidth;
   return {
-    qkv: self.linear({ q_proj: width, k_proj: kvWidth, v_proj: kvWidth }, D, { bias: biases.attention }),
-    output: self.linear({ o_proj: D }, width, { bias: biases.output }),
+    qkv: self.linear({ q_proj: width, k_proj: kvWidth, v_proj: kvWidth }, D, { bias: biases.attention, leastBits: 8 }),
+    output: self.linear({ o_proj: D }, width, { bias: biases.output, leastBits: 8 }),
     gateUp: mlp.linear({ gate_proj: F, up_proj: F }, D, { bias: biases.mlp }),
     down: mlp.linear({ down_proj: D }, F, { bias: biases.mlp }),
   };

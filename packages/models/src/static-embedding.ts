@@ -21,7 +21,7 @@ export const staticEmbedding: Architecture = {
     config.ignore(...elsewhere);
     const name = weights.has("embeddings") ? "embeddings" : "embedding";
     const [rows = 1, hiddenSize = 1] = weights.shapeOf(name) ?? weights.shapeOf(`${name}.weight`) ?? [];
-    const table = weights.embedding(name, [rows, hiddenSize]);
+    const table = weights.embedding(name, [rows, hiddenSize], { leastBits: 8 });
     // Of a table whose rows several tokens share: which row each token has, and what it is multiplied by.
     const vocabSize = weights.rowsOf("mapping") ?? rows;
     weights.ignore((tensor) => tensor === "mapping" || tensor === "weights");

@@ -36,7 +36,7 @@ import type {
   TD,
 } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { activations, decode, encode, gatedActivations, vocabularyRows } from "./layers.ts";
+import { activations, checkQuantization, decode, encode, gatedActivations, vocabularyRows } from "./layers.ts";
 import { type Buckets, bucketBias } from "./relative-positions.ts";
 import { textToTextTasks } from "./text-to-text-tasks.ts";
 
@@ -91,7 +91,7 @@ interface DecoderBlock extends EncoderBlock {
 const LONGEST = 2 ** 20;
 
 export function readT5(config: ConfigReader): T5Config {
-  config.refuse("quantization_config", "quantized checkpoints are not supported yet");
+  checkQuantization(config);
   config.refuse("is_decoder", "it would need a causal mask", [false]);
   config.ignore("is_encoder_decoder");
   config.ignore("dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "output_past", "max_length");
@@ -149,8 +149,8 @@ export function reserveSelfAttention({ hiddenSize: D, layout }: T5Config, layer:
   const self = layer.scope(`${name}.`);
   return {
     norm: layer.vector("layer_norm.weight", D),
-    qkv: self.linear({ q: width, k: width, v: width }, D),
-    output: self.linear({ o: D }, width),
+    qkv: self.linear({ q: width, k: width, v: width }, D, { leastBits: 8 }),
+    output: self.linear({ o: D }, width, { leastBits: 8 }),
   };
 }
 
@@ -159,9 +159,9 @@ function reserveCrossAttention({ hiddenSize: D, layout }: T5Config, layer: Weigh
   const cross = layer.scope("EncDecAttention.");
   return {
     norm: layer.vector("layer_norm.weight", D),
-    query: cross.linear({ q: width }, D),
-    keyValue: cross.linear({ k: width, v: width }, D),
-    output: cross.linear({ o: D }, width),
+    query: cross.linear({ q: width }, D, { leastBits: 8 }),
+    keyValue: cross.linear({ k: width, v: width }, D, { leastBits: 8 }),
+    output: cross.linear({ o: D }, width, { leastBits: 8 }),
   };
 }
 
@@ -369,11 +369,11 @@ export function loadT5(
   // Files of T5EncoderModel: sentence-t5 and such.
   const decoder = weights.scope("decoder.");
   const hasDecoder = decoder.has("final_layer_norm.weight") || decoder.has("block.0.layer.0.layer_norm.weight");
-  const tokens = weights.embedding(name, [rows, D], { tied: !own && hasDecoder });
+  const tokens = weights.embedding(name, [rows, D], { tied: !own && hasDecoder, leastBits: 8 });
   const encoder = new T5Encoder(config, tokens, weights.scope("encoder."), attention);
   if (!hasDecoder) return encoder;
   const headRows = vocabularyRows(weights, "lm_head.weight", vocabSize);
-  const head = own ? weights.linear({ lm_head: headRows }, D) : weights.tied(tokens);
+  const head = own ? weights.linear({ lm_head: headRows }, D, { leastBits: 8 }) : weights.tied(tokens);
   const answering = new T5Decoder(config, tokens, head, decoder);
   return {
     kind: "encoder-decoder",

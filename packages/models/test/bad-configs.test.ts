@@ -163,7 +163,7 @@ describe("C4 rejects what it does not know, with the list of what it does", () =
     expect(await failure({ quantization_config: { bits: 4 } })).toEqual(
       failing(
         "unsupported-value",
-        'config.json: expected no quantization_config, got {"bits":4}: quantized checkpoints are not supported yet',
+        'config.json: expected no quantization_config, got {"bits":4}: of quantized checkpoints those that kiloformer quantize wrote are supported',
       ),
     );
   });

@@ -1,11 +1,13 @@
 import type { Command } from "commander";
+import type { DtypeOption } from "kiloformer";
 import { batches, lineBatches } from "../lines.ts";
 import { findG2PModel } from "../model-path.ts";
-import { withPipeline } from "../pipeline.ts";
+import { dtypeOption, withPipeline } from "../pipeline.ts";
 import { note, print, type Terminal } from "../terminal.ts";
 
 interface G2POptions {
   readonly model?: string;
+  readonly dtype?: DtypeOption;
   readonly json?: boolean;
 }
 
@@ -23,21 +25,27 @@ export function addG2P(program: Command, terminal: Terminal): void {
     .description("spelling to IPA, one line for each text; other characters pass through")
     .argument("[TEXT...]", "texts; without any, or with -, the lines of standard input")
     .option("--model <DIR>", "folder of a grapheme-to-phoneme model (default: KILOFORMER_MODEL)")
+    .addOption(dtypeOption())
     .option("--json", 'one JSON object a line: {"text", "ipa"}')
     .addHelpText("after", examples)
     .action((texts: string[], options: G2POptions) => g2p(texts, options, terminal));
 }
 
-async function g2p(texts: readonly string[], { model, json }: G2POptions, terminal: Terminal): Promise<void> {
+async function g2p(texts: readonly string[], { model, dtype, json }: G2POptions, terminal: Terminal): Promise<void> {
   const { stdin, env, signal } = terminal;
   const fromInput = texts.length === 0 || (texts.length === 1 && texts[0] === "-");
   const directory = findG2PModel(model, env);
-  await withPipeline(directory, terminal, async (pipeline) => {
-    if (fromInput && stdin.isTTY) note(terminal, "type text, a line at a time; Ctrl-D ends");
-    for await (const batch of fromInput ? lineBatches(stdin, signal) : batches(texts)) {
-      const results = await pipeline.phonemizeBatch(batch, { signal });
-      const lines = results.map((ipa, index) => (json ? JSON.stringify({ text: batch[index], ipa }) : ipa));
-      await print(terminal, `${lines.join("\n")}\n`);
-    }
-  });
+  await withPipeline(
+    directory,
+    terminal,
+    async (pipeline) => {
+      if (fromInput && stdin.isTTY) note(terminal, "type text, a line at a time; Ctrl-D ends");
+      for await (const batch of fromInput ? lineBatches(stdin, signal) : batches(texts)) {
+        const results = await pipeline.phonemizeBatch(batch, { signal });
+        const lines = results.map((ipa, index) => (json ? JSON.stringify({ text: batch[index], ipa }) : ipa));
+        await print(terminal, `${lines.join("\n")}\n`);
+      }
+    },
+    { dtype },
+  );
 }

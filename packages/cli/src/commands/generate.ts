@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { GenerationOptions, Pipeline } from "kiloformer";
+import type { DtypeOption, GenerationOptions, Pipeline } from "kiloformer";
 import { readAll } from "../lines.ts";
 import { generationOptions, toGenerationOptions } from "../options.ts";
-import { withPipeline } from "../pipeline.ts";
+import { dtypeOption, withPipeline } from "../pipeline.ts";
 import { print, type Terminal } from "../terminal.ts";
 
 interface GenerateOptions {
@@ -10,6 +10,7 @@ interface GenerateOptions {
   readonly prompt: string;
   readonly stop?: readonly string[];
   readonly truncate?: boolean;
+  readonly dtype?: DtypeOption;
   readonly json?: boolean;
 }
 
@@ -33,6 +34,7 @@ export function addGenerate(program: Command, terminal: Terminal): void {
   command
     .option("--stop <TEXT...>", "end the text where one of these comes")
     .option("--truncate", "keep the end of a prompt that is too long for the model")
+    .addOption(dtypeOption())
     .option("--json", 'one JSON object at the end: {"text", "ids", "prompt_ids", "finish_reason"}')
     .addHelpText("after", examples)
     .action((options: GenerateOptions) => generate(options, terminal));
@@ -48,7 +50,7 @@ async function generate(parsed: GenerateOptions, terminal: Terminal): Promise<vo
   };
   const write = parsed.json ? writeJson : writeStream;
   const prompt = parsed.prompt === "-" ? await readAll(stdin, signal) : parsed.prompt;
-  await withPipeline(parsed.model, terminal, (pipeline) => write(pipeline, prompt, options, terminal));
+  await withPipeline(parsed.model, terminal, (pipeline) => write(pipeline, prompt, options, terminal), parsed);
 }
 
 type Write = (pipeline: Pipeline, prompt: string, options: GenerationOptions, terminal: Terminal) => Promise<void>;

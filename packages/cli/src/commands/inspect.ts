@@ -19,7 +19,7 @@ import { fileSource, readDirectory } from "kiloformer/node";
 import { UsageError } from "../errors.ts";
 import { alignColumns, formatBytes, formatCount, plural } from "../format.ts";
 import { warnings } from "../pipeline.ts";
-import { dtypeTotals, elements, listTensors } from "../tensors.ts";
+import { dtypeTotals, listTensors, parametersOf } from "../tensors.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 
 /** The largest published are some tens of kilobytes. */
@@ -119,8 +119,8 @@ function toJson({ path, tensors, metadata, files, config, plan, problem }: Inspe
     files,
     bytes: total(files.map(({ bytes }) => bytes)),
     metadata: Object.fromEntries(metadata),
-    parameters: total(list.map(elements)),
-    dtypes: Object.fromEntries(dtypeTotals(list)),
+    parameters: total(list.map((info) => parametersOf(info, tensors))),
+    dtypes: Object.fromEntries(dtypeTotals(tensors)),
     memory: plan
       ? {
           weight_bytes: plan.weightBytes,
@@ -142,8 +142,8 @@ function toText(inspection: Inspection): string {
   if (config) facts.push(["config", mainSizes(config)]);
   if (problem) facts.push(["opens", `no: ${problem}`]);
   const sizes = files.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
-  facts.push(["parameters", formatCount(total(list.map(elements)))]);
-  for (const [dtype, { tensors: count, parameters, bytes }] of dtypeTotals(list)) {
+  facts.push(["parameters", formatCount(total(list.map((info) => parametersOf(info, tensors))))]);
+  for (const [dtype, { tensors: count, parameters, bytes }] of dtypeTotals(tensors)) {
     facts.push([dtype, `${plural(count, "tensor")}, ${plural(parameters, "parameter")}, ${formatBytes(bytes)}`]);
   }
   facts.push(["on disk", shorten(sizes, formatBytes(total(files.map(({ bytes }) => bytes))))]);

@@ -5,3 +5,4 @@ export * from "./halves.ts";
 export * from "./linear.ts";
 export * from "./norms.ts";
 export type { Numbers } from "./numbers.ts";
+export * from "./quantized.ts";

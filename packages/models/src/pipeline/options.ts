@@ -1,4 +1,4 @@
-import { type DtypeOption, OptionError, Runtime, type WasmOption } from "@kiloformer/core";
+import { type DtypeOption, dtypeOptions, OptionError, Runtime, type WasmOption } from "@kiloformer/core";
 import { show } from "../config.ts";
 import { isSignal } from "../options.ts";
 
@@ -16,7 +16,10 @@ export interface ProgressEvent {
 }
 
 export interface PipelineOptions {
-  /** How weights are held: `auto` keeps the checkpoint's dtype, `float32` widens. Default `auto`. */
+  /**
+   * How weights are held: `auto` keeps the checkpoint's dtype, `float32`, `float16` and `bfloat16` convert, `q8` and `q4`
+   * quantize while loading (docs/quantization.md). Default `auto`.
+   */
   readonly dtype?: DtypeOption;
   /** Threads that compute. Only 1 is supported yet; more is an error. */
   readonly threads?: number;
@@ -44,7 +47,7 @@ const isBoolean = (value: unknown) => typeof value === "boolean";
 const isObject = (value: unknown) => typeof value === "object" && value !== null;
 const rules: Readonly<Record<keyof PipelineOptions, readonly [expected: string, holds: (value: unknown) => boolean]>> =
   {
-    dtype: ['"auto" or "float32"', (value) => value === "auto" || value === "float32"],
+    dtype: [`one of ${dtypeOptions.join(", ")}`, (value) => dtypeOptions.includes(value as DtypeOption)],
     threads: ["1, as threads are not supported yet", (value) => value === 1],
     wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
     signal: ["an AbortSignal", isSignal],

@@ -1,0 +1,101 @@
+import { copyFile, mkdir, open, readdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { architectures, quantizeModel } from "kiloformer";
+import { readDirectory } from "kiloformer/node";
+import { UsageError } from "../errors.ts";
+import { formatBytes } from "../format.ts";
+import { warnings } from "../pipeline.ts";
+import { createProgress } from "../progress.ts";
+import { escapeControls, print, type Terminal } from "../terminal.ts";
+
+interface QuantizeOptions {
+  readonly dtype: "q8" | "q4";
+  readonly output: string;
+}
+
+const WEIGHTS = "model.safetensors";
+
+const examples = `
+q8 has 8 bits for each weight and one scale for each output. q4 has 4 bits where a model bears them, groups of 32 with a scale
+each, and 8 elsewhere. The new folder opens like the old one; config.json says in quantization_config what it holds.
+
+Examples:
+  kiloformer quantize ./minilm --dtype q8 -o ./minilm-q8
+  kiloformer quantize ./stories --dtype q4 -o ./stories-q4 && kiloformer generate --model ./stories-q4`;
+
+/** Adds `kiloformer quantize`. */
+export function addQuantize(program: Command, terminal: Terminal): void {
+  program
+    .command("quantize")
+    .description("write a model's folder again with weights in 8 or 4 bits")
+    .argument("<DIR>", "folder with config.json and model.safetensors, or its shards")
+    .addOption(new Option("--dtype <TYPE>", "bits of the weights").choices(["q8", "q4"]).makeOptionMandatory())
+    .requiredOption("-o, --output <DIR>", "the new folder")
+    .addHelpText("after", examples)
+    .action((directory: string, options: QuantizeOptions) => quantize(directory, options, terminal));
+}
+
+async function quantize(directory: string, { dtype, output }: QuantizeOptions, terminal: Terminal): Promise<void> {
+  const { signal } = terminal;
+  if (resolve(directory) === resolve(output)) {
+    throw new UsageError(`--output: expected another folder than the model's, got ${output}`);
+  }
+  const { files, close } = await readDirectory(directory);
+  try {
+    const model = await quantizeModel(files, architectures, { dtype, signal, onWarning: warnings(terminal) });
+    await mkdir(output, { recursive: true });
+    await writeWeights(join(output, WEIGHTS), model, terminal);
+    await copyOthers(directory, output);
+    await writeFile(join(output, "config.json"), model.config);
+    const before = [...files].filter(([name]) => isWeights(name)).reduce((sum, [, { size }]) => sum + (size ?? 0), 0);
+    const sizes = `${formatBytes(before)} -> ${formatBytes(model.fileSize)}`;
+    await print(terminal, `${escapeControls(join(output, WEIGHTS))}: ${sizes}\n`);
+  } finally {
+    await close();
+  }
+}
+
+/** Weights of the model itself; those of modules behind it lie in folders of their own. */
+const isWeights = (name: string) => !name.includes("/") && /\.safetensors(\.index\.json)?$/.test(name);
+
+/** The same weights for other runtimes. */
+const otherWeights = /\.(bin|onnx|onnx_data|gguf|h5|ot|msgpack|pt|pth)$/;
+
+/** A file that was not written to its end is not left behind. */
+async function writeWeights(
+  path: string,
+  { fileSize, pieces }: Awaited<ReturnType<typeof quantizeModel>>,
+  terminal: Terminal,
+): Promise<void> {
+  const progress = createProgress(terminal);
+  const file = await open(path, "w");
+  let loaded = 0;
+  try {
+    for await (const { offset, bytes } of pieces()) {
+      await file.write(bytes, 0, bytes.length, offset);
+      loaded += bytes.length;
+      const share = (100 * loaded) / fileSize;
+      progress.update({ status: "progress", file: WEIGHTS, progress: share, loaded, total: fileSize });
+    }
+    await file.close();
+  } catch (error) {
+    await file.close().catch(() => {});
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    progress.clear();
+  }
+}
+
+/** Tokenizer, generation settings, modules: everything but the weights and the config. */
+async function copyOthers(directory: string, output: string): Promise<void> {
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const name = relative(directory, join(entry.parentPath, entry.name));
+    if (entry.isDirectory() || isWeights(name) || name === "config.json") continue;
+    if (!relative(resolve(output), resolve(directory, name)).startsWith("..")) continue;
+    if (otherWeights.test(name)) continue;
+    await mkdir(dirname(join(output, name)), { recursive: true });
+    await copyFile(join(directory, name), join(output, name));
+  }
+}

@@ -1,0 +1,45 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseSafetensors } from "kiloformer";
+import { describe, expect, test } from "vitest";
+import { folderOf, kiloformer, modelFolder } from "./terminal.ts";
+
+const generated = async (model: string, ...argv: string[]) => {
+  const all = ["generate", "--model", model, "--prompt", "abc", "--max-new-tokens", "6", "--json", ...argv];
+  return JSON.parse((await kiloformer(all)).stdout).ids;
+};
+
+describe("quantize", () => {
+  test.each(["q8", "q4"])("%s: the new folder gives what --dtype gives, and says what it holds", async (dtype) => {
+    const model = modelFolder({ config: { eos_token_id: null } });
+    writeFileSync(join(model, "pytorch_model.bin"), "weights for others");
+    const output = join(folderOf({}), "new", "folder");
+    const { code, stdout, stderr } = await kiloformer(["quantize", model, "--dtype", dtype, "-o", output]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/model\.safetensors: [\d.]+ k?B -> [\d.]+ k?B\n$/);
+    const others = readdirSync(model).filter((name) => name !== "pytorch_model.bin");
+    expect(readdirSync(output).sort()).toEqual(others.sort());
+    expect(await generated(output)).toEqual(await generated(model, "--dtype", dtype));
+    const { quantization_config: says } = JSON.parse(readFileSync(join(output, "config.json"), "utf8"));
+    expect(says).toMatchObject({ quant_method: "kiloformer", bits: dtype === "q8" ? 8 : 4 });
+    const { tensors } = parseSafetensors(readFileSync(join(output, "model.safetensors")));
+    expect([...tensors.values()].some((info) => info.dtype === (dtype === "q8" ? "I8" : "U8"))).toBe(true);
+    const count = async (folder: string) =>
+      JSON.parse((await kiloformer(["inspect", "--json", folder])).stdout).parameters;
+    expect(await count(output)).toBe(await count(model));
+  });
+
+  test("tells what it needs, and leaves nothing behind when it fails", async () => {
+    const model = modelFolder({});
+    const output = join(folderOf({}), "out");
+    expect((await kiloformer(["quantize", model, "-o", output])).stderr).toMatch(/--dtype/);
+    expect((await kiloformer(["quantize", model, "--dtype", "q5", "-o", output])).stderr).toMatch(/q8, q4/);
+    expect((await kiloformer(["quantize", model, "--dtype", "q8"])).stderr).toMatch(/--output/);
+    expect((await kiloformer(["quantize", model, "--dtype", "q8", "-o", model])).stderr).toMatch(/another folder/);
+    expect((await kiloformer(["quantize", folderOf({}), "--dtype", "q8", "-o", output])).code).toBe(1);
+    expect(existsSync(output)).toBe(false);
+    await kiloformer(["quantize", model, "--dtype", "q8", "-o", output]);
+    const again = await kiloformer(["quantize", output, "--dtype", "q4", "-o", `${output}2`]);
+    expect(again.stderr).toMatch(/expected a model that is not quantized yet/);
+  });
+});

@@ -1,0 +1,58 @@
+import { type FilePiece, OptionError, quantizedFile, Runtime } from "@kiloformer/core";
+import type { Architecture } from "./architecture.ts";
+import { show } from "./config.ts";
+import { quantizationConfig } from "./layers.ts";
+import { type ModelFiles, toSources } from "./pipeline/files.ts";
+import { planModel } from "./pipeline/load.ts";
+import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
+
+export interface QuantizeOptions
+  extends Pick<PipelineOptions, "wasm" | "signal" | "onWarning" | "strict" | "deterministic" | "limitBytes"> {
+  /** 8-bit weights, or 4-bit ones where they do (docs/quantization.md). */
+  readonly dtype: "q8" | "q4";
+}
+
+/** A model's files with quantized weights. */
+export interface QuantizedModel {
+  /** `config.json`, with `quantization_config`. */
+  readonly config: string;
+  /** Bytes of the new `model.safetensors`. */
+  readonly fileSize: number;
+  /** Every byte of it once, with its place in the file; quantizes as it is read. */
+  pieces(): AsyncGenerator<FilePiece, void, undefined>;
+}
+
+/**
+ * Quantizes a model's weights into one file that loads as it is; its other files serve on. One tensor at a time is in memory.
+ * @throws {KiloformerError} typed by what is wrong with files or options; {OptionError} `already-quantized`
+ */
+export async function quantizeModel(
+  files: ModelFiles,
+  architectures: readonly Architecture[],
+  options: QuantizeOptions,
+): Promise<QuantizedModel> {
+  checkPipelineOptions(options);
+  const { dtype, signal, wasm, deterministic, limitBytes } = options;
+  if (dtype !== "q8" && dtype !== "q4") {
+    throw new OptionError("bad-option", `quantizeModel: expected dtype to be q8 or q4, got ${show(dtype)}`);
+  }
+  const { config, checkpoint, reservation } = await planModel(toSources(files), architectures, options);
+  if (config.quantization_config) {
+    const message = "quantizeModel: expected a model that is not quantized yet, got one with a quantization_config";
+    throw new OptionError("already-quantized", message, { value: config.quantization_config });
+  }
+  const described = { ...config, quantization_config: quantizationConfig(dtype === "q8" ? 8 : 4) };
+  const file = quantizedFile(reservation, checkpoint);
+  return {
+    config: `${JSON.stringify(described, null, 2)}\n`,
+    fileSize: file.fileSize,
+    async *pieces() {
+      const runtime = await Runtime.create({ wasm, deterministic, limitBytes });
+      try {
+        yield* file.pieces(runtime, { signal });
+      } finally {
+        runtime.dispose();
+      }
+    },
+  };
+}
