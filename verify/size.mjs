@@ -81,7 +81,7 @@ rows.push(
   {
     what: "the same with one kernel build, gzip",
     bytes: gzip(pageBundle.bytes) + largestKernels,
-    limit: 52 * KB,
+    limit: 54 * KB,
     note: "that script and the larger kernel file: all that a page loads beside the model; the goal was 40 kB",
   },
   {
@@ -92,7 +92,7 @@ rows.push(
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 104 * KB,
+    limit: 106 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {

@@ -1,8 +1,10 @@
 // What a place told, against what it should have told.
 
 /** Throws with the first difference; gives a few words for the test's line. */
-export function checkRuns(runs, stories) {
+export function checkRuns(runs, stories, wanted = 1) {
   if (runs.error) throw new Error(`${runs.error.name} ${runs.error.code}: ${runs.error.message}`);
+  const threads = runs.map((run) => run.threads);
+  if (threads.some((count) => count !== wanted)) throw new Error(`expected ${wanted} threads, got ${threads}`);
   for (const { build, texts } of runs) {
     stories.forEach(({ text, prompt }, index) => {
       const told = wholeStory(prompt, texts[index]);

@@ -28,7 +28,7 @@ export function chromiumCases(model) {
   };
   const request = { files, stories: stories.map(({ prompt, max_new_tokens }) => ({ prompt, max_new_tokens })) };
   /** Opens a page of a site and calls one of its functions. */
-  const visit = async (path, call, bundle = async () => {}, base = "/model/") => {
+  const visit = async (path, call, bundle = async () => {}, base = "/model/", threads = 1) => {
     const { browser, server } = await start();
     const bundled = await bundle();
     const page = await browser.newPage();
@@ -38,7 +38,7 @@ export function chromiumCases(model) {
     try {
       await page.goto(`${server.origin}/${path}`, { timeout });
       const result = await withLimit(
-        page.evaluate(([name, asked]) => globalThis[name](asked), [call, { ...request, base }]),
+        page.evaluate(([name, asked]) => globalThis[name](asked), [call, { ...request, base, threads }]),
       );
       return { result, bundled };
     } catch (error) {
@@ -50,6 +50,11 @@ export function chromiumCases(model) {
   const story = async (path, bundle, base) => {
     const { result, bundled } = await visit(path, "onMainThread", bundle, base);
     return { note: checkRuns(result, stories), bundled };
+  };
+  /** Two threads share the work: on the page, or in a worker of its own. */
+  const threaded = async (path, call, bundle, computing = 2) => {
+    const { result } = await visit(path, call, bundle, "/model/", 2);
+    return `${checkRuns(result.runs ?? result, stories, computing)}, ${computing} of 2 threads`;
   };
   const streamed = async (path, bundle) => {
     const { result } = await visit(path, "inWorker", bundle);
@@ -87,6 +92,16 @@ export function chromiumCases(model) {
     ],
     ["Web Worker, esbuild bundle", () => streamed("esbuild/page.html", bundleForBrowsers)],
     ["Web Worker, Vite build", () => streamed("vite/page.html", bundleWithVite)],
+    ["two threads, isolated page, no bundler", () => threaded("isolated/page.html", "onMainThread")],
+    [
+      "two threads, isolated page, Vite build",
+      () => threaded("isolated-vite/page.html", "onMainThread", bundleWithVite),
+    ],
+    [
+      "two threads, from a Web Worker, Vite build",
+      () => threaded("isolated-vite/page.html", "inWorker", bundleWithVite),
+    ],
+    ["two threads asked for, page not isolated", () => threaded("plain/page.html", "onMainThread", async () => {}, 1)],
     [
       "model from a server that compresses",
       async () => (await story("esbuild/page.html", bundleForBrowsers, "/compressed-model/")).note,
@@ -119,16 +134,26 @@ async function startBrowser(model) {
   const { chromium } = await tool("playwright-core");
   const browser = await chromium.launch({ executablePath, args: flags, timeout });
   const template = readFileSync(join(here, "app/page.html"), "utf8");
-  const map = `<script type="importmap">${JSON.stringify(importMap())}</script>`;
+  const plain = (site) => {
+    const map = `<script type="importmap">${JSON.stringify(importMap(site))}</script>`;
+    return { root: project, pages: { "page.html": template.replace("<!-- imports -->", map) } };
+  };
   const bundled = { root: join(build, "esbuild"), pages: { "page.html": template } };
   const policy = (scripts) => ({
     "content-security-policy": `default-src 'none'; img-src data:; connect-src 'self'; script-src ${scripts}`,
   });
+  const isolation = {
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-resource-policy": "same-origin",
+  };
   const server = await serveSites({
     model: { root: model },
     "compressed-model": { root: model, gzip: true },
-    plain: { root: project, pages: { "page.html": template.replace("<!-- imports -->", map) } },
+    plain: plain("plain"),
     esbuild: bundled,
+    isolated: { ...plain("isolated"), headers: isolation },
+    "isolated-vite": { root: join(build, "vite"), headers: isolation },
     vite: { root: join(build, "vite") },
     demo: { root: join(build, "demo") },
     readme: { root: join(build, "readme") },

@@ -25,8 +25,8 @@ export function makeProject() {
 }
 
 /** The import map of a page that uses no bundler. */
-export function importMap() {
-  const at = (name, file) => `/plain/node_modules/${name}/dist/${file}`;
+export function importMap(site = "plain") {
+  const at = (name, file) => `/${site}/node_modules/${name}/dist/${file}`;
   return {
     imports: {
       kiloformer: at("kiloformer", "index.js"),
@@ -36,6 +36,7 @@ export function importMap() {
       "@kiloformer/core/reference": at("@kiloformer/core", "reference/index.js"),
       "@kiloformer/tokenizers": at("@kiloformer/tokenizers", "index.js"),
       "#kernel-files": at("@kiloformer/core", "platform/browser.js"),
+      "#threads": at("@kiloformer/core", "platform/threads-browser.js"),
       "#directory": at("kiloformer", "platform/directory-none.js"),
     },
   };

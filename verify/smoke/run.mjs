@@ -22,12 +22,15 @@ ensureBuilt();
 const missing = installTools();
 const model = pickModel();
 const requestFile = join(build, "request.json");
-writeFileSync(requestFile, JSON.stringify({ ...model, stories: model.stories.map(({ text, ...story }) => story) }));
+const threadsFile = join(build, "request-threads.json");
+const request = { ...model, stories: model.stories.map(({ text, ...story }) => story) };
+writeFileSync(requestFile, JSON.stringify(request));
+writeFileSync(threadsFile, JSON.stringify({ ...request, threads: 2 }));
 console.log(`model: ${model.name}; packages: ${makeProject().join(", ")}`);
 
 /** Runs a program that prints its runs as JSON. */
-function tell(node, script) {
-  const { stdout, stderr, status } = spawnSync(node, [script, requestFile], { encoding: "utf8", timeout: 120_000 });
+function tell(node, script, request = requestFile) {
+  const { stdout, stderr, status } = spawnSync(node, [script, request], { encoding: "utf8", timeout: 120_000 });
   if (status !== 0) throw new Error(`exit code ${status}: ${stderr.match(/^\w*Error.*$/m)?.[0] ?? stderr.trim()}`);
   return JSON.parse(stdout.trim().split("\n").at(-1));
 }
@@ -51,6 +54,13 @@ const cases = [
     async () => {
       const bundle = await bundleForNode();
       return [here(), newer()].map((node) => checkRuns(tell(node, bundle), model.stories)).at(-1);
+    },
+  ],
+  [
+    "Node, two threads",
+    () => {
+      const runs = [here(), newer()].map((node) => tell(node, join(project, "node.js"), threadsFile));
+      return runs.map((run) => checkRuns(run, model.stories, 2)).at(-1);
     },
   ],
   ...browser.cases,

@@ -326,11 +326,10 @@ function tile4<T>(
   put<T>(y, low3, high3, scales, bias, columns);
 }
 
-function product<T>(q: usize, params: usize, w: usize, bias: usize, y: usize, M: i32, N: i32, K: i32): void {
+function product<T>(q: usize, params: usize, w: usize, scales: usize, bias: usize, y: usize, M: i32, N: i32, K: i32): void {
   const groups = (K + GROUP - 1) / GROUP;
   const qStride = <usize>groups * GROUP * INPUT_BYTES;
   const panelBytes = <usize>groups * groupBytes<T>();
-  const scales = w + <usize>((N + 7) >> 3) * panelBytes;
   const yStride = <usize>N * 4;
   if (M == 1) {
     for (let column = 0; column < N; column += 16, w += 2 * panelBytes, y += 64) {
@@ -363,13 +362,34 @@ function product<T>(q: usize, params: usize, w: usize, bias: usize, y: usize, M:
 }
 
 /**
- * `y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]` over inputs that `quantize_inputs_q8` made of x, and 8-bit weights; bias 0 is none.
+ * `y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]` over inputs that `quantize_inputs_q8` made of x, and 8-bit weights with `scales[N]`;
+ * bias 0 is none. Whole panels of scales are read.
  */
-export function gemm_q8(q: usize, params: usize, w: usize, bias: usize, y: usize, M: i32, N: i32, K: i32): void {
-  product<Q8>(q, params, w, bias, y, M, N, K);
+export function gemm_q8(
+  q: usize,
+  params: usize,
+  w: usize,
+  scales: usize,
+  bias: usize,
+  y: usize,
+  M: i32,
+  N: i32,
+  K: i32,
+): void {
+  product<Q8>(q, params, w, scales, bias, y, M, N, K);
 }
 
-/** The same over inputs of `quantize_inputs_q4` and 4-bit weights. */
-export function gemm_q4(q: usize, params: usize, w: usize, bias: usize, y: usize, M: i32, N: i32, K: i32): void {
-  product<Q4>(q, params, w, bias, y, M, N, K);
+/** The same over inputs of `quantize_inputs_q4` and 4-bit weights, which have their scales with them: the operand is not read. */
+export function gemm_q4(
+  q: usize,
+  params: usize,
+  w: usize,
+  scales: usize,
+  bias: usize,
+  y: usize,
+  M: i32,
+  N: i32,
+  K: i32,
+): void {
+  product<Q4>(q, params, w, scales, bias, y, M, N, K);
 }

@@ -42,6 +42,7 @@ export type { RuntimeOptions } from "./runtime-options.ts";
 export * from "./safetensors.ts";
 export * from "./source.ts";
 export { type Shape, sizeOf, Tensor } from "./tensor.ts";
+export { supportsThreads } from "./threads/pool.ts";
 export { nextTurn } from "./turn.ts";
 export {
   type DtypeOption,

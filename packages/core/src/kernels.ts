@@ -1,5 +1,6 @@
 import { kernelFile } from "#kernel-files";
 import { RuntimeError } from "./errors.ts";
+import { shareMemory } from "./threads/shared-module.ts";
 
 /** The two builds of one source: `relaxed` has fused multiply-add, `simd` gives the same bits on every machine. */
 export type KernelBuild = "simd" | "relaxed";
@@ -130,6 +131,28 @@ function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
   throw new RuntimeError("no-kernels", `wasm: expected a file for the ${build} build, got none`, { build });
 }
 
+/**
+ * The same with a shared memory, which threads need.
+ * @throws {RuntimeError} `no-threads` for kernels that are compiled already
+ */
+export async function compileSharedKernels(build: KernelBuild, wasm?: WasmOption): Promise<WebAssembly.Module> {
+  const file = wasm === undefined ? await bundledFile(build, `kernels-${build}.wasm`) : pickFile(wasm, build);
+  if (file instanceof WebAssembly.Module) {
+    const message = "threads: expected kernels as a file, whose memory can be shared, got a compiled module";
+    throw new RuntimeError("no-threads", message);
+  }
+  return compile(shareMemory(await readFile(file)), `kernels-${build}.wasm`);
+}
+
+async function readFile(file: string | URL | Response | BufferSource): Promise<Uint8Array> {
+  if (ArrayBuffer.isView(file)) return new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
+  if (file instanceof ArrayBuffer) return new Uint8Array(file);
+  const response =
+    typeof Response !== "undefined" && file instanceof Response ? file : await fetch(file as string | URL);
+  expectOk(response);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
 async function compile(file: WasmFile, name: string): Promise<WebAssembly.Module> {
   if (file instanceof WebAssembly.Module) return file;
   try {
@@ -153,16 +176,18 @@ async function compile(file: WasmFile, name: string): Promise<WebAssembly.Module
 
 /** Servers that send another MIME type than application/wasm make streaming compilation refuse: then bytes are used. */
 async function compileResponse(response: Response): Promise<WebAssembly.Module> {
-  if (!response.ok) {
-    throw new RuntimeError(
-      "kernels-not-found",
-      `${response.url || "wasm"}: expected the kernels, got HTTP ${response.status}`,
-      { url: response.url, status: response.status },
-    );
-  }
+  expectOk(response);
   const type = response.headers.get("content-type")?.split(";")[0].trim();
   if (type === "application/wasm" && typeof WebAssembly.compileStreaming === "function") {
     return WebAssembly.compileStreaming(response);
   }
   return WebAssembly.compile(await response.arrayBuffer());
+}
+
+function expectOk({ ok, url, status }: Response): void {
+  if (ok) return;
+  throw new RuntimeError("kernels-not-found", `${url || "wasm"}: expected the kernels, got HTTP ${status}`, {
+    url,
+    status,
+  });
 }

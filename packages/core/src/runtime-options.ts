@@ -11,13 +11,19 @@ export interface RuntimeOptions {
   readonly build?: KernelBuild;
   /** The most memory to take, in bytes. Default: what 32-bit WebAssembly addresses. */
   readonly limitBytes?: number;
+  /** Threads that compute, the caller's among them, 1 to 64. Default 1. More than 1 needs a place with threads: `supportsThreads()`. */
+  readonly threads?: number;
+  /** Where the threads' file is, `@kiloformer/core/threads-worker.js`. Default: beside this package. */
+  readonly threadsFile?: string | URL;
+  /** The least multiply-adds that threads share; for tests. */
+  readonly leastShared?: number;
   /** Checks that no released tensor is used. Default false. */
   readonly debug?: boolean;
   /** Replaces `memory.grow`; for fault injection. */
   readonly grow?: Grow;
 }
 
-const optionNames = ["wasm", "deterministic", "build", "limitBytes", "debug", "grow"];
+const optionNames = "wasm deterministic build limitBytes threads threadsFile leastShared debug grow".split(" ");
 
 /** @throws {OptionError} `bad-option`, `unknown-option` */
 export function checkRuntimeOptions(options: RuntimeOptions): void {
@@ -29,7 +35,13 @@ export function checkRuntimeOptions(options: RuntimeOptions): void {
   if (unknown !== undefined) {
     throw new OptionError("unknown-option", `runtime: expected one of ${optionNames.join(", ")}, got ${unknown}`);
   }
-  const { build, limitBytes = 1 } = options;
+  const { build, limitBytes = 1, threads = 1 } = options;
+  if (!(Number.isSafeInteger(threads) && threads >= 1 && threads <= 64)) {
+    throw new OptionError(
+      "bad-option",
+      `runtime: expected threads to be a whole number from 1 to 64, got ${got(threads)}`,
+    );
+  }
   if (build !== undefined && build !== "simd" && build !== "relaxed") {
     throw new OptionError("bad-option", `runtime: expected build to be "simd" or "relaxed", got ${got(build)}`);
   }

@@ -1,15 +1,19 @@
 import type { Activation, AttentionOptions, Backend, GatedActivation, HeadLayout, SequenceSpan } from "./backend.ts";
 import { PAGE, pageFloats } from "./cache.ts";
 import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
-import { chooseBuild, compileKernels, type KernelBuild, type Kernels } from "./kernels.ts";
-import { MemoryMap } from "./memory.ts";
+import { chooseBuild, compileKernels, compileSharedKernels, type KernelBuild, type Kernels } from "./kernels.ts";
+import { ADDRESSABLE_BYTES, MemoryMap } from "./memory.ts";
 import { Queue } from "./queue.ts";
 import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
+import { MOST_CALLS } from "./threads/control.ts";
+import { supportsThreads, ThreadPool } from "./threads/pool.ts";
 import {
   type EmbeddingWeight,
   GROUP,
   type LinearWeight,
+  onePanelBytes,
+  PANEL,
   rowBytes,
   scaleBytes,
   scalesOffset,
@@ -21,6 +25,14 @@ import {
 const UNLIMITED = 2 ** 29;
 /** Floats that half-precision products need beside their operands: one panel of one block of 256 inputs. */
 const WIDEN_SCRATCH = 8 * 256;
+/** Multiply-adds that are worth another thread: about 10 microseconds' worth. */
+const LEAST_SHARED = 200_000;
+/** Rows of the largest register tiles, of all products: pieces that begin there waste none. */
+const TILE_ROWS = 12;
+/** What some kernels cost for each value, in multiply-adds. */
+const COST = { add: 2, exponential: 16, norm: 4, rotation: 3 };
+
+type KernelName = Exclude<keyof Kernels, "RELAXED">;
 
 /**
  * One WebAssembly instance and its memory: the backend that runs on the CPU. `dispose()` drops both, so that the engine
@@ -33,36 +45,57 @@ export class Runtime implements Backend {
   work = 0;
   /** `work` when the event loop last had a turn. */
   workAtTurn = 0;
-  #state: { readonly memory: MemoryMap; readonly kernels: Kernels } | undefined;
+  #state: { readonly memory: MemoryMap; readonly kernels: Kernels; readonly pool: ThreadPool | undefined } | undefined;
   readonly #tracked: Tensor[] | undefined;
+  readonly #leastShared: number;
 
-  private constructor(build: KernelBuild, memory: MemoryMap, kernels: Kernels, debug: boolean) {
+  private constructor(
+    build: KernelBuild,
+    memory: MemoryMap,
+    kernels: Kernels,
+    pool: ThreadPool | undefined,
+    { debug = false, leastShared = LEAST_SHARED }: RuntimeOptions,
+  ) {
     this.build = build;
-    this.#state = { memory, kernels };
+    this.#state = { memory, kernels, pool };
     this.#tracked = debug ? [] : undefined;
+    this.#leastShared = leastShared;
   }
 
   /**
    * @throws {OptionError} `bad-option`, `unknown-option`
    * @throws {RuntimeError} `no-wasm`, `no-simd`, `kernels-refused`, `kernels-not-found`, `no-kernels`,
-   *   `wrong-kernels`
+   *   `wrong-kernels`, `no-threads`
    * @throws {MemoryError} `no-memory` when the engine gives not even the first pages
    */
   static async create(options: RuntimeOptions = {}): Promise<Runtime> {
     checkRuntimeOptions(options);
     const build = options.build ?? chooseBuild(options.deterministic ?? false);
-    const module = await compileKernels(build, options.wasm);
+    const { threads = 1, wasm, limitBytes, grow } = options;
+    const shared = threads > 1;
+    if (shared && !supportsThreads()) {
+      const message = `threads: expected a place that shares memory between threads for ${threads} of them, got one that does not`;
+      throw new RuntimeError("no-threads", `${message}: a page must be cross-origin isolated`, { threads });
+    }
+    const module = await (shared ? compileSharedKernels : compileKernels)(build, wasm);
     let memory: WebAssembly.Memory;
     try {
-      memory = new WebAssembly.Memory({ initial: 2 });
+      const maximum = Math.ceil((limitBytes ?? ADDRESSABLE_BYTES) / 65_536);
+      memory = new WebAssembly.Memory(shared ? { initial: 2, maximum: Math.max(2, maximum), shared } : { initial: 2 });
     } catch (cause) {
       const message = "runtime: expected WebAssembly memory, got none: the engine refused";
       throw new MemoryError("no-memory", message, {}, { cause });
     }
     const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
     const kernels = exports as unknown as Kernels;
-    const map = new MemoryMap(memory, { limitBytes: options.limitBytes, grow: options.grow });
-    return new Runtime(actualBuild(kernels, options), map, kernels, options.debug ?? false);
+    const actual = actualBuild(kernels, options);
+    const pool = shared ? await ThreadPool.start(threads, module, memory, exports, options.threadsFile) : undefined;
+    return new Runtime(actual, new MemoryMap(memory, { limitBytes, grow }), kernels, pool, options);
+  }
+
+  /** Threads that compute, the caller's among them. */
+  get threads(): number {
+    return this.#live.pool?.size ?? 1;
   }
 
   get memory(): MemoryMap {
@@ -77,8 +110,9 @@ export class Runtime implements Backend {
     return this.#state === undefined;
   }
 
-  /** Drops the instance and its memory. A second call does nothing. */
+  /** Drops the instance and its memory, and ends its threads. A second call does nothing. */
   dispose(): void {
+    this.#state?.pool?.end();
     this.#state = undefined;
   }
 
@@ -136,6 +170,32 @@ export class Runtime implements Backend {
     while (tracked.length > 0 && tracked[tracked.length - 1].place >= mark) tracked.pop()!.released = true;
   }
 
+  /**
+   * Calls a kernel for units 0 to `count`: in one call, or, where that is worth it, in pieces that threads share. Pieces begin at
+   * multiples of `step`. That they change no bit is what kernels promise: no sum depends on the rows beside it.
+   * @param work multiply-adds of the whole
+   */
+  #share(
+    kernel: KernelName,
+    count: number,
+    step: number,
+    work: number,
+    call: (begin: number, count: number) => readonly number[],
+  ): void {
+    const { pool, kernels } = this.#live;
+    const worth = pool && work >= this.#leastShared ? Math.min(Math.ceil(count / step), 4 * pool.size, MOST_CALLS) : 1;
+    if (!pool || worth < 2) {
+      (kernels[kernel] as (...operands: number[]) => unknown)(...call(0, count));
+      return;
+    }
+    // Small work in as few pieces as threads; more pieces of large work even out what else the machine does.
+    const pieces = Math.min(worth, Math.max(pool.size, Math.floor(work / (64 * this.#leastShared))));
+    const size = Math.ceil(count / pieces / step) * step;
+    const calls: (readonly number[])[] = [];
+    for (let begin = 0; begin < count; begin += size) calls.push(call(begin, Math.min(size, count - begin)));
+    pool.run(kernel, calls);
+  }
+
   #track<T extends Tensor>(tensor: T): T {
     this.#tracked?.push(tensor);
     return tensor;
@@ -163,42 +223,76 @@ export class Runtime implements Backend {
     this.kernels.embed_rows_f32(rows.place, x.place, y.place, sizeOf(rows.shape), x.shape[1]);
   }
 
-  linear(x: Tensor, weight: LinearWeight, y: Tensor): void {
-    const [N, K] = weight.shape;
+  linear(x: Tensor, { shape, dtype, place, bias }: LinearWeight, y: Tensor): void {
+    const [N, K] = shape;
     const M = x.shape[0];
-    const bias = weight.bias ? weight.bias.place : 0;
-    this.work += M * N * K;
-    const { kernels, memory } = this;
-    const { dtype, place } = weight;
-    if (dtype === "f32") {
-      kernels.gemm_f32(x.place, place, bias, y.place, M, N, K);
-      return;
-    }
+    const work = M * N * K;
+    this.work += work;
+    const { memory } = this;
     const mark = memory.mark();
-    if (dtype === "f16" || dtype === "bf16") {
-      const gemm = dtype === "f16" ? kernels.gemm_f16 : kernels.gemm_bf16;
-      gemm(x.place, place, bias, y.place, M, N, K, memory.push(WIDEN_SCRATCH * 4));
-    } else {
-      const groups = Math.ceil(K / GROUP);
-      const inputs = memory.push(M * groups * GROUP * (this.build === "relaxed" ? 1 : 2));
-      const params = memory.push(M * groups * 8);
-      const quantize = dtype === "q8" ? kernels.quantize_inputs_q8 : kernels.quantize_inputs_q4;
-      quantize(x.place, inputs, params, memory.push(groups * GROUP * 4), M, K);
-      kernels[dtype === "q8" ? "gemm_q8" : "gemm_q4"](inputs, params, place, bias, y.place, M, N, K);
-    }
+    const biasPlace = bias ? bias.place : 0;
+    if (dtype === "f32" || dtype === "f16" || dtype === "bf16") {
+      const kernel = `gemm_${dtype}` as const;
+      this.#shareProduct(kernel, M, N, work, (row, rows, column, columns) => {
+        const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
+        const to = y.place + 4 * (row * N + column);
+        const operands = [x.place + 4 * row * K, weights, biasPlace && biasPlace + 4 * column, to, rows, columns, K];
+        return dtype === "f32" ? operands : [...operands, memory.push(WIDEN_SCRATCH * 4)];
+      });
+    } else this.#quantizedLinear(x, shape, dtype, place, biasPlace, y);
     memory.release(mark);
   }
 
+  #quantizedLinear(
+    x: Tensor,
+    [N, K]: LinearWeight["shape"],
+    dtype: "q8" | "q4",
+    place: number,
+    bias: number,
+    y: Tensor,
+  ): void {
+    const { memory } = this;
+    const M = x.shape[0];
+    const groups = Math.ceil(K / GROUP);
+    const inputBytes = groups * GROUP * (this.build === "relaxed" ? 1 : 2);
+    const inputs = memory.push(M * inputBytes);
+    const params = memory.push(M * groups * 8);
+    this.#share(`quantize_inputs_${dtype}`, M, 4, M * K * COST.norm, (row, rows) => {
+      const scratch = memory.push(groups * GROUP * 4);
+      return [x.place + 4 * row * K, inputs + row * inputBytes, params + row * groups * 8, scratch, rows, K];
+    });
+    const panels = Math.ceil(N / PANEL) * onePanelBytes(K, dtype);
+    this.#shareProduct(`gemm_${dtype}`, M, N, M * N * K, (row, rows, column, columns) => {
+      const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
+      const scales = dtype === "q8" ? place + panels + 4 * column : 0;
+      const to = y.place + 4 * (row * N + column);
+      const at = [inputs + row * inputBytes, params + row * groups * 8, weights, scales, bias && bias + 4 * column, to];
+      return [...at, rows, columns, K];
+    });
+  }
+
+  /** Pieces of a product: rows where there are many, else the outputs of one row. */
+  #shareProduct(
+    kernel: KernelName,
+    M: number,
+    N: number,
+    work: number,
+    call: (row: number, rows: number, column: number, columns: number) => readonly number[],
+  ): void {
+    if (M === 1) this.#share(kernel, N, 2 * PANEL, work, (column, columns) => call(0, 1, column, columns));
+    else this.#share(kernel, M, TILE_ROWS, work, (row, rows) => call(row, rows, 0, N));
+  }
+
   add(a: Tensor, b: Tensor, y: Tensor): void {
-    this.kernels.add_f32(a.place, b.place, y.place, sizeOf(y.shape));
+    this.#elements("add_f32", y, COST.add, (at, n) => [a.place + at, b.place + at, y.place + at, n]);
   }
 
   multiply(a: Tensor, b: Tensor, y: Tensor): void {
-    this.kernels.mul_f32(a.place, b.place, y.place, sizeOf(y.shape));
+    this.#elements("mul_f32", y, COST.add, (at, n) => [a.place + at, b.place + at, y.place + at, n]);
   }
 
   scale(x: Tensor, factor: number, y: Tensor): void {
-    this.kernels.scale_f32(x.place, y.place, sizeOf(y.shape), factor);
+    this.#elements("scale_f32", y, COST.add, (at, n) => [x.place + at, y.place + at, n, factor]);
   }
 
   transpose(x: Tensor, y: Tensor): void {
@@ -211,11 +305,20 @@ export class Runtime implements Backend {
   }
 
   activate(kind: Activation, x: Tensor, y: Tensor): void {
-    this.kernels[activationKernels[kind]](x.place, y.place, sizeOf(y.shape));
+    this.#elements(activationKernels[kind], y, COST.exponential, (at, n) => [x.place + at, y.place + at, n]);
   }
 
   gate(kind: GatedActivation, gateUp: Tensor, y: Tensor): void {
-    this.kernels[gateKernels[kind]](gateUp.place, y.place, y.shape[0], y.shape[1]);
+    const [rows, width] = y.shape;
+    this.#share(gateKernels[kind], rows, 1, rows * width * COST.exponential, (row, count) => {
+      return [gateUp.place + 8 * row * width, y.place + 4 * row * width, count, width];
+    });
+  }
+
+  /** A kernel over single values; `at` is in bytes. */
+  #elements(kernel: KernelName, y: Tensor, cost: number, call: (at: number, n: number) => readonly number[]): void {
+    const n = sizeOf(y.shape);
+    this.#share(kernel, n, 64, n * cost, (begin, count) => call(4 * begin, count));
   }
 
   softmax(x: Tensor, y: Tensor): void {
@@ -224,7 +327,10 @@ export class Runtime implements Backend {
   }
 
   rmsNorm(x: Tensor, weight: VectorWeight, eps: number, y: Tensor): void {
-    this.kernels.rms_norm_f32(x.place, weight.place, y.place, x.shape[0], x.shape[1], eps);
+    const [rows, D] = x.shape;
+    this.#share("rms_norm_f32", rows, 1, rows * D * COST.norm, (row, count) => {
+      return [x.place + 4 * row * D, weight.place, y.place + 4 * row * D, count, D, eps];
+    });
   }
 
   rmsNormHeads(x: Tensor, column: number, heads: number, weight: VectorWeight, eps: number): void {
@@ -233,12 +339,20 @@ export class Runtime implements Backend {
   }
 
   layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void {
-    this.kernels.layer_norm_f32(x.place, weight.place, bias ? bias.place : 0, y.place, x.shape[0], x.shape[1], eps);
+    const [rows, D] = x.shape;
+    this.#share("layer_norm_f32", rows, 1, rows * D * COST.norm, (row, count) => {
+      return [x.place + 4 * row * D, weight.place, bias ? bias.place : 0, y.place + 4 * row * D, count, D, eps];
+    });
   }
 
   rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, headWidth: number): void {
     const [T, rowStride] = x.shape;
-    this.kernels.rope_f32(x.place, cos.place, sin.place, T, heads, headWidth, cos.shape[1] * 2, rowStride);
+    const half = cos.shape[1];
+    this.#share("rope_f32", T, 1, T * heads * headWidth * COST.rotation, (row, rows) => {
+      const angles = 4 * row * half;
+      const places = [x.place + 4 * row * rowStride, cos.place + angles, sin.place + angles];
+      return [...places, rows, heads, headWidth, half * 2, rowStride];
+    });
   }
 
   appendToCache(rows: Tensor, column: number, span: SequenceSpan, { kvHeads, headWidth }: HeadLayout): void {
@@ -256,58 +370,32 @@ export class Runtime implements Backend {
     const width = heads * headWidth;
     const { memory, kernels } = this;
     const mark = memory.mark();
-    const q = x.place + 4 * row * rowStride;
-    const out = y.place + 4 * row * width;
     const { window = UNLIMITED, bias, globals, causal, scale } = options;
-    this.work += count * Math.min(keys, 2 * window) * width * 2;
-    // biome-ignore-start format: one line for each group of operands
+    const work = count * Math.min(keys, 2 * window) * width * 2;
+    this.work += work;
+    const places = (begin: number) => [
+      x.place + 4 * (row + begin) * rowStride,
+      y.place + 4 * (row + begin) * width,
+      pages,
+    ];
     if (window >= keys && !bias && !globals) {
-      const scratch = memory.push(kernels.attention_scratch_f32(count, keys, heads, kvHeads, headWidth) * 4);
-      kernels.attention_f32(
-        q,
-        out,
-        pages,
-        count,
-        rowStride,
-        width,
-        causal ? position : keys - count,
-        causal ? 1 : 0,
-        heads,
-        kvHeads,
-        headWidth,
-        scale,
-        scratch,
-      );
+      this.#share("attention_f32", count, 12, work, (begin, rows) => {
+        const seen = causal ? position + begin + rows : keys;
+        const scratch = memory.push(kernels.attention_scratch_f32(rows, seen, heads, kvHeads, headWidth) * 4);
+        const size = [rows, rowStride, width, seen - rows, causal ? 1 : 0, heads, kvHeads, headWidth];
+        return [...places(begin), ...size, scale, scratch];
+      });
     } else {
       const after = causal ? 0 : window;
       const globalCount = globals ? globals.count : 0;
-      const floats = kernels.attention_general_scratch_f32(count, keys, window, after, globalCount, heads, kvHeads);
-      const scratch = memory.push(floats * 4);
-      kernels.attention_general_f32(
-        q,
-        out,
-        pages,
-        count,
-        rowStride,
-        width,
-        position,
-        keys,
-        window,
-        after,
-        globalCount,
-        globals ? globals.block : 1,
-        heads,
-        kvHeads,
-        headWidth,
-        scale,
-        bias ? bias.values.place : 0,
-        bias ? bias.values.shape[1] : 0,
-        bias ? bias.center : 0,
-        globals ? globals.bias.place : 0,
-        scratch,
-      );
+      const biases = bias ? [bias.values.place, bias.values.shape[1], bias.center] : [0, 0, 0];
+      this.#share("attention_general_f32", count, 24, work, (begin, rows) => {
+        const floats = kernels.attention_general_scratch_f32(rows, keys, window, after, globalCount, heads, kvHeads);
+        const reach = [position + begin, keys, window, after, globalCount, globals ? globals.block : 1];
+        const size = [rows, rowStride, width, ...reach, heads, kvHeads, headWidth, scale];
+        return [...places(begin), ...size, ...biases, globals ? globals.bias.place : 0, memory.push(floats * 4)];
+      });
     }
-    // biome-ignore-end format: one line for each group of operands
     memory.release(mark);
   }
 

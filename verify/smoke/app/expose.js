@@ -5,9 +5,9 @@ export const openModel = (base, files) => async () =>
   Object.fromEntries(await Promise.all(files.map(async (name) => [name, await fetch(base + name)])));
 
 export function expose(Pipeline, startWorker, options) {
-  globalThis.onMainThread = async ({ base, files, stories }) => {
+  globalThis.onMainThread = async ({ base, files, stories, threads }) => {
     try {
-      return await tellAll(Pipeline, openModel(base, files), stories, options);
+      return await tellAll(Pipeline, openModel(base, files), stories, { ...options, threads });
     } catch (error) {
       return describeError(error);
     }

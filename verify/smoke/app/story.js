@@ -11,7 +11,7 @@ export async function tellAll(Pipeline, open, stories, options = {}, onPiece = (
   const runs = [];
   for (const deterministic of [false, true]) {
     const pipeline = await Pipeline.fromFiles(await open(), { ...options, deterministic });
-    const { build } = pipeline;
+    const { build, threads } = pipeline;
     const texts = [];
     let pieces = 0;
     for (const [index, { prompt, max_new_tokens }] of stories.entries()) {
@@ -24,7 +24,7 @@ export async function tellAll(Pipeline, open, stories, options = {}, onPiece = (
       texts.push(text);
     }
     await pipeline.dispose();
-    runs.push({ build, texts, pieces });
+    runs.push({ build, threads, texts, pieces });
   }
   return runs;
 }

@@ -7,6 +7,7 @@ import {
   type Reservation,
   Runtime,
   type Source,
+  supportsThreads,
   WeightError,
   Weights,
 } from "@kiloformer/core";
@@ -117,8 +118,7 @@ export async function loadModel(
   const tokenizer = await readTokenizer(sources, plan, formats, options);
   const modules = await { ...tasks, ...architecture.tasks }.readModules?.(sources, options, plan);
   const ownsRuntime = options.runtime === undefined;
-  const { wasm, deterministic, limitBytes } = options;
-  const runtime = options.runtime ?? (await Runtime.create({ wasm, deterministic, limitBytes }));
+  const runtime = options.runtime ?? (await createRuntime(options));
   try {
     const release = await runtime.queue.run(() => takeWeights(runtime, plan, options));
     emit(options, { status: "ready", file: "", progress: 100, loaded: 0, total: 0 });
@@ -127,6 +127,16 @@ export async function loadModel(
     if (ownsRuntime) runtime.dispose();
     throw error;
   }
+}
+
+/** A runtime with as many threads as are asked for, or one where there can be no more. */
+function createRuntime(options: PipelineOptions): Promise<Runtime> {
+  const { wasm, deterministic, limitBytes, threads = 1, threadsFile, strict } = options;
+  const alone = threads > 1 && !strict && !supportsThreads();
+  if (alone) {
+    warner(options)(`threads: expected a place that shares memory between ${threads} threads, got none: one computes`);
+  }
+  return Runtime.create({ wasm, deterministic, limitBytes, threads: alone ? 1 : threads, threadsFile });
 }
 
 /** Takes memory for the weights once, then fills it. */

@@ -21,8 +21,13 @@ export interface PipelineOptions {
    * quantize while loading (docs/quantization.md). Default `auto`.
    */
   readonly dtype?: DtypeOption;
-  /** Threads that compute. Only 1 is supported yet; more is an error. */
+  /**
+   * Threads that compute, the calling one among them, 1 to 64: they share what is large, and give the same bits. Where memory
+   * cannot be shared (pages that are not cross-origin isolated, Cloudflare Workers) there is one, and a warning. Default 1.
+   */
   readonly threads?: number;
+  /** Where the threads' file is, `@kiloformer/core/threads-worker.js`. Default: beside this package. */
+  readonly threadsFile?: string | URL;
   /** The kernels: URL, bytes, Response or compiled module, or `{ simd, relaxed }`. Default: from beside this package. */
   readonly wasm?: WasmOption;
   /** Stops the load: it rejects with the signal's reason. */
@@ -44,11 +49,14 @@ export interface PipelineOptions {
 
 const isFunction = (value: unknown) => typeof value === "function";
 const isBoolean = (value: unknown) => typeof value === "boolean";
+const isThreadCount = (value: unknown) =>
+  Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= 64;
 const isObject = (value: unknown) => typeof value === "object" && value !== null;
 const rules: Readonly<Record<keyof PipelineOptions, readonly [expected: string, holds: (value: unknown) => boolean]>> =
   {
     dtype: [`one of ${dtypeOptions.join(", ")}`, (value) => dtypeOptions.includes(value as DtypeOption)],
-    threads: ["1, as threads are not supported yet", (value) => value === 1],
+    threads: ["a whole number from 1 to 64", isThreadCount],
+    threadsFile: ["a URL", (value) => typeof value === "string" || value instanceof URL],
     wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
     signal: ["an AbortSignal", isSignal],
     onProgress: ["a function", isFunction],
@@ -78,7 +86,7 @@ export function checkPipelineOptions(options: PipelineOptions): void {
     });
   }
   if (!options.runtime) return;
-  for (const key of ["wasm", "deterministic", "limitBytes"] as const) {
+  for (const key of ["wasm", "deterministic", "limitBytes", "threads", "threadsFile"] as const) {
     if (options[key] === undefined) continue;
     const message = `pipeline: expected ${key} to be given to the runtime, got it beside a runtime that is already made`;
     throw new OptionError("conflicting-options", message, { options: [key, "runtime"] });

@@ -116,6 +116,11 @@ export class Pipeline {
     return this.#context.runtime.build;
   }
 
+  /** Threads that compute, the calling one among them. */
+  get threads(): number {
+    return this.#context.runtime.disposed ? 0 : this.#context.runtime.threads;
+  }
+
   /** The tokenizer, where the model's files have one. */
   get tokenizer(): TextTokenizer | undefined {
     const { tokenizer } = this.#context;

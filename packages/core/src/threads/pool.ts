@@ -1,0 +1,99 @@
+import { startThread } from "#threads";
+import { RuntimeError } from "../errors.ts";
+import {
+  ARGUMENTS,
+  CALLS,
+  CONTROL_BYTES,
+  type Control,
+  controlOf,
+  DONE,
+  FAILED,
+  INDEX_BITS,
+  JOB,
+  KERNEL,
+  type KernelList,
+  MOST_ARGUMENTS,
+  NEXT,
+  SLEEPERS,
+  work,
+} from "./control.ts";
+import type { Thread } from "./thread.ts";
+
+/** Whether this place can share memory between threads: Node, and pages that are cross-origin isolated. */
+export function supportsThreads(): boolean {
+  const { crossOriginIsolated } = globalThis as { crossOriginIsolated?: boolean };
+  return startThread !== undefined && typeof SharedArrayBuffer === "function" && crossOriginIsolated !== false;
+}
+
+/** Threads over one memory that make calls of kernels together with the thread that asks. */
+export class ThreadPool {
+  /** Threads that compute, the caller's among them. */
+  readonly size: number;
+  readonly #threads: readonly Thread[];
+  readonly #control: Control;
+  readonly #numbers: ReadonlyMap<string, number>;
+  readonly #kernels: KernelList;
+  #job = 0;
+
+  private constructor(threads: readonly Thread[], control: Control, names: readonly string[], kernels: KernelList) {
+    this.size = threads.length + 1;
+    this.#threads = threads;
+    this.#control = control;
+    this.#numbers = new Map(names.map((name, number) => [name, number]));
+    this.#kernels = kernels;
+  }
+
+  /**
+   * Starts `size - 1` threads and waits until all are ready.
+   * @throws {RuntimeError} `no-threads` when one cannot start
+   */
+  static async start(
+    size: number,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    exports: WebAssembly.Exports,
+    url: string | URL | undefined,
+  ): Promise<ThreadPool> {
+    const names = Object.keys(exports).filter((name) => typeof exports[name] === "function");
+    const control = new SharedArrayBuffer(CONTROL_BYTES);
+    const setup = { module, memory, control, names };
+    const started = await Promise.allSettled(Array.from({ length: size - 1 }, () => startThread!(setup, url)));
+    const threads = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    const failure = started.find((result) => result.status === "rejected");
+    if (failure) {
+      for (const thread of threads) thread.end();
+      const { reason: cause } = failure;
+      const got = cause instanceof Error ? cause.message : String(cause);
+      const message = `threads: expected threads to start, got: ${got}; the option threadsFile says where their file is`;
+      throw new RuntimeError("no-threads", message, {}, { cause });
+    }
+    const kernels = names.map((name) => exports[name]) as unknown as KernelList;
+    return new ThreadPool(threads, controlOf(control), names, kernels);
+  }
+
+  /**
+   * Makes calls of one kernel, at most 64, in any order and on any thread; all are made when this returns. The calling thread
+   * works too, and waits awake for the last: pages may not sleep.
+   * @throws {WebAssembly.RuntimeError} after a trap
+   */
+  run(kernel: string, calls: readonly (readonly number[])[]): void {
+    const { words, values } = this.#control;
+    for (const [index, call] of calls.entries()) values.set(call, index * MOST_ARGUMENTS);
+    this.#job = (this.#job % 0x7fffff) + 1;
+    words[KERNEL] = this.#numbers.get(kernel)!;
+    words[ARGUMENTS] = calls[0].length;
+    Atomics.store(words, DONE, 0);
+    Atomics.store(words, JOB, this.#job);
+    Atomics.store(words, CALLS, calls.length);
+    Atomics.store(words, NEXT, this.#job << INDEX_BITS);
+    if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, NEXT, calls.length - 1);
+    work(this.#control, this.#kernels);
+    while (Atomics.load(words, DONE) < calls.length);
+    if (words[FAILED]) throw new WebAssembly.RuntimeError(`${kernel} on another thread`);
+  }
+
+  /** Ends the threads. */
+  end(): void {
+    for (const thread of this.#threads) thread.end();
+  }
+}

@@ -1,0 +1,13 @@
+/** What a thread is told first. */
+export interface ThreadSetup {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly control: SharedArrayBuffer;
+  /** Kernels by their numbers in jobs. */
+  readonly names: readonly string[];
+}
+
+/** A thread that runs. */
+export interface Thread {
+  end(): void;
+}

@@ -1,0 +1,136 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { architectures, openBareModel, Runtime, writeSafetensors } from "../src/index.ts";
+import { readDirectory } from "../src/node.ts";
+import { replay } from "../src/verify/replay.ts";
+
+const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
+const folders = readdirSync(fixtures).filter((name) => existsSync(join(fixtures, name, "expected.safetensors")));
+
+/** What a folder's inputs give; `leastShared` 1 shares whatever has two pieces. */
+async function compute(name: string, runtime: Runtime, dtype: "auto" | "q8" | "q4") {
+  const folder = join(fixtures, name);
+  const { files, close } = await readDirectory(folder);
+  const model = new Map([...files].filter(([file]) => !file.startsWith("expected.")));
+  const bare = await openBareModel(model, architectures, { runtime, dtype, onWarning() {} });
+  const facts = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
+  const { computed } = await replay(bare, new Uint8Array(readFileSync(join(folder, "expected.safetensors"))), facts);
+  await bare.dispose();
+  await close();
+  return computed;
+}
+
+describe.each([2, 3])("%d threads", (threads) => {
+  // Three take as long as they like on two processors: a part shows the same.
+  const some = folders.filter((_, index) => threads === 2 || index % 6 === 0);
+  test.each(some)("give the bits of one: %s", async (name) => {
+    const [one, several] = await Promise.all([Runtime.create(), Runtime.create({ threads, leastShared: 1 })]);
+    expect(several.threads).toBe(threads);
+    for (const dtype of ["auto", "q8", "q4"] as const) {
+      expect(await compute(name, several, dtype)).toEqual(await compute(name, one, dtype));
+    }
+    one.dispose();
+    several.dispose();
+  });
+});
+
+/** A decoder large enough that threads share its products without being told to. */
+function largeModel() {
+  const [V, D, F] = [300, 256, 1024];
+  const config = {
+    ...{ model_type: "llama", vocab_size: V, hidden_size: D, intermediate_size: F, num_hidden_layers: 2 },
+    ...{ num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 512, tie_word_embeddings: true },
+  };
+  const shapes: Record<string, number[]> = { "model.embed_tokens.weight": [V, D], "model.norm.weight": [D] };
+  for (const layer of [0, 1]) {
+    const of = (name: string) => `model.layers.${layer}.${name}.weight`;
+    Object.assign(shapes, {
+      ...{
+        [of("self_attn.q_proj")]: [D, D],
+        [of("self_attn.k_proj")]: [D / 2, D],
+        [of("self_attn.v_proj")]: [D / 2, D],
+      },
+      ...{ [of("self_attn.o_proj")]: [D, D], [of("mlp.gate_proj")]: [F, D], [of("mlp.up_proj")]: [F, D] },
+      ...{ [of("mlp.down_proj")]: [D, F], [of("input_layernorm")]: [D], [of("post_attention_layernorm")]: [D] },
+    });
+  }
+  let state = 1;
+  const random = () => {
+    state = (state * 48271) % 2147483647;
+    return (state / 2147483647 - 0.5) * 0.2;
+  };
+  const tensors = Object.entries(shapes).map(([name, shape]) => {
+    const length = shape.reduce((product, axis) => product * axis, 1);
+    return [name, { dtype: "F32" as const, shape, data: Float32Array.from({ length }, random) }] as const;
+  });
+  return { "config.json": JSON.stringify(config), "model.safetensors": writeSafetensors(tensors) };
+}
+
+describe("a pool", () => {
+  const ids = Array.from({ length: 200 }, (_, i) => (i * 7) % 300);
+
+  test("shares a large model's work, while memory grows and calls run beside each other", async () => {
+    const files = largeModel();
+    const logits = async (threads: number) => {
+      const runtime = await Runtime.create({ threads });
+      const bare = await openBareModel(files, architectures, { runtime });
+      const caches = [0, 1, 2].map(() => bare.decoder.newCache());
+      const results = await Promise.all(caches.map((cache, i) => bare.decoder.logits(ids.slice(i), { cache })));
+      const next = await bare.decoder.logits([5], { cache: caches[0] });
+      await bare.dispose();
+      runtime.dispose();
+      return [...results, next];
+    };
+    const alone = await logits(1);
+    expect(await logits(2)).toEqual(alone);
+    expect(await logits(5)).toEqual(alone);
+  });
+
+  test("costs no processor time while it is idle, and ends with dispose", async () => {
+    const runtime = await Runtime.create({ threads: 4 });
+    const bare = await openBareModel(largeModel(), architectures, { runtime });
+    await bare.decoder.logits(ids, { cache: bare.decoder.newCache() });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const { user, system } = process.cpuUsage(before);
+    // Of 500 ms: three threads that wait awake would take more than that each, on as many processors.
+    expect((user + system) / 1000).toBeLessThan(150);
+    await bare.dispose();
+    const threadsBefore = countThreads();
+    runtime.dispose();
+    if (threadsBefore === undefined) return;
+    await expect.poll(countThreads, { timeout: 5000 }).toBeLessThanOrEqual(threadsBefore - 3);
+  });
+
+  test("refuses counts and kernels that it cannot use", async () => {
+    for (const threads of [0, 1.5, 65, "2", Number.NaN]) {
+      await expect(Runtime.create({ threads: threads as number })).rejects.toMatchObject({ code: "bad-option" });
+    }
+    const file = new URL("../../core/dist/kernels-simd.wasm", import.meta.url);
+    const wasm = await WebAssembly.compile(readFileSync(file));
+    await expect(Runtime.create({ threads: 2, wasm })).rejects.toMatchObject({ code: "no-threads" });
+    const bytes = new Uint8Array(readFileSync(file));
+    const runtime = await Runtime.create({ threads: 2, wasm: bytes, deterministic: true });
+    expect(runtime.threads).toBe(2);
+    runtime.dispose();
+    await expect(Runtime.create({ threads: 2, wasm: bytes.subarray(0, 8) })).rejects.toMatchObject({
+      code: "kernels-refused",
+    });
+    const threadsFile = new URL("file:///nowhere/threads-worker.js");
+    await expect(Runtime.create({ threads: 2, threadsFile })).rejects.toMatchObject({ code: "no-threads" });
+  });
+
+  test("stays within limitBytes", async () => {
+    const runtime = await Runtime.create({ threads: 2, limitBytes: 2 ** 20 });
+    await expect(openBareModel(largeModel(), architectures, { runtime })).rejects.toMatchObject({ code: "over-limit" });
+    runtime.dispose();
+  });
+});
+
+/** Threads of this process, where the system tells. */
+function countThreads(): number | undefined {
+  return existsSync("/proc/self/task") ? readdirSync("/proc/self/task").length : undefined;
+}
