@@ -91,121 +91,72 @@ function put<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize, col
   }
 }
 
-/** One row, eight outputs. */
-function tile1<T>(q: usize, params: usize, w: usize, groups: i32, y: usize, scales: usize, bias: usize, columns: i32): void {
-  let low = f32x4.splat(0), high = low;
-  for (let group = 0; group < groups; group++, w += groupBytes<T>(), params += 8) {
-    let a0 = i32x4.splat(0), b0 = a0;
-    let at = w + 16;
-    const end = w + groupBytes<T>();
-    for (; at < end; ) {
-      if (isQ8<T>()) {
-        const x0 = four(q);
-        if (ASC_FEATURE_RELAXED_SIMD) {
-          a0 = dot8(v128.load(at), x0, a0);
-          b0 = dot8(v128.load(at, 16), x0, b0);
-          at += 32;
-        } else {
-          const both = v128.load(at);
-          a0 = dot8(i16x8.extend_low_i8x16_s(both), x0, a0);
-          b0 = dot8(i16x8.extend_high_i8x16_s(both), x0, b0);
-          at += 16;
-        }
-        q += 4;
-      } else {
-        const both = v128.load(at);
-        const first = v128.and(both, four(BITS)), second = v128.and(i16x8.shr_u(both, 4), four(BITS));
-        if (ASC_FEATURE_RELAXED_SIMD) {
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q), first));
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q, 2), second));
-        } else {
-          const x0 = four(q), x1 = four(q + 4);
-          a0 = dot8(i16x8.extend_low_i8x16_u(first), x0, a0);
-          b0 = dot8(i16x8.extend_high_i8x16_u(first), x0, b0);
-          a0 = dot8(i16x8.extend_low_i8x16_u(second), x1, a0);
-          b0 = dot8(i16x8.extend_high_i8x16_u(second), x1, b0);
-        }
-        at += 16;
-        q += 4 * INPUT_BYTES;
-      }
-    }
-    low = join<T>(low, lowOf<T>(a0), params, lowExtra<T>(w));
-    high = join<T>(high, highOf<T>(a0, b0), params, highExtra<T>(w));
-  }
-  put<T>(y, low, high, scales, bias, columns);
-}
+/** Panels of 8-bit weights that one row reads side by side, as memory gives several streams faster than one. 4-bit weights are too few bytes. */
+const TOGETHER = 8;
 
-/** One row, the sixteen outputs of two panels, `panelBytes` apart: what is read once serves both, and memory is read in two streams. */
-function tile1x2<T>(
+/** One row, the eight outputs of each of `panels` panels: `[panels, 8]` sums, before scales of outputs. */
+function sumRow<T>(
   q: usize,
   params: usize,
   w: usize,
   panelBytes: usize,
+  panels: i32,
   groups: i32,
-  y: usize,
-  scales: usize,
-  bias: usize,
-  columns: i32,
+  sums: usize,
 ): void {
-  let low0 = f32x4.splat(0), high0 = low0;
-  let low1 = low0, high1 = low0;
-  for (let group = 0; group < groups; group++, w += groupBytes<T>(), params += 8) {
-    let a0 = i32x4.splat(0), b0 = a0;
-    let a1 = a0, b1 = a0;
-    let at = w + 16;
-    const end = w + groupBytes<T>();
-    for (; at < end; ) {
-      if (isQ8<T>()) {
-        const x0 = four(q);
-        if (ASC_FEATURE_RELAXED_SIMD) {
-          a0 = dot8(v128.load(at), x0, a0);
-          b0 = dot8(v128.load(at, 16), x0, b0);
-          a1 = dot8(v128.load(at + panelBytes), x0, a1);
-          b1 = dot8(v128.load(at + panelBytes, 16), x0, b1);
-          at += 32;
+  memory.fill(sums, 0, <usize>panels * 32);
+  const mask = four(BITS);
+  for (let group = 0; group < groups; group++, w += groupBytes<T>(), params += 8, q += GROUP * INPUT_BYTES) {
+    let panel = w, sum = sums;
+    for (let p = 0; p < panels; p++, panel += panelBytes, sum += 32) {
+      let a0 = i32x4.splat(0), b0 = a0;
+      let at = panel + 16, x = q;
+      for (const end = panel + groupBytes<T>(); at < end; ) {
+        if (isQ8<T>()) {
+          if (ASC_FEATURE_RELAXED_SIMD) {
+            let x0 = four(x);
+            a0 = dot8(v128.load(at), x0, a0);
+            b0 = dot8(v128.load(at, 16), x0, b0);
+            x0 = four(x + 4);
+            a0 = dot8(v128.load(at, 32), x0, a0);
+            b0 = dot8(v128.load(at, 48), x0, b0);
+            at += 64;
+            x += 8;
+          } else {
+            const x0 = four(x);
+            const both = v128.load(at);
+            a0 = dot8(i16x8.extend_low_i8x16_s(both), x0, a0);
+            b0 = dot8(i16x8.extend_high_i8x16_s(both), x0, b0);
+            at += 16;
+            x += 4;
+          }
         } else {
-          let both = v128.load(at);
-          a0 = dot8(i16x8.extend_low_i8x16_s(both), x0, a0);
-          b0 = dot8(i16x8.extend_high_i8x16_s(both), x0, b0);
-          both = v128.load(at + panelBytes);
-          a1 = dot8(i16x8.extend_low_i8x16_s(both), x0, a1);
-          b1 = dot8(i16x8.extend_high_i8x16_s(both), x0, b1);
+          const both = v128.load(at);
+          const first = v128.and(both, mask), second = v128.and(i16x8.shr_u(both, 4), mask);
+          if (ASC_FEATURE_RELAXED_SIMD) {
+            const more = v128.load(at, 16);
+            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x), first));
+            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x, 2), second));
+            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x, 4), v128.and(more, mask)));
+            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x, 6), v128.and(i16x8.shr_u(more, 4), mask)));
+            at += 16;
+            x += 4;
+          } else {
+            const x0 = four(x), x1 = four(x + 4);
+            a0 = dot8(i16x8.extend_low_i8x16_u(first), x0, a0);
+            b0 = dot8(i16x8.extend_high_i8x16_u(first), x0, b0);
+            a0 = dot8(i16x8.extend_low_i8x16_u(second), x1, a0);
+            b0 = dot8(i16x8.extend_high_i8x16_u(second), x1, b0);
+          }
           at += 16;
+          x += 4 * INPUT_BYTES;
         }
-        q += 4;
-      } else {
-        const mask = four(BITS);
-        const both0 = v128.load(at), both1 = v128.load(at + panelBytes);
-        const first0 = v128.and(both0, mask), second0 = v128.and(i16x8.shr_u(both0, 4), mask);
-        const first1 = v128.and(both1, mask), second1 = v128.and(i16x8.shr_u(both1, 4), mask);
-        if (ASC_FEATURE_RELAXED_SIMD) {
-          const x0 = v128.load16_splat(q), x1 = v128.load16_splat(q, 2);
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, first0));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(x0, first1));
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x1, second0));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(x1, second1));
-        } else {
-          const x0 = four(q), x1 = four(q + 4);
-          a0 = dot8(i16x8.extend_low_i8x16_u(first0), x0, a0);
-          b0 = dot8(i16x8.extend_high_i8x16_u(first0), x0, b0);
-          a0 = dot8(i16x8.extend_low_i8x16_u(second0), x1, a0);
-          b0 = dot8(i16x8.extend_high_i8x16_u(second0), x1, b0);
-          a1 = dot8(i16x8.extend_low_i8x16_u(first1), x0, a1);
-          b1 = dot8(i16x8.extend_high_i8x16_u(first1), x0, b1);
-          a1 = dot8(i16x8.extend_low_i8x16_u(second1), x1, a1);
-          b1 = dot8(i16x8.extend_high_i8x16_u(second1), x1, b1);
-        }
-        at += 16;
-        q += 4 * INPUT_BYTES;
       }
+      if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) a0 = i16x8.add(a0, b0);
+      v128.store(sum, join<T>(v128.load(sum), lowOf<T>(a0), params, lowExtra<T>(panel)));
+      v128.store(sum, join<T>(v128.load(sum, 16), highOf<T>(a0, b0), params, highExtra<T>(panel)), 16);
     }
-    low0 = join<T>(low0, lowOf<T>(a0), params, lowExtra<T>(w));
-    high0 = join<T>(high0, highOf<T>(a0, b0), params, highExtra<T>(w));
-    low1 = join<T>(low1, lowOf<T>(a1), params, lowExtra<T>(w + panelBytes));
-    high1 = join<T>(high1, highOf<T>(a1, b1), params, highExtra<T>(w + panelBytes));
   }
-  put<T>(y, low0, high0, scales, bias, columns);
-  put<T>(y + 32, low1, high1, scales + 32, bias ? bias + 32 : 0, columns - 8);
 }
 
 /** Four rows, eight outputs. */
@@ -326,24 +277,50 @@ function tile4<T>(
   put<T>(y, low3, high3, scales, bias, columns);
 }
 
-function product<T>(q: usize, params: usize, w: usize, scales: usize, bias: usize, y: usize, M: i32, N: i32, K: i32): void {
+/** One row, the outputs of several panels; `scratch` has a place for all. */
+function tile1<T>(
+  q: usize,
+  params: usize,
+  w: usize,
+  panelBytes: usize,
+  panels: i32,
+  groups: i32,
+  y: usize,
+  scales: usize,
+  bias: usize,
+  columns: i32,
+  scratch: usize,
+): void {
+  sumRow<T>(q, params, w, panelBytes, panels, groups, scratch);
+  for (; panels > 0; panels--, y += 32, scales += 32, columns -= 8, scratch += 32) {
+    put<T>(y, v128.load(scratch), v128.load(scratch, 16), scales, bias, columns);
+    if (bias) bias += 32;
+  }
+}
+
+function product<T>(
+  q: usize,
+  params: usize,
+  w: usize,
+  scales: usize,
+  bias: usize,
+  y: usize,
+  M: i32,
+  N: i32,
+  K: i32,
+  scratch: usize,
+): void {
   const groups = (K + GROUP - 1) / GROUP;
   const qStride = <usize>groups * GROUP * INPUT_BYTES;
   const panelBytes = <usize>groups * groupBytes<T>();
   const yStride = <usize>N * 4;
-  if (M == 1) {
-    for (let column = 0; column < N; column += 16, w += 2 * panelBytes, y += 64) {
-      const panelScales = scales + column * 4, panelBias = bias ? bias + column * 4 : 0;
-      if (column + 8 < N) tile1x2<T>(q, params, w, panelBytes, groups, y, panelScales, panelBias, N - column);
-      else tile1<T>(q, params, w, groups, y, panelScales, panelBias, N - column);
-    }
-    return;
-  }
+  // One row reads several panels side by side; several rows read each panel once.
+  const together = M == 1 && isQ8<T>() ? TOGETHER : 1;
   const block = max(<i32>(ROW_BLOCK_BYTES / max(qStride, 1)) & ~3, 16);
   for (let begin = 0; begin < M; begin += block) {
     const end = min(begin + block, M);
     let panel = w;
-    for (let column = 0; column < N; column += 8, panel += panelBytes) {
+    for (let column = 0; column < N; column += 8 * together, panel += panelBytes * together) {
       const panelScales = scales + column * 4;
       const panelBias = bias ? bias + column * 4 : 0;
       let row = begin;
@@ -355,7 +332,8 @@ function product<T>(q: usize, params: usize, w: usize, scales: usize, bias: usiz
       for (; row < end; row++) {
         const at = y + yStride * row + column * 4;
         const rowParams = params + <usize>row * groups * 8;
-        tile1<T>(q + qStride * row, rowParams, panel, groups, at, panelScales, panelBias, N - column);
+        const panels = min(together, (N - column + 7) >> 3);
+        tile1<T>(q + qStride * row, rowParams, panel, panelBytes, panels, groups, at, panelScales, panelBias, N - column, scratch);
       }
     }
   }
@@ -363,7 +341,7 @@ function product<T>(q: usize, params: usize, w: usize, scales: usize, bias: usiz
 
 /**
  * `y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]` over inputs that `quantize_inputs_q8` made of x, and 8-bit weights with `scales[N]`;
- * bias 0 is none. Whole panels of scales are read.
+ * bias 0 is none. Whole panels of scales are read; `scratch` has a place for 64 floats.
  */
 export function gemm_q8(
   q: usize,
@@ -375,8 +353,9 @@ export function gemm_q8(
   M: i32,
   N: i32,
   K: i32,
+  scratch: usize,
 ): void {
-  product<Q8>(q, params, w, scales, bias, y, M, N, K);
+  product<Q8>(q, params, w, scales, bias, y, M, N, K, scratch);
 }
 
 /** The same over inputs of `quantize_inputs_q4` and 4-bit weights, which have their scales with them: the operand is not read. */
@@ -390,6 +369,7 @@ export function gemm_q4(
   M: i32,
   N: i32,
   K: i32,
+  scratch: usize,
 ): void {
-  product<Q4>(q, params, w, scales, bias, y, M, N, K);
+  product<Q4>(q, params, w, scales, bias, y, M, N, K, scratch);
 }

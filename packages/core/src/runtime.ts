@@ -25,6 +25,8 @@ import {
 const UNLIMITED = 2 ** 29;
 /** Floats that half-precision products need beside their operands: one panel of one block of 256 inputs. */
 const WIDEN_SCRATCH = 8 * 256;
+/** Floats that quantized products need: the sums of the panels that one row reads side by side. */
+const SUMS = 64;
 /** Multiply-adds that are worth another thread: about 10 microseconds' worth. */
 const LEAST_SHARED = 200_000;
 /** Rows of the largest register tiles, of all products: pieces that begin there waste none. */
@@ -267,7 +269,7 @@ export class Runtime implements Backend {
       const scales = dtype === "q8" ? place + panels + 4 * column : 0;
       const to = y.place + 4 * (row * N + column);
       const at = [inputs + row * inputBytes, params + row * groups * 8, weights, scales, bias && bias + 4 * column, to];
-      return [...at, rows, columns, K];
+      return [...at, rows, columns, K, memory.push(SUMS * 4)];
     });
   }
 
@@ -279,7 +281,7 @@ export class Runtime implements Backend {
     work: number,
     call: (row: number, rows: number, column: number, columns: number) => readonly number[],
   ): void {
-    if (M === 1) this.#share(kernel, N, 2 * PANEL, work, (column, columns) => call(0, 1, column, columns));
+    if (M === 1) this.#share(kernel, N, 8 * PANEL, work, (column, columns) => call(0, 1, column, columns));
     else this.#share(kernel, M, TILE_ROWS, work, (row, rows) => call(row, rows, 0, N));
   }
 

@@ -8,6 +8,10 @@ import {
   packHalfPanels,
   packPages,
   packPanels,
+  packQ4,
+  packQ8,
+  quantizeRowsQ4,
+  quantizeRowsQ8,
 } from "../src/reference/index.ts";
 import {
   type Build,
@@ -66,7 +70,60 @@ function multiply(
   return run(build, `gemm_${type}`, input(x), input(packed), 0, output(M * n), M, n, K, ...more)[0];
 }
 
+/** A product of inputs that are quantized first. */
+function multiplyQuantized(
+  build: Build,
+  kind: "q8" | "q4",
+  x: Float32Array,
+  panels: Uint8Array,
+  n: number,
+): Float32Array {
+  const M = x.length / K;
+  const count = M * Math.ceil(K / 32);
+  const bytes = new Uint8Array(count * 32 * (build.name === "relaxed" ? 1 : 2));
+  const row = scratch(Math.ceil(K / 32) * 32);
+  const places = [{ data: bytes, role: "output" as const }, output(count * 2)];
+  const [q, params] = run(build, `quantize_inputs_${kind}`, input(x), ...places, row, M, K);
+  const all = Math.ceil(n / 8) * Math.ceil(K / 32) * (kind === "q8" ? 272 : 144);
+  const scales = kind === "q8" ? input(new Float32Array(panels.slice(all).buffer)) : 0;
+  const operands = [input(new Uint8Array(q.buffer)), input(params), input(panels.slice(0, all)), scales, 0];
+  return run(build, `gemm_${kind}`, ...operands, output(M * n), M, n, K, scratch(64))[0];
+}
+
 describe.each(builds)("$name kernels", (build) => {
+  describe.each(["q8", "q4"] as const)("gemm_%s", (kind) => {
+    const weights = randomFloats(N * K, 2);
+    const pack = (n: number) => {
+      return kind === "q8"
+        ? packQ8(quantizeRowsQ8(weights, n, K), n, K, build.name === "relaxed")
+        : packQ4(quantizeRowsQ4(weights, n, K), n, K);
+    };
+    const panels = pack(N);
+
+    test("gives a row the same bits alone as among any number of rows", () => {
+      const x = randomFloats(150 * K, 1);
+      const rows = Array.from({ length: 150 }, (_, row) => x.slice(row * K, (row + 1) * K));
+      const alone = rows.flatMap((row) => [...multiplyQuantized(build, kind, row, panels, N)]);
+      for (const M of rowCounts) {
+        const some = multiplyQuantized(build, kind, x.slice(0, M * K), panels, N);
+        expectSame(`${M} rows`, some, Float32Array.from(alone.slice(0, M * N)));
+      }
+    });
+    test("gives an output the same bits whatever other outputs there are", () => {
+      for (const M of [1, 5]) {
+        const x = randomFloats(M * K, 1);
+        const all = multiplyQuantized(build, kind, x, panels, N);
+        for (let n = 1; n < N; n += 3) {
+          const some = multiplyQuantized(build, kind, x, pack(n), n);
+          expectSame(
+            `${n} outputs`,
+            some,
+            Float32Array.from(some, (_, i) => all[Math.floor(i / n) * N + (i % n)]),
+          );
+        }
+      }
+    });
+  });
   describe.each(weights())("gemm_$type", ({ type, values, packed }) => {
     test("gives a row the same bits alone as among any number of rows", () => {
       const x = randomFloats(150 * K, 1);

@@ -99,7 +99,20 @@ function gemmCase(kind: Kind) {
     const panels = input(whole.slice(0, end));
     const scales = kind === "q8" ? input(new Float32Array(whole.slice(end).buffer)) : 0;
     const place = bias ? input(bias) : 0;
-    const [y] = run(build, kernel, input(q), input(inputs.scales), panels, scales, place, output(M * N), M, N, K);
+    const [y] = run(
+      build,
+      kernel,
+      input(q),
+      input(inputs.scales),
+      panels,
+      scales,
+      place,
+      output(M * N),
+      M,
+      N,
+      K,
+      scratch(64),
+    );
     expectClose(`${kernel} ${M} ${N} ${K}`, y, expected, (K + 4) * 3e-7);
   };
   return {
