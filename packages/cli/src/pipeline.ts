@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import { type DtypeOption, dtypeOptions, Pipeline } from "kiloformer";
+import { UsageError } from "./errors.ts";
 import { createProgress } from "./progress.ts";
 import { note, type Terminal } from "./terminal.ts";
 
@@ -18,7 +19,7 @@ export async function withPipeline(
   directory: string,
   terminal: Terminal,
   use: (pipeline: Pipeline) => Promise<void>,
-  { dtype }: { readonly dtype?: DtypeOption } = {},
+  { dtype, threads }: HoldingOptions = {},
 ): Promise<void> {
   const progress = createProgress(terminal);
   const warn = warnings(terminal);
@@ -26,13 +27,28 @@ export async function withPipeline(
     progress.clear();
     warn(message);
   };
-  const options = { dtype, signal: terminal.signal, onWarning, onProgress: progress.update };
+  const options = { dtype, threads, signal: terminal.signal, onWarning, onProgress: progress.update };
   const pipeline = await Pipeline.fromDirectory(directory, options).finally(progress.clear);
   try {
     await use(pipeline);
   } finally {
     await pipeline.dispose();
   }
+}
+
+/** How a command holds a model. */
+export interface HoldingOptions {
+  readonly dtype?: DtypeOption;
+  readonly threads?: number;
+}
+
+/** `--threads`: as many as share the work. */
+export function threadsOption(): Option {
+  return new Option("--threads <N>", "threads that share what is large (default: 1)").argParser((text) => {
+    const count = Number(text);
+    if (/^\d+$/.test(text) && count >= 1 && count <= 64) return count;
+    throw new UsageError(`--threads: expected a whole number from 1 to 64, got ${JSON.stringify(text)}`);
+  });
 }
 
 /** `--dtype`: how weights are held. */

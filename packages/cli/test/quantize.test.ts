@@ -29,6 +29,14 @@ describe("quantize", () => {
     expect(await count(output)).toBe(await count(model));
   });
 
+  test("threads give the same text, and a wrong count is refused before anything is loaded", async () => {
+    const model = modelFolder({ config: { eos_token_id: null } });
+    expect(await generated(model, "--threads", "2", "--dtype", "q8")).toEqual(await generated(model, "--dtype", "q8"));
+    const { code, stderr } = await kiloformer(["generate", "--model", "nowhere", "--prompt", "a", "--threads", "1.5"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/--threads: expected a whole number from 1 to 64, got "1\.5"/);
+  });
+
   test("tells what it needs, and leaves nothing behind when it fails", async () => {
     const model = modelFolder({});
     const output = join(folderOf({}), "out");

@@ -7,9 +7,8 @@ export const GROUP = 32;
 /** Bytes of one quantized input: the relaxed dot product reads bytes, the other halves. */
 export const INPUT_BYTES: usize = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
 
-// 0: 1.5 * 2^23, whose sum with a number has that number, rounded to even, in its lowest bits; 4: 127; 8: -127; 12: 63;
-// 16: -63; 20: 7; 24: -8
-const CONSTANTS = memory.data<f32>([12582912, 127, -127, 63, -63, 7, -8]);
+// 0: 1.5 * 2^23, whose sum with a number has that number, rounded to even, in its lowest bits; 4: 127; 8: -127; 12: 7; 16: -8
+const CONSTANTS = memory.data<f32>([12582912, 127, -127, 7, -8]);
 /** Below it a reciprocal would overflow: a group of such numbers counts as zeros. */
 const SMALLEST_SCALE: f32 = 1e-37;
 
@@ -50,11 +49,23 @@ function storeBytes(to: usize, integers: v128): void {
   v128.store32_lane(to, i8x16.narrow_i16x8_s(halves, halves), 0);
 }
 
-/** Four integers as the products read them. */
+/** Sixteen integers as the products read them, none above 127 or below `least`. */
 @inline
-function storeInputs(to: usize, integers: v128): void {
-  if (ASC_FEATURE_RELAXED_SIMD) storeBytes(to, integers);
-  else v128.store64_lane(to, i16x8.narrow_i32x4_s(integers, integers), 0);
+function storeInputs(to: usize, a: v128, b: v128, c: v128, d: v128, least: i8): void {
+  const low = i16x8.narrow_i32x4_s(a, b), high = i16x8.narrow_i32x4_s(c, d);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    v128.store(to, i8x16.max_s(i8x16.narrow_i16x8_s(low, high), i8x16.splat(least)));
+  } else {
+    const bottom = i16x8.splat(least), top = i16x8.splat(127);
+    v128.store(to, i16x8.min_s(i16x8.max_s(low, bottom), top));
+    v128.store(to, i16x8.min_s(i16x8.max_s(high, bottom), top), 16);
+  }
+}
+
+/** Four inputs times a factor plus `zeros`, rounded; `zeros` has the constant of `rounded` in it. */
+@inline
+function scaled(from: usize, factor: v128, zeros: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(v128.load(from), factor), zeros), constant(CONSTANTS));
 }
 
 function groupsOf(K: i32): i32 {
@@ -94,11 +105,11 @@ export function quantize_inputs_q8(x: usize, q: usize, params: usize, scratch: u
       const zero: f32 = nearest<f32>(-least * inverse);
       store<f32>(params, scale);
       store<f32>(params, zero, 4);
-      const zeros = f32x4.splat(zero), factor = f32x4.splat(inverse);
-      for (; from < end; from += 16, q += 4 * INPUT_BYTES) {
-        // Rounded before the zero joins, so that an input of zero is exactly the zero.
-        const values = f32x4.add(f32x4.nearest(f32x4.mul(v128.load(from), factor)), zeros);
-        storeInputs(q, rounded(f32x4.max(f32x4.min(values, constant(CONSTANTS + 4)), f32x4.splat(0))));
+      // One sum rounds to an integer and adds the zero, so that an input of zero is exactly the zero.
+      const zeros = f32x4.splat(zero + load<f32>(CONSTANTS)), factor = f32x4.splat(inverse);
+      for (; from < end; from += 64, q += 16 * INPUT_BYTES) {
+        const a = scaled(from, factor, zeros), b = scaled(from + 16, factor, zeros);
+        storeInputs(q, a, b, scaled(from + 32, factor, zeros), scaled(from + 48, factor, zeros), 0);
       }
     }
   }
@@ -114,14 +125,16 @@ export function quantize_inputs_q4(x: usize, q: usize, params: usize, scratch: u
       for (let at = from; at < end; at += 16) high = f32x4.max(high, f32x4.abs(v128.load(at)));
       const scale: f32 = lanesMax(high) / 63;
       const factor = f32x4.splat(reciprocal(scale));
-      let sum = f32x4.splat(0);
-      for (; from < end; from += 16, q += 4 * INPUT_BYTES) {
-        const integers = rounded(clamped(f32x4.mul(v128.load(from), factor), CONSTANTS + 16, CONSTANTS + 12));
-        sum = f32x4.add(sum, f32x4.convert_i32x4_s(integers));
-        storeInputs(q, integers);
+      const zeros = constant(CONSTANTS);
+      let sum = i32x4.splat(0);
+      for (; from < end; from += 64, q += 16 * INPUT_BYTES) {
+        const a = scaled(from, factor, zeros), b = scaled(from + 16, factor, zeros);
+        const c = scaled(from + 32, factor, zeros), d = scaled(from + 48, factor, zeros);
+        sum = i32x4.add(sum, i32x4.add(i32x4.add(a, b), i32x4.add(c, d)));
+        storeInputs(q, a, b, c, d, -63);
       }
       store<f32>(params, scale);
-      store<f32>(params, lanesSum(sum) * 8, 4);
+      store<f32>(params, lanesSum(f32x4.convert_i32x4_s(sum)) * 8, 4);
     }
   }
 }
@@ -167,7 +180,7 @@ export function quantize_rows_q8(
 /** Four weights as integers from -8 to 7, in f32. */
 @inline
 function four4(values: v128, factor: v128): v128 {
-  return f32x4.nearest(clamped(f32x4.mul(values, factor), CONSTANTS + 24, CONSTANTS + 20));
+  return f32x4.nearest(clamped(f32x4.mul(values, factor), CONSTANTS + 16, CONSTANTS + 12));
 }
 
 /** Squared error of a group of 32 weights with a scale that is kept as f16, given as f32. */

@@ -1,13 +1,11 @@
 import type { Command } from "commander";
-import type { DtypeOption } from "kiloformer";
 import { batches, lineBatches } from "../lines.ts";
 import { findG2PModel } from "../model-path.ts";
-import { dtypeOption, withPipeline } from "../pipeline.ts";
+import { dtypeOption, type HoldingOptions, threadsOption, withPipeline } from "../pipeline.ts";
 import { note, print, type Terminal } from "../terminal.ts";
 
-interface G2POptions {
+interface G2POptions extends HoldingOptions {
   readonly model?: string;
-  readonly dtype?: DtypeOption;
   readonly json?: boolean;
 }
 
@@ -26,12 +24,17 @@ export function addG2P(program: Command, terminal: Terminal): void {
     .argument("[TEXT...]", "texts; without any, or with -, the lines of standard input")
     .option("--model <DIR>", "folder of a grapheme-to-phoneme model (default: KILOFORMER_MODEL)")
     .addOption(dtypeOption())
+    .addOption(threadsOption())
     .option("--json", 'one JSON object a line: {"text", "ipa"}')
     .addHelpText("after", examples)
     .action((texts: string[], options: G2POptions) => g2p(texts, options, terminal));
 }
 
-async function g2p(texts: readonly string[], { model, dtype, json }: G2POptions, terminal: Terminal): Promise<void> {
+async function g2p(
+  texts: readonly string[],
+  { model, dtype, threads, json }: G2POptions,
+  terminal: Terminal,
+): Promise<void> {
   const { stdin, env, signal } = terminal;
   const fromInput = texts.length === 0 || (texts.length === 1 && texts[0] === "-");
   const directory = findG2PModel(model, env);
@@ -46,6 +49,6 @@ async function g2p(texts: readonly string[], { model, dtype, json }: G2POptions,
         await print(terminal, `${lines.join("\n")}\n`);
       }
     },
-    { dtype },
+    { dtype, threads },
   );
 }

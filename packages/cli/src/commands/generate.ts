@@ -1,16 +1,15 @@
 import type { Command } from "commander";
-import type { DtypeOption, GenerationOptions, Pipeline } from "kiloformer";
+import type { GenerationOptions, Pipeline } from "kiloformer";
 import { readAll } from "../lines.ts";
 import { generationOptions, toGenerationOptions } from "../options.ts";
-import { dtypeOption, withPipeline } from "../pipeline.ts";
+import { dtypeOption, type HoldingOptions, threadsOption, withPipeline } from "../pipeline.ts";
 import { print, type Terminal } from "../terminal.ts";
 
-interface GenerateOptions {
+interface GenerateOptions extends HoldingOptions {
   readonly model: string;
   readonly prompt: string;
   readonly stop?: readonly string[];
   readonly truncate?: boolean;
-  readonly dtype?: DtypeOption;
   readonly json?: boolean;
 }
 
@@ -35,6 +34,7 @@ export function addGenerate(program: Command, terminal: Terminal): void {
     .option("--stop <TEXT...>", "end the text where one of these comes")
     .option("--truncate", "keep the end of a prompt that is too long for the model")
     .addOption(dtypeOption())
+    .addOption(threadsOption())
     .option("--json", 'one JSON object at the end: {"text", "ids", "prompt_ids", "finish_reason"}')
     .addHelpText("after", examples)
     .action((options: GenerateOptions) => generate(options, terminal));

@@ -16,13 +16,14 @@ import { readDirectory } from "kiloformer/node";
 import { type Comparison, type ExpectedFacts, replay, toSafetensors } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
 import { alignColumns, plural } from "../format.ts";
-import { warnings } from "../pipeline.ts";
+import { threadsOption, warnings } from "../pipeline.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 import { type BrowserReplay, replayInBrowser } from "../verify/browser.ts";
 
 interface VerifyOptions {
   readonly out?: string;
   readonly build?: "simd" | "relaxed";
+  readonly threads?: number;
   readonly browser?: boolean;
   readonly json?: boolean;
 }
@@ -46,6 +47,7 @@ export function addVerify(program: Command, terminal: Terminal): void {
     .argument("<DIR...>", "folders with config.json, model.safetensors, expected.safetensors and expected.json")
     .option("--out <FILE>", "write every tensor and id list that was computed, under its expected name (one DIR only)")
     .addOption(new Option("--build <NAME>", "the kernels (default: the fastest)").choices(["simd", "relaxed"]))
+    .addOption(threadsOption())
     .option("--browser", "compute in Chromium instead of here")
     .option("--json", "one JSON object for each folder and line")
     .addHelpText("after", examples)
@@ -95,7 +97,7 @@ async function verifyFolder(directory: string, options: VerifyOptions, terminal:
     const build = options.build ?? fastestBuild();
     if (options.browser) return await replayInBrowser(directory, facts, options.build, terminal);
     if (!supportsBuild(build)) throw new UsageError(`--build: expected kernels that this engine runs, got ${build}`);
-    const runtime = await Runtime.create({ build });
+    const runtime = await Runtime.create({ build, threads: options.threads });
     const { signal } = terminal;
     const loading = { runtime, signal, onWarning: warnings(terminal) };
     const model = new Map([...files].filter(([name]) => !name.startsWith("expected.")));

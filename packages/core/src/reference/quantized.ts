@@ -45,7 +45,7 @@ export function quantizeInputsQ8(x: Float32Array, M: number, K: number): Quantiz
     const zero = nearestEven(fround(-least * inverse));
     scales.set([scale, zero], index * 2);
     for (const [i, value] of group.entries()) {
-      q[index * GROUP + i] = clamp(nearestEven(fround(value * inverse)) + zero, 0, 127);
+      q[index * GROUP + i] = clamp(nearestEven(fround(value * inverse) + zero), 0, 127);
     }
   });
   return { q, scales };
@@ -58,7 +58,7 @@ export function quantizeInputsQ4(x: Float32Array, M: number, K: number): Quantiz
   forGroups(x, M, K, (group, index) => {
     const scale = fround(max(...group.map(abs)) / 63);
     const inverse = reciprocal(scale);
-    const integers = Array.from(group, (value) => nearestEven(clamp(fround(value * inverse), -63, 63)));
+    const integers = Array.from(group, (value) => nearestEven(fround(value * inverse)));
     q.set(integers, index * GROUP);
     scales.set([scale, 8 * integers.reduce((sum, value) => sum + value, 0)], index * 2);
   });
