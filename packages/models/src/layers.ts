@@ -222,12 +222,34 @@ export interface Angles {
 }
 
 /** The angles of new positions. */
-export function newAngles({ runtime, entries }: DecoderBatch, rope: Rope): Angles {
-  return angles(
-    runtime,
-    rope,
-    entries.map(({ cache, count, reaches }) => ({ position: cache.length, count, reaches })),
-  );
+export function newAngles(batch: DecoderBatch, rope: Rope, jump?: Jump): Angles {
+  if (jump) findJumps(batch, jump);
+  const spans = batch.entries.flatMap(({ cache: { length: position, jump: found }, count, reaches }) => {
+    if (!found) return { position, count, reaches };
+    const before = Math.min(count, Math.max(0, found.at - position));
+    const rest = { position: position + before + found.by, count: count - before, reaches };
+    return [{ position, count: before, reaches }, rest];
+  });
+  return angles(batch.runtime, rope, spans);
+}
+
+/** A token that has the same position in every sequence, whatever stands before it. */
+export interface Jump {
+  readonly id: number;
+  readonly position: number;
+}
+
+/** Looks for the token among the new rows of sequences that did not have it yet. */
+function findJumps({ ids, entries }: DecoderBatch, { id, position }: Jump): void {
+  let row = 0;
+  for (const { cache, count } of entries) {
+    if (!cache.jump || cache.jump.at >= cache.length) {
+      const index = ids.subarray(row, row + count).indexOf(id);
+      const at = cache.length + index;
+      cache.jump = index < 0 ? undefined : { at, by: Math.max(0, position - at) };
+    }
+    row += count;
+  }
 }
 
 /** The angles of whole sequences. */

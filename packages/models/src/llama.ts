@@ -1,6 +1,8 @@
 import { g2pVocabulary } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
+import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
+import type { Jump } from "./layers.ts";
 import {
   isRotaryBuffer,
   RotaryDecoder,
@@ -10,6 +12,16 @@ import {
   reserveBlock,
   reserveRotary,
 } from "./rotary-decoder.ts";
+
+/**
+ * `sos_position` of our own grapheme-to-phoneme models (verify/g2p): the position of `bos_token_id`, which ends a word's letters,
+ * so that a letter and its phones are equally far apart in words of any length.
+ */
+function readJump(config: ConfigReader, contextLength: number): Jump | undefined {
+  if (!config.has("sos_position")) return undefined;
+  const position = config.integer("sos_position", { max: contextLength });
+  return { id: config.integer("bos_token_id", { min: 0 }), position };
+}
 
 /**
  * Llama 1 to 3 and what shares their shape: rotary positions, RMS norms before each half of a block, grouped-query
@@ -24,7 +36,7 @@ export const llama: Architecture = {
     const attention = config.boolean("attention_bias", false);
     const mlp = config.boolean("mlp_bias", false);
     config.refuse("sliding_window", "this family has no windows");
-    const whole = { ...shape, modelType: "llama", contextLength };
+    const whole = { ...shape, modelType: "llama", contextLength, jump: readJump(config, contextLength) };
     const reserved = reserveRotary(whole, weights, (block) =>
       reserveBlock(whole, block, { attention, output: attention, mlp }),
     );

@@ -24,6 +24,7 @@ import {
   type Angles,
   decode,
   gatedActivations,
+  type Jump,
   newAngles,
   refuseForeign,
   reserveVocabulary,
@@ -49,6 +50,8 @@ export interface RotaryConfig {
   readonly embeddingScale?: number;
   /** Logits x become `cap * tanh(x / cap)`. */
   readonly softcap?: number;
+  /** The token that ends a prompt, where it has a fixed position. */
+  readonly jump?: Jump;
   /** Beyond this length caches are computed anew. */
   readonly recomputesBeyond?: number;
   /** Whether the checkpoint may lack an output layer. */
@@ -291,10 +294,12 @@ export class RotaryDecoder implements DecoderModel {
   }
 
   *forward(batch: DecoderBatch): Forward<TD> {
-    const { eps, embeddingScale = 1 } = this.#config;
+    const { eps, embeddingScale = 1, jump } = this.#config;
     const { table, blocks, norm } = this.#weights;
     const angles = new Map<Rope, Angles>();
-    for (const { rope } of this.#plans) if (rope && !angles.has(rope)) angles.set(rope, newAngles(batch, rope));
+    for (const { rope } of this.#plans) {
+      if (rope && !angles.has(rope)) angles.set(rope, newAngles(batch, rope, jump));
+    }
     return yield* decode(batch, blocks.length, {
       embed: (ids) => {
         const x = embedding(ids, table);

@@ -183,6 +183,7 @@ async function readTokenizer(
   formats: readonly TokenizerFormat[],
   options: PipelineOptions,
 ): Promise<TextTokenizer | TokenizerError | undefined> {
+  if (formats.length === 0) return undefined;
   // A stream is read once: the config, which was, goes on as it was parsed.
   const files = new Map<string, Uint8Array | string>([["config.json", JSON.stringify(config)]]);
   for (const name of [...tokenizerFiles, ...tokenizerSettings]) {
