@@ -1,5 +1,5 @@
 // Whole models of published shapes with random weights: bert-base and GPT-2 124M. `node verify/bench/families.mjs`, or as part
-// of `npm run bench`. Times stand beside what the matrix products of the same forward take alone, in the same run.
+// of `npm run bench:parts`. Times stand beside what the matrix products of the same forward take alone, in the same run.
 import { pathToFileURL } from "node:url";
 import v8 from "node:v8";
 import { engine, median } from "./report.mjs";

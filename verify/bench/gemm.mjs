@@ -1,5 +1,5 @@
 // Matrix products: both kernel builds, ONNX Runtime and TensorFlow.js in one process, one thread, taking turns.
-// `node verify/bench/gemm.mjs` prints tables for the Node it runs on; `npm run bench` runs it on Node 20 and 24.
+// `node verify/bench/gemm.mjs` prints tables for the Node it runs on; `npm run bench:parts` runs it on Node 20 and 24.
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";

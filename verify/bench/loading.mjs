@@ -1,5 +1,5 @@
 // Time and peak memory of loading 90 MB of f32 weights, each in a process of its own, beside a plain copy:
-// `node verify/bench/loading.mjs`, or as part of `npm run bench`.
+// `node verify/bench/loading.mjs`, or as part of `npm run bench:parts`.
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

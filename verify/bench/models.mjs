@@ -1,5 +1,5 @@
 // Words and tokens per second of real models, and how time and memory grow: `node verify/bench/models.mjs`, or as part of
-// `npm run bench`. Needs ../shared beside the repository.
+// `npm run bench:parts`. Needs ../shared beside the repository.
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import v8 from "node:v8";

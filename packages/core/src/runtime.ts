@@ -184,7 +184,8 @@ export class Runtime implements Backend {
     work: number,
     call: (begin: number, count: number) => readonly number[],
   ): void {
-    const { pool, kernels } = this.#live;
+    const { kernels } = this;
+    const { pool } = this.#live;
     const worth = pool && work >= this.#leastShared ? Math.min(Math.ceil(count / step), 4 * pool.size, MOST_CALLS) : 1;
     if (!pool || worth < 2) {
       (kernels[kernel] as (...operands: number[]) => unknown)(...call(0, count));

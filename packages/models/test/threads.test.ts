@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { architectures, openBareModel, Runtime, writeSafetensors } from "../src/index.ts";
+import { architectures, openBareModel, Runtime, Tensor, writeSafetensors } from "../src/index.ts";
 import { readDirectory } from "../src/node.ts";
 import { replay } from "../src/verify/replay.ts";
 
@@ -121,6 +121,14 @@ describe("a pool", () => {
     });
     const threadsFile = new URL("file:///nowhere/threads-worker.js");
     await expect(Runtime.create({ threads: 2, threadsFile })).rejects.toMatchObject({ code: "no-threads" });
+  });
+
+  test("tells of a trap, on whichever thread it was", async () => {
+    const runtime = await Runtime.create({ threads: 3, leastShared: 1 });
+    const beyond = new Tensor(runtime, "f32", [64, 64], 2 ** 31);
+    const weight = { shape: [64] as const, dtype: "f32" as const, parts: [], place: 2 ** 31 };
+    expect(() => runtime.rmsNorm(beyond, weight, 1e-5, beyond)).toThrow(WebAssembly.RuntimeError);
+    runtime.dispose();
   });
 
   test("stays within limitBytes", async () => {
