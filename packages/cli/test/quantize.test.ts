@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseSafetensors } from "kiloformer";
+import { fileURLToPath } from "node:url";
+import { Pipeline, parseSafetensors } from "kiloformer";
 import { describe, expect, test } from "vitest";
 import { folderOf, kiloformer, modelFolder } from "./terminal.ts";
 
@@ -27,6 +28,22 @@ describe("quantize", () => {
     const count = async (folder: string) =>
       JSON.parse((await kiloformer(["inspect", "--json", folder])).stdout).parameters;
     expect(await count(output)).toBe(await count(model));
+  });
+
+  test("the model of a folder of sentence-transformers is found where modules.json says", async () => {
+    const folders = fileURLToPath(new URL("../../../verify/fixtures/sentence-transformers/", import.meta.url));
+    for (const name of ["bert-subfolder", "static-embedding-subfolder", "bert-dense"]) {
+      const output = join(folderOf({}), "out");
+      const argv = ["quantize", join(folders, name), "--dtype", "q8", "-o", output];
+      expect(await kiloformer(argv)).toMatchObject({ code: 0, stderr: "" });
+      const vectors: Float32Array[] = [];
+      for (const [folder, dtype] of [[join(folders, name), "q8"] as const, [output, "auto"] as const]) {
+        const pipeline = await Pipeline.fromDirectory(folder, { dtype, deterministic: true, onWarning() {} });
+        vectors.push(await pipeline.embed("hello world"));
+        await pipeline.dispose();
+      }
+      expect(vectors[1]).toEqual(vectors[0]);
+    }
   });
 
   test("threads give the same text, and a wrong count is refused before anything is loaded", async () => {

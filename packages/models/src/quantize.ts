@@ -14,6 +14,8 @@ export interface QuantizeOptions
 
 /** A model's files with quantized weights. */
 export interface QuantizedModel {
+  /** Where `config.json` and the weights lie among the files: "", or a module's folder with its slash, as in "0_Transformer/". */
+  readonly folder: string;
   /** `config.json`, with `quantization_config`. */
   readonly config: string;
   /** Bytes of the new `model.safetensors`. */
@@ -36,14 +38,18 @@ export async function quantizeModel(
   if (dtype !== "q8" && dtype !== "q4") {
     throw new OptionError("bad-option", `quantizeModel: expected dtype to be q8 or q4, got ${show(dtype)}`);
   }
-  const { config, checkpoint, reservation } = await planModel(toSources(files), architectures, options);
+  const given = toSources(files);
+  const { config, checkpoint, reservation } = await planModel(given, architectures, options);
   if (config.quantization_config) {
     const message = "quantizeModel: expected a model that is not quantized yet, got one with a quantization_config";
     throw new OptionError("already-quantized", message, { value: config.quantization_config });
   }
   const described = { ...config, quantization_config: quantizationConfig(dtype === "q8" ? 8 : 4) };
   const file = quantizedFile(reservation, checkpoint);
+  const weights = checkpoint.source(checkpoint.files[0]);
+  const [path = ""] = [...given].find(([, source]) => source === weights) ?? [];
   return {
+    folder: path.slice(0, path.lastIndexOf("/") + 1),
     config: `${JSON.stringify(described, null, 2)}\n`,
     fileSize: file.fileSize,
     async *pieces() {

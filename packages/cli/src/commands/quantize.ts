@@ -1,5 +1,5 @@
 import { copyFile, mkdir, open, readdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { type Command, Option } from "commander";
 import { architectures, quantizeModel } from "kiloformer";
 import { readDirectory } from "kiloformer/node";
@@ -44,20 +44,26 @@ async function quantize(directory: string, { dtype, output }: QuantizeOptions, t
   const { files, close } = await readDirectory(directory);
   try {
     const model = await quantizeModel(files, architectures, { dtype, signal, onWarning: warnings(terminal) });
-    await mkdir(output, { recursive: true });
-    await writeWeights(join(output, WEIGHTS), model, terminal);
-    await copyOthers(directory, output);
-    await writeFile(join(output, "config.json"), model.config);
-    const before = [...files].filter(([name]) => isWeights(name)).reduce((sum, [, { size }]) => sum + (size ?? 0), 0);
+    const replaced = (name: string) => isReplaced(name, model.folder);
+    const target = join(output, model.folder);
+    await mkdir(target, { recursive: true });
+    await writeWeights(join(target, WEIGHTS), model, terminal);
+    await copyOthers(directory, output, replaced);
+    await writeFile(join(target, "config.json"), model.config);
+    const weights = [...files].filter(([name]) => name.endsWith(".safetensors") && replaced(name));
+    const before = weights.reduce((sum, [, { size }]) => sum + (size ?? 0), 0);
     const sizes = `${formatBytes(before)} -> ${formatBytes(model.fileSize)}`;
-    await print(terminal, `${escapeControls(join(output, WEIGHTS))}: ${sizes}\n`);
+    await print(terminal, `${escapeControls(join(target, WEIGHTS))}: ${sizes}\n`);
   } finally {
     await close();
   }
 }
 
-/** Weights of the model itself; those of modules behind it lie in folders of their own. */
-const isWeights = (name: string) => !name.includes("/") && /\.safetensors(\.index\.json)?$/.test(name);
+/** Weights and config of the model itself; those of modules behind it lie in folders of their own. */
+function isReplaced(name: string, folder: string): boolean {
+  const file = name.startsWith(folder) ? name.slice(folder.length) : "/";
+  return !file.includes("/") && (file === "config.json" || /\.safetensors(\.index\.json)?$/.test(file));
+}
 
 /** The same weights for other runtimes. */
 const otherWeights = /\.(bin|onnx|onnx_data|gguf|h5|ot|msgpack|pt|pth)$/;
@@ -89,10 +95,10 @@ async function writeWeights(
 }
 
 /** Tokenizer, generation settings, modules: everything but the weights and the config. */
-async function copyOthers(directory: string, output: string): Promise<void> {
+async function copyOthers(directory: string, output: string, replaced: (name: string) => boolean): Promise<void> {
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     const name = relative(directory, join(entry.parentPath, entry.name));
-    if (entry.isDirectory() || isWeights(name) || name === "config.json") continue;
+    if (entry.isDirectory() || replaced(name.replaceAll(sep, "/"))) continue;
     if (!relative(resolve(output), resolve(directory, name)).startsWith("..")) continue;
     if (otherWeights.test(name)) continue;
     await mkdir(dirname(join(output, name)), { recursive: true });
