@@ -293,10 +293,21 @@ function placeQ8(output: i32, i: i32): usize {
   return (i >> 1) * 16 + output * 2 + (i & 1);
 }
 
-/** Sixteen bytes hold four inputs of eight outputs: the first two inputs in the lower halves of bytes, the others in the upper. */
+/**
+ * Sixteen bytes hold four inputs of eight outputs. Relaxed build: outputs 0 to 3 in the lower halves of bytes, the others in the
+ * upper; other build: the first two inputs in the lower halves.
+ */
 @inline
 function placeQ4(output: i32, i: i32): usize {
+  if (ASC_FEATURE_RELAXED_SIMD) return (i >> 2) * 16 + (output & 3) * 4 + (i & 3);
   return (i >> 2) * 16 + output * 2 + (i & 1);
+}
+
+/** 4 where a weight lies in the upper half of its byte, else 0. */
+@inline
+function shiftQ4(output: i32, i: i32): i32 {
+  if (ASC_FEATURE_RELAXED_SIMD) return output & 4;
+  return (i & 2) * 2;
 }
 
 /** Rows `[rows, K]` of 8-bit weights into outputs `row0` on of a packed weight, with the sums of their groups. */
@@ -326,7 +337,8 @@ export function pack_q4(src: usize, w: usize, rows: i32, row0: i32, K: i32): voi
         const at = column + i;
         const value: i32 = at < K ? (<i32>load<u8>(src + (at >> 1)) >> ((at & 1) * 4)) & 15 : 8;
         const to = group + 16 + placeQ4(output, i);
-        store<u8>(to, i & 2 ? (load<u8>(to) & 15) | <u8>(value << 4) : <u8>value);
+        const shift = shiftQ4(output, i);
+        store<u8>(to, <u8>((<i32>load<u8>(to) & (0xf0 >> shift)) | (value << shift)));
       }
     }
   }
@@ -366,7 +378,7 @@ export function embed_panels_q4(ids: usize, w: usize, y: usize, T: i32, D: i32, 
     for (let i = 0; i < D; i++, y += 4) {
       const group = panel + <usize>(i / GROUP) * GROUP_BYTES_Q4;
       const byte: i32 = load<u8>(group + 16 + placeQ4(output, i & (GROUP - 1)));
-      const integer = (i & 2 ? byte >> 4 : byte & 15) - 8;
+      const integer = ((byte >> shiftQ4(output, i)) & 15) - 8;
       store<f32>(y, halfValue(load<u16>(group + output * 2)) * <f32>integer);
     }
   }

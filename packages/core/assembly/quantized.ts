@@ -41,13 +41,13 @@ function four(x: usize): v128 {
 /** Eight outputs of a group in f32, before scales: `low` and `high` are what the loop over its inputs left. */
 @inline
 function lowOf<T>(low: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low));
+  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) return f32x4.convert_i32x4_s(i32x4.extadd_pairwise_i16x8_s(low));
   return f32x4.convert_i32x4_s(low);
 }
 
 @inline
 function highOf<T>(low: v128, high: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) return f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low));
+  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) return f32x4.convert_i32x4_s(i32x4.extadd_pairwise_i16x8_s(high));
   return f32x4.convert_i32x4_s(high);
 }
 
@@ -135,10 +135,12 @@ function sumRow<T>(
           const first = v128.and(both, mask), second = v128.and(i16x8.shr_u(both, 4), mask);
           if (ASC_FEATURE_RELAXED_SIMD) {
             const more = v128.load(at, 16);
-            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x), first));
-            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x, 2), second));
-            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x, 4), v128.and(more, mask)));
-            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(x, 6), v128.and(i16x8.shr_u(more, 4), mask)));
+            let x0 = four(x);
+            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, first));
+            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, second));
+            x0 = four(x + 4);
+            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(more, mask)));
+            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(i16x8.shr_u(more, 4), mask)));
             at += 16;
             x += 4;
           } else {
@@ -152,7 +154,6 @@ function sumRow<T>(
           x += 4 * INPUT_BYTES;
         }
       }
-      if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) a0 = i16x8.add(a0, b0);
       v128.store(sum, join<T>(v128.load(sum), lowOf<T>(a0), params, lowExtra<T>(panel)));
       v128.store(sum, join<T>(v128.load(sum, 16), highOf<T>(a0, b0), params, highExtra<T>(panel)), 16);
     }
@@ -219,14 +220,18 @@ function tile4<T>(
         const first = v128.and(both, four(BITS)), second = v128.and(i16x8.shr_u(both, 4), four(BITS));
         at += 16;
         if (ASC_FEATURE_RELAXED_SIMD) {
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q), first));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q1), first));
-          a2 = i16x8.add(a2, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q2), first));
-          a3 = i16x8.add(a3, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q3), first));
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q, 2), second));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q1, 2), second));
-          a2 = i16x8.add(a2, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q2, 2), second));
-          a3 = i16x8.add(a3, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load16_splat(q3, 2), second));
+          let x = four(q);
+          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
+          b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
+          x = four(q1);
+          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
+          b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
+          x = four(q2);
+          a2 = i16x8.add(a2, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
+          b2 = i16x8.add(b2, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
+          x = four(q3);
+          a3 = i16x8.add(a3, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
+          b3 = i16x8.add(b3, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
         } else {
           let weights0 = i16x8.extend_low_i8x16_u(first), weights1 = i16x8.extend_high_i8x16_u(first);
           a0 = dot8(weights0, four(q), a0);

@@ -96,7 +96,7 @@ describe.each(builds)("$name kernels", (build) => {
     const pack = (n: number) => {
       return kind === "q8"
         ? packQ8(quantizeRowsQ8(weights, n, K), n, K, build.name === "relaxed")
-        : packQ4(quantizeRowsQ4(weights, n, K), n, K);
+        : packQ4(quantizeRowsQ4(weights, n, K), n, K, build.name === "relaxed");
     };
     const panels = pack(N);
 

@@ -52,7 +52,9 @@ function storedScales(kind: Kind, { scales }: Quantized): Float32Array | Uint16A
 }
 
 function packed(kind: Kind, build: Build, weights: Quantized, N: number, K: number): Uint8Array<ArrayBuffer> {
-  return kind === "q8" ? packQ8(weights, N, K, build.name === "relaxed") : packQ4(weights, N, K);
+  return kind === "q8"
+    ? packQ8(weights, N, K, build.name === "relaxed")
+    : packQ4(weights, N, K, build.name === "relaxed");
 }
 
 function inputsCase(kind: Kind) {
@@ -195,12 +197,13 @@ function packCase(kernel: string, kind: Kind) {
         // Everything is marked, and what belongs to these rows and this part must be written over.
         const before = new Uint8Array(panels).fill(0xa5);
         const [got] = run(build, kernel, input(src), changed(before), rows, row0, K);
-        const owner = ownersOf(kind, build, N, K);
+        const owner = ownersOf(kind, build, K);
+        const isOurs = (row: number) => row >= row0 && row < row0 + rows;
         const expected = before.map((byte, at) => {
-          const [row, part] = [owner[at] >> 1, owner[at] & 1];
-          const isHead = part === 1;
+          const { lower, upper, isHead } = owner(at);
           const written = kind === "q8" || isHead === isScales;
-          return row >= row0 && row < row0 + rows && written ? whole[at] : byte;
+          const mask = written ? (isOurs(lower) ? 15 : 0) | (isOurs(upper) ? 0xf0 : 0) : 0;
+          return (whole[at] & mask) | (byte & ~mask);
         });
         expectSame(`${kernel} ${N} ${K}`, bytesOf(got, panels), expected);
       }
@@ -208,17 +211,20 @@ function packCase(kernel: string, kind: Kind) {
   };
 }
 
-/** For each byte of the panels, twice the output it belongs to, plus 1 in the heads of groups. */
-function ownersOf(kind: Kind, build: Build, N: number, K: number): Int32Array {
+/** The outputs that the halves of a byte of the panels belong to, and whether it is in the head of a group. */
+function ownersOf(kind: Kind, build: Build, K: number) {
   const groups = groupsOf(K);
   const size = kind === "q8" ? 272 : 144;
-  const together = kind === "q4" || build.name !== "relaxed" ? 2 : 4;
-  return Int32Array.from({ length: Math.ceil(N / 8) * groups * size }, (_, at) => {
+  const relaxed = build.name === "relaxed";
+  const together = relaxed ? 4 : 2;
+  return (at: number) => {
     const within = at % size;
-    const panel = Math.floor(at / (groups * size));
-    const output = within < 16 ? within >> 1 : Math.floor((within - 16) / together) & 7;
-    return 2 * (panel * 8 + output) + (within < 16 ? 1 : 0);
-  });
+    const first = Math.floor(at / (groups * size)) * 8;
+    const isHead = within < 16;
+    const output = isHead ? within >> 1 : Math.floor((within - 16) / together) & 7;
+    if (isHead || kind === "q8" || !relaxed) return { lower: first + output, upper: first + output, isHead };
+    return { lower: first + (output & 3), upper: first + (output & 3) + 4, isHead };
+  };
 }
 
 function embedCase(kind: Kind) {

@@ -58,12 +58,12 @@ test("q8 and q4 from a transposed tensor, which is held whole meanwhile", async 
   expectPanels(panels, packQ8(quantizeRowsQ8(values, N, K), N, K, false));
   expect(beyond).toBeLessThan(1.1 * values.byteLength);
   const q4 = await load(tensor, [N, K], "q4", { transposed: true });
-  expectPanels(q4.panels, packQ4(quantizeRowsQ4(values, N, K), N, K));
+  expectPanels(q4.panels, packQ4(quantizeRowsQ4(values, N, K), N, K, false));
 });
 
 test("q4 from f32 in pieces", async () => {
   const { panels, beyond } = await load({ dtype: "F32", shape: [N, K], data: values }, [N, K], "q4");
-  expectPanels(panels, packQ4(quantizeRowsQ4(values, N, K), N, K));
+  expectPanels(panels, packQ4(quantizeRowsQ4(values, N, K), N, K, false));
   expect(beyond).toBeLessThan(1.01 * WINDOW);
 });
 

@@ -192,8 +192,11 @@ export function packQ8({ q, scales }: Quantized, N: number, K: number, relaxed: 
   return bytes;
 }
 
-/** Panels of 4-bit weights: for each group of 32 inputs the f16 scales of eight outputs, then four inputs in every 16 bytes. */
-export function packQ4({ q, scales }: Quantized, N: number, K: number): Uint8Array<ArrayBuffer> {
+/**
+ * Panels of 4-bit weights: for each group of 32 inputs the f16 scales of eight outputs, then four inputs in every 16 bytes. The
+ * relaxed build has outputs 0 to 3 in the lower halves of bytes and the others in the upper; the other build inputs 0 and 1, and 2 and 3.
+ */
+export function packQ4({ q, scales }: Quantized, N: number, K: number, relaxed: boolean): Uint8Array<ArrayBuffer> {
   const [panels, groups] = [Math.ceil(N / 8), Math.ceil(K / GROUP)];
   const bytes = new Uint8Array(panels * groups * 144);
   const view = new DataView(bytes.buffer);
@@ -203,8 +206,9 @@ export function packQ4({ q, scales }: Quantized, N: number, K: number): Uint8Arr
       const group = ((n >> 3) * groups + g) * 144;
       const i = k % GROUP;
       view.setUint16(group + (n & 7) * 2, toFloat16(scales[n * groups + g]), true);
-      // Two inputs in the lower halves of bytes, the next two in the upper.
-      bytes[group + 16 + (i >> 2) * 16 + (n & 7) * 2 + (i & 1)] |= ((k < K ? q[n * K + k] : 0) + 8) << (i & 2 ? 4 : 0);
+      const place = relaxed ? (n & 3) * 4 + (i & 3) : (n & 7) * 2 + (i & 1);
+      const isUpper = relaxed ? n & 4 : i & 2;
+      bytes[group + 16 + (i >> 2) * 16 + place] |= ((k < K ? q[n * K + k] : 0) + 8) << (isUpper ? 4 : 0);
     }
   }
   return bytes;
