@@ -39,9 +39,11 @@ export type { EmbedOptions } from "./embedding/embed.ts";
 export { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 export { encoderTasks } from "./encoder-tasks.ts";
 export type { Encoder, TokenRow } from "./encoding/encoder.ts";
+export { g2pTasks } from "./g2p-tasks.ts";
 export type { Decoder, DecoderCache, Feed, Memory, RowOptions } from "./generation/decoder.ts";
 export type { FinishReason, TokenLogprob } from "./generation/generate.ts";
 export type { GenerationOptions } from "./generation/options.ts";
+export type { Lexicon } from "./phonetics/lexicon.ts";
 export type { FileLike, ModelFiles } from "./pipeline/files.ts";
 export type { ForwardOptions, Ids } from "./pipeline/forwards.ts";
 export type {
@@ -64,7 +66,9 @@ export type {
   TextPair,
 } from "./pipeline/heads.ts";
 export type { PipelineOptions, ProgressEvent } from "./pipeline/options.ts";
+export type { PhonemizeOptions } from "./pipeline/phonemize.ts";
 export { createPipeline, type MemoryPlan } from "./pipeline/pipeline.ts";
+export type { PronounceOptions, Pronunciation } from "./pipeline/pronounce.ts";
 export type { TaskContext, Tasks } from "./pipeline/tasks.ts";
 export { type QuantizedModel, type QuantizeOptions, quantizeModel } from "./quantize.ts";
 export { textToTextTasks } from "./text-to-text-tasks.ts";

@@ -1,6 +1,5 @@
 import { decoderLogits, decoderStates, encodeWithDecoder } from "./pipeline/forwards.ts";
 import { generate, generateBatch, stream } from "./pipeline/generation.ts";
-import { phonemizeBatch } from "./pipeline/phonemize.ts";
 import type { Tasks } from "./pipeline/tasks.ts";
 
 /** What a pipeline does with models that continue a text. */
@@ -8,7 +7,6 @@ export const decoderTasks: Tasks = {
   generate,
   generateBatch,
   stream,
-  phonemizeBatch,
   encode: encodeWithDecoder,
   logits: decoderLogits,
   hiddenStates: decoderStates,

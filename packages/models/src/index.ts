@@ -1,5 +1,6 @@
 import { allFormats } from "@kiloformer/tokenizers";
 import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
+import { g2pTasks } from "./g2p-tasks.ts";
 import { createPipeline, type Pipeline as PipelineClass } from "./pipeline/pipeline.ts";
 import { architectures } from "./registry.ts";
 
@@ -10,5 +11,5 @@ export { llama } from "./llama.ts";
 export { architectures } from "./registry.ts";
 
 /** A pipeline that opens every architecture of this package. */
-export const Pipeline = createPipeline(architectures, allFormats, embeddingDecoderTasks);
+export const Pipeline = createPipeline(architectures, allFormats, { ...g2pTasks, ...embeddingDecoderTasks });
 export type Pipeline = PipelineClass;

@@ -3,6 +3,7 @@ import type { Architecture } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
 import type { Jump } from "./layers.ts";
+import { phonemizeBatch } from "./pipeline/phonemize.ts";
 import {
   isRotaryBuffer,
   RotaryDecoder,
@@ -44,5 +45,5 @@ export const llama: Architecture = {
   },
   harmless: isRotaryBuffer,
   tokenizers: [g2pVocabulary],
-  tasks: decoderTasks,
+  tasks: { ...decoderTasks, phonemizeBatch },
 };

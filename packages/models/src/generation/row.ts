@@ -27,6 +27,8 @@ export interface Sequence {
   readonly score?: number;
   /** One for each new id, where `logprobs` asks for them. */
   readonly logprobs?: readonly TokenLogprob[];
+  /** Beside them, of a text without beams: the log probability of the end-of-text id that ended it. */
+  readonly eosLogprob?: number;
 }
 
 /** A text in the making. */

@@ -1,5 +1,6 @@
 import { append, follow, type Row, type RowOptions, type Sequence, type Track, toSequence } from "./row.ts";
 import { createSampler, type Sampler } from "./sampler.ts";
+import { describeChoice } from "./scores.ts";
 
 interface Sample extends Track {
   readonly stream: number;
@@ -26,7 +27,9 @@ export function sampleRow(prompt: Track, options: RowOptions): Row {
     append(sample, id, logits, settings);
     if (!finishReason) return { ...sample, end };
     sample.cache.dispose();
-    sequences[sample.stream] = toSequence(sample, finishReason, options, id);
+    const sequence = toSequence(sample, finishReason, options, id);
+    const ends = sequence.logprobs && sequence.eosTokenId !== undefined;
+    sequences[sample.stream] = ends ? { ...sequence, eosLogprob: describeChoice(logits, id, 0).logprob } : sequence;
     return undefined;
   };
   return {

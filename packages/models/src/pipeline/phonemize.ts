@@ -2,73 +2,140 @@ import { OptionError } from "@kiloformer/core";
 import { G2PTokenizer, TokenizerError } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
-import { generateBatch } from "../generation/generate.ts";
-import { resolveGenerationOptions } from "../generation/options.ts";
+import { generateBatch, type Sequence } from "../generation/generate.ts";
+import { type GenerationOptions, resolveGenerationOptions } from "../generation/options.ts";
 import { expectOptions } from "../options.ts";
+import { type Lexicon, readLexicon } from "../phonetics/lexicon.ts";
+import { readText, type SpokenPart } from "../phonetics/spoken.ts";
 import { knownIds } from "./generation.ts";
 import type { TaskContext } from "./tasks.ts";
 
+export interface PhonemizeOptions {
+  /**
+   * Words and their IPA, which go before the model's: a Map or an object, matched in any case, composed or not, with ’ as
+   * with '. Of several pronunciations the first is used. It is read at each call.
+   */
+  readonly lexicon?: Lexicon;
+  /** Pronunciations of a word that are kept in view, at most 256; 1 takes the likeliest phone each time. Default 1. */
+  readonly num_beams?: number;
+  /**
+   * `"words"` reads numbers out: in Korean (Sino-Korean) beside Hangul, in English beside Latin letters; `"pass"` prints
+   * them as they are. Default `"words"`.
+   */
+  readonly numbers?: "words" | "pass";
+  /** Stops the call: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export const phonemizeKeys = ["lexicon", "num_beams", "numbers", "signal"];
 /** Texts in one call. */
 const MOST_TEXTS = 1_000_000;
 
 /**
- * Spelling to IPA: letter runs and Hangul runs go through the model, each word once; everything else passes through.
- * @throws {OptionError} `not-g2p` when the model is no grapheme-to-phoneme model; `bad-text`, `too-many-texts`
+ * Spelling to IPA: letter runs, Hangul runs and numbers go through the model, each word once; everything else passes
+ * through.
+ * @throws {OptionError} `not-g2p` when the model is no grapheme-to-phoneme model; `bad-text`, `too-many-texts`,
+ *   `bad-option`, `unknown-option`
  */
 export async function phonemizeBatch(
   context: TaskContext,
   texts: readonly string[],
-  options: { signal?: AbortSignal } = {},
+  options: PhonemizeOptions = {},
 ): Promise<string[]> {
-  const tokenizer = g2pTokenizer(context);
-  checkTexts(texts);
-  expectOptions("phonemize", options, ["signal"]);
-  const decoder = decoderOf(context);
-  const greedy = { do_sample: false, max_new_tokens: decoder.contextLength };
-  const settings = {
-    ...resolveGenerationOptions(greedy, context.defaults, decoder.vocabSize),
-    signal: context.signal(options.signal),
-  };
-  const segmented = texts.map((text) => tokenizer.segment(text));
-  const words = new Map<string, string>();
-  for (const { kind, text } of segmented.flat()) if (kind === "word") words.set(text, text);
-  const prompts = [...words.keys()].map((word) => ({ word, ids: tokenizer.encode(word).ids }));
-  const fitting = prompts.filter(({ word, ids }) => fits(context, word, ids));
-  const rows = fitting.map(({ ids }) => () => ({ ids, cache: decoder.newCache() }));
-  const results = await generateBatch(decoder, rows, settings);
-  results.forEach(([sequence], index) => {
-    words.set(fitting[index].word, tokenizer.decode(knownIds(tokenizer, sequence.ids.slice(sequence.promptLength))));
-  });
-  return segmented.map((segments) =>
-    segments.map(({ kind, text }) => (kind === "word" ? words.get(text) : text)).join(""),
+  expectOptions("phonemize", options, phonemizeKeys);
+  const search = { num_beams: options.num_beams };
+  const { parts, readings } = await readTexts(
+    context,
+    "phonemize",
+    texts,
+    options,
+    search,
+    (word, tokenizer, sequences) => {
+      if (!sequences) return word.ipa;
+      const [{ ids, promptLength }] = sequences;
+      return ipaOf(tokenizer, ids.slice(promptLength));
+    },
   );
+  return parts.map((all) => all.map(({ text }) => readings.get(text) ?? text).join(""));
 }
 
-function g2pTokenizer({ tokenizer }: TaskContext): G2PTokenizer {
+/**
+ * The parts of each text as they are read, and what is made of its words: of what the lexicon says, or of what the model
+ * writes, likeliest first. Words that are too long for the model have nothing.
+ * @param search how the model's ids are chosen
+ */
+export async function readTexts<R>(
+  context: TaskContext,
+  call: string,
+  texts: readonly string[],
+  { lexicon, numbers = "words", signal }: PhonemizeOptions,
+  search: GenerationOptions,
+  make: (word: SpokenPart, tokenizer: G2PTokenizer, sequences?: readonly Sequence[]) => R,
+): Promise<{ parts: SpokenPart[][]; readings: Map<string, R> }> {
+  const tokenizer = g2pTokenizer(context, call);
+  checkTexts(call, texts);
+  if (numbers !== "words" && numbers !== "pass") {
+    throw new OptionError("bad-option", `${call}: expected numbers to be "words" or "pass", got ${show(numbers)}`);
+  }
+  const lookUp = lexicon === undefined ? undefined : readLexicon(call, lexicon);
+  const decoder = decoderOf(context);
+  const asked = { do_sample: false, max_new_tokens: decoder.contextLength, ...search };
+  const chosen = resolveGenerationOptions(asked, context.defaults, decoder.vocabSize);
+  const settings = {
+    ...chosen,
+    // Beams by the probability of a word as a whole; all of them, as several may sound alike.
+    length_penalty: 0,
+    num_return_sequences: chosen.num_beams,
+    signal: context.signal(signal),
+  };
+  const parts = texts.map((text) => readText(text, tokenizer, numbers === "words", lookUp));
+  const readings = new Map<string, R>();
+  const words = new Map<string, { word: SpokenPart; ids: readonly number[] }>();
+  for (const part of parts.flat()) {
+    if (part.kind !== "word" || words.has(part.text) || readings.has(part.text)) continue;
+    if (part.ipa !== undefined) readings.set(part.text, make(part, tokenizer));
+    else words.set(part.text, { word: part, ids: tokenizer.encode(part.text).ids });
+  }
+  const fitting = [...words.values()].filter(({ word, ids }) => fits(context, call, word.text, ids));
+  const rows = fitting.map(({ ids }) => () => ({ ids, cache: decoder.newCache() }));
+  const results = await generateBatch(decoder, rows, settings);
+  for (const [index, sequences] of results.entries()) {
+    const { word } = fitting[index];
+    readings.set(word.text, make(word, tokenizer, sequences));
+  }
+  return { parts, readings };
+}
+
+/** What ids print as IPA. */
+export function ipaOf(tokenizer: G2PTokenizer, ids: readonly number[]): string {
+  return tokenizer.decode(knownIds(tokenizer, ids));
+}
+
+function g2pTokenizer({ tokenizer }: TaskContext, call: string): G2PTokenizer {
   if (tokenizer instanceof G2PTokenizer) return tokenizer;
   const other = tokenizer && !(tokenizer instanceof TokenizerError);
   const got = other ? `one with a ${tokenizer.kind} tokenizer` : "one without a tokenizer";
-  throw new OptionError("not-g2p", `phonemize: expected a model whose vocabulary maps letters to IPA, got ${got}`);
+  throw new OptionError("not-g2p", `${call}: expected a model whose vocabulary maps letters to IPA, got ${got}`);
 }
 
 /** Runs that are longer than the model's context are no words: they pass through, and are spoken of. */
-function fits(context: TaskContext, word: string, ids: readonly number[]): boolean {
+function fits(context: TaskContext, call: string, word: string, ids: readonly number[]): boolean {
   const { contextLength } = decoderOf(context);
   if (ids.length < contextLength) return true;
   const start = word.slice(0, 20);
   context.warn(
-    `phonemize: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`,
+    `${call}: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`,
   );
   return false;
 }
 
-function checkTexts(texts: readonly string[]): void {
+function checkTexts(call: string, texts: readonly string[]): void {
   if (!Array.isArray(texts))
-    throw new OptionError("bad-text", `phonemize: expected an array of texts, got ${show(texts)}`);
+    throw new OptionError("bad-text", `${call}: expected an array of texts, got ${show(texts)}`);
   if (texts.length > MOST_TEXTS) {
-    throw new OptionError("too-many-texts", `phonemize: expected at most ${MOST_TEXTS} texts, got ${texts.length}`);
+    throw new OptionError("too-many-texts", `${call}: expected at most ${MOST_TEXTS} texts, got ${texts.length}`);
   }
   const index = texts.findIndex((text) => typeof text !== "string");
   if (index < 0) return;
-  throw new OptionError("bad-text", `phonemize: expected text, got ${show(texts[index])}`, { index });
+  throw new OptionError("bad-text", `${call}: expected text, got ${show(texts[index])}`, { index });
 }

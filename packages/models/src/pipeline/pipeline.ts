@@ -21,6 +21,8 @@ import type {
 } from "./heads.ts";
 import { architectureFor, loadModel, type Plan, planModel, warner } from "./load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./options.ts";
+import type { PhonemizeOptions } from "./phonemize.ts";
+import type { PronounceOptions, Pronunciation } from "./pronounce.ts";
 import type { Loaded, TaskContext, Tasks } from "./tasks.ts";
 
 /**
@@ -167,17 +169,33 @@ export class Pipeline {
   }
 
   /**
-   * Spelling to IPA: letter runs and Hangul runs go through the model, everything else passes through unchanged.
-   * @throws {OptionError} `not-g2p` when the model is no grapheme-to-phoneme model
+   * Spelling to IPA: words of Latin letters and of Hangul, and numbers, go through the model; everything else passes
+   * through unchanged.
+   * @throws {OptionError} `not-g2p` when the model is no grapheme-to-phoneme model; `bad-option`, ...
    */
-  async phonemize(text: string, options: { signal?: AbortSignal } = {}): Promise<string> {
+  async phonemize(text: string, options: PhonemizeOptions = {}): Promise<string> {
     const [ipa] = await this.phonemizeBatch([text], options);
     return ipa;
   }
 
   /** `phonemize` of many texts at once, several times faster; the results are the same strings. */
-  async phonemizeBatch(texts: readonly string[], options: { signal?: AbortSignal } = {}): Promise<string[]> {
+  async phonemizeBatch(texts: readonly string[], options: PhonemizeOptions = {}): Promise<string[]> {
     return this.#task("phonemizeBatch", options)(this.#live, texts, options);
+  }
+
+  /**
+   * The likeliest ways to say a word or a text, best first: IPA, its phones, their log probability, and for each phone the
+   * characters that it is written with.
+   * @throws {OptionError} as of `phonemize`
+   */
+  async pronounce(text: string, options: PronounceOptions = {}): Promise<Pronunciation[]> {
+    const [pronunciations] = await this.pronounceBatch([text], options);
+    return pronunciations;
+  }
+
+  /** `pronounce` of many texts at once; the results are the same, bit for bit. */
+  async pronounceBatch(texts: readonly string[], options: PronounceOptions = {}): Promise<Pronunciation[][]> {
+    return this.#task("pronounceBatch", options)(this.#live, texts, options);
   }
 
   /**
@@ -261,7 +279,7 @@ export class Pipeline {
   }
 
   #task<K extends keyof Tasks>(name: K, options: { readonly signal?: AbortSignal }): NonNullable<Tasks[K]> {
-    const call = name.replace(/^(embed|phonemize)Batch$/, "$1");
+    const call = name.replace(/^(embed|phonemize|pronounce)Batch$/, "$1");
     expectObject(call, options);
     const task = this.#tasks[name];
     if (task) {

@@ -11,6 +11,7 @@ import type { decoderLogits, decoderStates, encodeWithDecoder } from "./forwards
 import type { generate, generateBatch, stream } from "./generation.ts";
 import type { classify, fillMask, rerank, tagTokens } from "./heads.ts";
 import type { phonemizeBatch } from "./phonemize.ts";
+import type { pronounceBatch } from "./pronounce.ts";
 
 /** A model that is ready to run, and all that its files say beside it. */
 export interface Loaded {
@@ -45,6 +46,7 @@ export interface Tasks {
   readonly generateBatch?: typeof generateBatch;
   readonly stream?: typeof stream;
   readonly phonemizeBatch?: typeof phonemizeBatch;
+  readonly pronounceBatch?: typeof pronounceBatch;
   readonly embedBatch?: typeof embedBatch;
   /** Reads the files of sentence-transformers' modules. */
   readonly readModules?: typeof readModules;
