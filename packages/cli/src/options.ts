@@ -58,6 +58,11 @@ export function generationOptions(): Option[] {
   });
 }
 
+/** An option that is a whole number from 1. */
+export function countOption(flag: string, description: string): Option {
+  return new Option(`${flag} <N>`, description).argParser((text) => parseNumber(flag, text, fromOne));
+}
+
 /** The parsed options under the names of the library. */
 export function toGenerationOptions(parsed: Readonly<Record<string, unknown>>): GenerationOptions {
   const camelCase = (key: string) => key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());

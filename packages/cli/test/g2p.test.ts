@@ -47,6 +47,76 @@ describe("g2p", () => {
     expect(objects).toEqual(texts.map((text, index) => ({ text, ipa: expected[index] })));
   });
 
+  test("takes a lexicon of lines, as ipa-dict has them too", async () => {
+    const folder = folderOf({ "names.tsv": "# names\n\nABC\tˈɑ\r\nbad\t/b/, /x/\n", "bad.tsv": "abc\tx\n\nbad x\n" });
+    const say = (file: string, ...argv: string[]) =>
+      kiloformer(["g2p", "--model", modelFolder(), "--lexicon", join(folder, file), ...argv]);
+    expect(await say("names.tsv", "Abc, BAD!")).toEqual({ code: 0, stdout: "ˈɑ, b!\n", stderr: "" });
+    expect((await say("bad.tsv", "abc")).stderr).toBe(
+      `kiloformer: ${join(folder, "bad.tsv")}:3: expected a word, a tab and its IPA, got "bad x"\n`,
+    );
+    expect((await say("absent.tsv", "abc")).stderr).toMatch(/^kiloformer: --lexicon: expected a file, got .*ENOENT/);
+  });
+
+  test("--n-best prints a line for each way to say a text, --align the letters of each phone", async () => {
+    const model = modelFolder();
+    const [plain] = await alone(model, ["bad 7"]);
+    const { stdout } = await kiloformer(["g2p", "--model", model, "--n-best", "3", "bad 7", "7"]);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines).toHaveLength(4);
+    for (const line of lines) expect(line).toMatch(/^-?\d+\.\d{3}\t.*7$/);
+    expect(lines[3]).toBe("0.000\t7");
+    const aligned = await kiloformer(["g2p", "--model", model, "--align", "bad 7", "7"]);
+    const [first, second] = aligned.stdout.split("\n");
+    expect(first).toMatch(new RegExp(`^${plain}\t(?:[bad]+:\\S+ ?)+$`));
+    expect(second).toBe("7\t");
+    const lexicon = join(folderOf({ "a.tsv": "bad\tbæd" }), "a.tsv");
+    const known = await kiloformer([
+      "g2p",
+      "--model",
+      model,
+      "--lexicon",
+      lexicon,
+      "--align",
+      "--n-best",
+      "2",
+      "bad 7",
+    ]);
+    expect(known.stdout).toBe("0.000\tbæd 7\tb:b a:æ d:d\n");
+  });
+
+  test("--json has pronunciations where they are asked for", async () => {
+    const lexicon = join(folderOf({ "a.tsv": "bad\tbæd" }), "a.tsv");
+    const say = async (...argv: string[]) =>
+      JSON.parse(
+        (await kiloformer(["g2p", "--model", modelFolder(), "--json", "--lexicon", lexicon, ...argv, "bad"])).stdout,
+      );
+    expect(await say()).toEqual({ text: "bad", ipa: "bæd" });
+    expect(await say("--n-best", "2")).toEqual({ text: "bad", ipa: "bæd", pronunciations: [{ ipa: "bæd", score: 0 }] });
+    const phones = {
+      phones: ["b", "æ", "d"],
+      alignment: [
+        [0, 1],
+        [1, 2],
+        [2, 3],
+      ],
+    };
+    expect(await say("--align")).toEqual({
+      text: "bad",
+      ipa: "bæd",
+      pronunciations: [{ ipa: "bæd", score: 0, ...phones }],
+    });
+  });
+
+  test("refuses counts and ways that it does not know", async () => {
+    const say = async (...argv: string[]) => (await kiloformer(["g2p", ...argv, "bad"])).stderr;
+    expect(await say("--n-best", "0")).toBe('kiloformer: --n-best: expected a whole number from 1, got "0"\n');
+    expect(await say("--num-beams", "x")).toBe('kiloformer: --num-beams: expected a whole number from 1, got "x"\n');
+    expect(await say("--numbers", "digits")).toMatch(/^kiloformer: .*--numbers/);
+    const beams = ["--model", modelFolder(), "--num-beams", "2", "--n-best", "3"];
+    expect(await say(...beams)).toMatch(/^kiloformer: generate: expected as many num_beams/);
+  });
+
   test("is one line where the model is no G2P, after what is wrong with its tokenizer", async () => {
     const model = modelFolder({ vocabulary: { a: 0, b: 1 } });
     const { code, stdout, stderr } = await kiloformer(["g2p", "--model", model, "abc"]);
@@ -155,5 +225,12 @@ describe.skipIf(!shared)("g2p with hama-g2p (needs ../shared)", () => {
   test("finds the model beside the checkout and says hello in two languages", async () => {
     const outcome = await kiloformer(["g2p", "Hello 안녕하세요"]);
     expect(outcome).toEqual({ code: 0, stdout: "hɛloʊ annʌŋhasejo\n", stderr: "" });
+  });
+
+  test("aligns, and reads numbers unless it is told not to", async () => {
+    expect((await kiloformer(["g2p", "--align", "--n-best", "2", "knight 3"])).stdout).toBe(
+      "-0.058\tnaɪt θɹi\tkn:n igh:aɪ t:t 3:θ 3:ɹ 3:i\n-3.656\tnaɪt θɹɪ\tkn:n igh:aɪ t:t 3:θ 3:ɹ 3:ɪ\n",
+    );
+    expect((await kiloformer(["g2p", "--numbers", "pass", "knight 3"])).stdout).toBe("naɪt 3\n");
   });
 });
