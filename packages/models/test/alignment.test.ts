@@ -41,7 +41,7 @@ const english = [
   "f:f i:ɪ n:ŋ g:ɡ er:ɝ",
   "th:θ i:ɪ n:ŋ k:k",
   "l:l a:æ n:ŋ g:ɡ u:w a:ə g:d͡ʒ e:",
-  "q:k u:w ee:i n:n",
+  "qu:k+w ee:i n:n",
   "gu:ɡ e:ɛ ss:s",
   "h:h a:æ pp:p y:i",
   "o:ə cc:k ur:ɝ",

@@ -168,12 +168,12 @@ describe.each(builds)("pronounce, %s build", (build) => {
     ],
     [{ numbers: "digits" }, "bad-option", 'pronounce: expected numbers to be "words" or "pass", got "digits"'],
     [{ numbers: null }, "bad-option", 'pronounce: expected numbers to be "words" or "pass", got null'],
+    [{ lexicon: 5 }, "bad-option", "pronounce: expected lexicon to map words to IPA or lists of it, got 5"],
     [
-      { lexicon: 5 },
+      { lexicon: { a: 5 } },
       "bad-option",
-      "pronounce: expected lexicon to be a Map or an object of words and their IPA, got 5",
+      'pronounce: expected lexicon to map words to IPA or lists of it, got 5 for "a"',
     ],
-    [{ lexicon: { a: 5 } }, "bad-option", 'pronounce: expected lexicon to have IPA or a list of it for "a", got 5'],
     [{ num_beams: 0 }, "bad-option", "generate: expected num_beams to be an integer from 1 to 256, got 0"],
     [{ num_beams: "4" }, "bad-option", 'generate: expected num_beams to be an integer from 1 to 256, got "4"'],
     [

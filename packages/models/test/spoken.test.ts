@@ -146,8 +146,9 @@ describe("numbers in a text", () => {
 
 describe("upper case", () => {
   test.each([
-    ["BBC", "[B][B][C]"],
+    ["BBC", "[B][B][see]"],
     ["TV는 HTML, XML", "[T][V][는] [H][T][M][L], [ex][M][L]"],
+    ["WWW JZ", "[double][you][double][you][double][you] [jay][zee]"],
     ["NASA USA NYC SKY", "[NASA] [USA] [NYC] [SKY]"],
     ["A B BCDFGH Bbc bBC", "[A] [B] [BCDFGH] [Bbc] [bBC]"],
     ["ЗБК ΒΓΔ", "ЗБК ΒΓΔ"],
@@ -200,7 +201,7 @@ describe("a lexicon", () => {
 
   test("is a Map or an object", () => {
     expect(read("a b", tokenizer, true, new Map([["A", "x"]]))).toBe("[/x/] [b]");
-    const where = "say: expected lexicon to be a Map or an object of words and their IPA, got";
+    const where = "say: expected lexicon to map words to IPA or lists of it, got";
     for (const [value, got] of [
       [5, "5"],
       ["a", '"a"'],
@@ -209,7 +210,6 @@ describe("a lexicon", () => {
     ] as const) {
       expect(() => readLexicon("say", value as never)).toThrow(failing("bad-option", `${where} ${got}`));
     }
-    const ipa = 'say: expected lexicon to have IPA or a list of it for "a", got';
     for (const [value, got] of [
       [5, "5"],
       [null, "null"],
@@ -218,11 +218,9 @@ describe("a lexicon", () => {
       [["x", 1], '["x",1]'],
       [{}, "{}"],
     ] as const) {
-      expect(() => readLexicon("say", { a: value as never })).toThrow(failing("bad-option", `${ipa} ${got}`));
+      expect(() => readLexicon("say", { a: value as never })).toThrow(failing("bad-option", `${where} ${got} for "a"`));
     }
-    expect(() => readLexicon("say", new Map([[1, "x"]]) as never)).toThrow(
-      failing("bad-option", "say: expected a lexicon's words to be texts, got 1"),
-    );
+    expect(() => readLexicon("say", new Map([[1, "x"]]) as never)).toThrow(failing("bad-option", `${where} "x" for 1`));
   });
 });
 

@@ -111,6 +111,7 @@ function englishCost(letters: readonly string[], [first, second]: readonly strin
 /** Letters that stand for two phones. */
 function twoPhones(chunk: string, first: string, second: string): number {
   const both = first + second;
+  if (chunk === "qu" && both === "kw") return 0;
   if (chunk === "x") return /^(?:k[sʃ]|ɡ[zʒ])$/.test(both) ? 0 : 2;
   if (/^[jw]/.test(first) && isVowel(second) && /^(?:u|[eu]e|e[uw]|eau|iew|o|ou|oi)$/.test(chunk)) return 0.2;
   if (chunk === "le" || chunk === "re") return /^[əʌ][lɹ]$/.test(both) ? 0.1 : NEVER;

@@ -14,17 +14,16 @@ export type LookUp = (word: string) => string | undefined;
  * @throws {OptionError} `bad-option`
  */
 export function readLexicon(call: string, lexicon: Lexicon): LookUp {
-  const bad = (expected: string, value: unknown) =>
-    new OptionError("bad-option", `${call}: expected ${expected}, got ${show(value)}`, { option: "lexicon", value });
-  if (typeof lexicon !== "object" || lexicon === null || Array.isArray(lexicon)) {
-    throw bad("lexicon to be a Map or an object of words and their IPA", lexicon);
-  }
+  const bad = (got: string) =>
+    new OptionError("bad-option", `${call}: expected lexicon to map words to IPA or lists of it, got ${got}`, {
+      option: "lexicon",
+    });
+  if (typeof lexicon !== "object" || lexicon === null || Array.isArray(lexicon)) throw bad(show(lexicon));
   const entries = new Map<string, string>();
   for (const [word, value] of lexicon instanceof Map ? lexicon : Object.entries(lexicon)) {
-    if (typeof word !== "string") throw bad("a lexicon's words to be texts", word);
-    const all = Array.isArray(value) ? value : [value];
-    if (all.length === 0 || all.some((ipa) => typeof ipa !== "string")) {
-      throw bad(`lexicon to have IPA or a list of it for ${show(word)}`, value);
+    const all = [value].flat();
+    if (all.length === 0 || [word, ...all].some((part) => typeof part !== "string")) {
+      throw bad(`${show(value)} for ${show(word)}`);
     }
     entries.set(keyOf(word), all[0]);
   }

@@ -5,7 +5,13 @@ const small =
 const tens = /* @__PURE__ */ "twenty thirty forty fifty sixty seventy eighty ninety".split(" ");
 const scales = /* @__PURE__ */ "hundred thousand million billion trillion quadrillion".split(" ");
 const irregular: Readonly<Record<string, string>> = {
-  ...{ one: "first", two: "second", three: "third", five: "fifth", eight: "eighth", nine: "ninth", twelve: "twelfth" },
+  one: "first",
+  two: "second",
+  three: "third",
+  five: "fifth",
+  eight: "eighth",
+  nine: "ninth",
+  twelve: "twelfth",
 };
 const sino = "영일이삼사오육칠팔구";
 
@@ -19,9 +25,9 @@ const sino = "영일이삼사오육칠팔구";
  * @param suffix `st`, `nd`, `rd` or `th` of an ordinal, `s` of a plural (1990s), else ""
  */
 export function readNumber(figures: string, suffix: string, inKorean: boolean): string {
-  const [integer, fraction] = figures.replace(/[-−,]/g, "").split(".");
-  const byDigits = /^0./.test(integer) || integer.length > 16 || +integer > 1e15;
-  const minus = /^[-−]/.test(figures);
+  const [integer, fraction] = figures.replace(/[^\d.]/g, "").split(".");
+  const byDigits = /^0./.test(integer) || +integer > 1e15;
+  const minus = /^\D/.test(figures);
   if (inKorean) {
     const words = byDigits ? koreanDigits(integer).replaceAll("영", "공") : sinoKorean(integer);
     return `${minus ? "마이너스 " : ""}${words}${fraction ? `점 ${koreanDigits(fraction)}` : ""}`;

@@ -16,6 +16,8 @@ export interface Edit {
 // upper case; a word with apostrophes; any other letter, which says what language numbers are in.
 const marks =
   /((?:(?<![^\s(["'“‘=:<])[-−])?(?<!\d[.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![.,]?\d)|\d+)((?:st|nd|rd|th|s)\b)?|((?<![\p{Script=Latin}\p{M}'’])[B-DF-HJ-NP-TV-XZ]{2,5}(?![\p{Script=Latin}\p{M}'’]))|((?<![\p{Script=Latin}\p{M}])[\p{Script=Latin}\p{M}]+(?:['’][\p{Script=Latin}\p{M}]+)+)|\p{L}/gu;
+/** Letters whose names models do not know of themselves: they take many a single letter for its name, as dictionaries do. */
+const names: Readonly<Record<string, string>> = { C: "see", J: "jay", W: "double you", X: "ex", Z: "zee" };
 const letter = /[\p{L}\p{M}]/u;
 
 /**
@@ -44,8 +46,8 @@ export function rewrite(text: string, tokenizer: G2PTokenizer, numbers: boolean)
       if (canSay(said)) edits.push({ begin, end, said });
     }
     for (const [at, name] of Array.from(capitals ?? "").entries()) {
-      // Models take a single letter for its name, but often x for a sound.
-      edits.push({ begin: begin + at, end: begin + at + 1, said: name === "X" ? "ex" : name, alone: true });
+      const [from, to] = [begin + at, begin + at + 1];
+      for (const said of (names[name] ?? name).split(" ")) edits.push({ begin: from, end: to, said, alone: true });
     }
     if (word && !hasApostrophe && canSay(word.replace(/['’]/g, ""))) {
       for (const { index } of word.matchAll(/['’]/g)) {

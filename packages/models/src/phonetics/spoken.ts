@@ -37,9 +37,7 @@ export function readText(text: string, tokenizer: G2PTokenizer, numbers: boolean
     said += piece;
   };
   const cut = () => {
-    for (const part of tokenizer.segment(said)) {
-      parts.push({ ...part, pieces, ipa: part.kind === "word" ? lookUp?.(part.text) : undefined });
-    }
+    for (const part of tokenizer.segment(said)) parts.push({ ...part, pieces, ipa: lookUp?.(part.text) });
     [pieces, said] = [[], ""];
   };
   let last = 0;
@@ -49,9 +47,9 @@ export function readText(text: string, tokenizer: G2PTokenizer, numbers: boolean
     push(instead, begin, end);
     last = end;
     if (ipa !== undefined) {
-      const [{ script }, ...others] = tokenizer.segment(said);
-      const whole = { kind: "word", text: said, begin: 0, end: said.length } as const;
-      parts.push({ ...whole, script: others.length > 0 ? "other" : script, pieces, ipa });
+      const [part, other] = tokenizer.segment(said);
+      const script = other ? "other" : part.script;
+      parts.push({ kind: "word", script, text: said, begin: 0, end: said.length, pieces, ipa });
       [pieces, said] = [[], ""];
     } else if (alone) cut();
   }
