@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { checkError, checkRuns, checkStreaming } from "./check.mjs";
 import { buildDemo, tryDemo } from "./demo.mjs";
 import { bundleForBrowsers, bundleWithVite, importMap, project } from "./project.mjs";
+import { makePronouncePage, tryPronouncePage } from "./pronounce.mjs";
 import { tryReadmePage, writeReadmePage } from "./readme.mjs";
 import { serveSites } from "./server.mjs";
 import { build, chromiumPath, here, tool } from "./tools.mjs";
@@ -119,6 +120,10 @@ export function chromiumCases(model) {
     ],
     ["kernels not on the server", () => refused("missing/page.html", "kernels-not-found", /kernels-.*HTTP 404/)],
     ["README's example for a page", () => onPage(writeReadmePage, "readme/page.html", tryReadmePage)],
+    [
+      "pronunciations on a page and in a Web Worker",
+      () => onPage(makePronouncePage, "pronounce/page.html", tryPronouncePage),
+    ],
     ["the demo page", () => onPage(buildDemo, "demo/index.html", (page, url) => tryDemo(page, url, model))],
   ];
   const stop = async () => {
@@ -156,6 +161,7 @@ async function startBrowser(model) {
     "isolated-vite": { root: join(build, "vite"), headers: isolation },
     vite: { root: join(build, "vite") },
     demo: { root: join(build, "demo") },
+    pronounce: { root: join(build, "pronounce") },
     readme: { root: join(build, "readme") },
     "wrong-type": { ...bundled, types: { ".wasm": "text/plain" } },
     csp: { ...bundled, headers: policy("'self' 'wasm-unsafe-eval'") },

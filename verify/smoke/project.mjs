@@ -31,6 +31,7 @@ export function importMap(site = "plain") {
     imports: {
       kiloformer: at("kiloformer", "index.js"),
       "kiloformer/core": at("kiloformer", "core.js"),
+      "kiloformer/g2p": at("kiloformer", "g2p.js"),
       "kiloformer/llama": at("kiloformer", "llama.js"),
       "@kiloformer/core": at("@kiloformer/core", "index.js"),
       "@kiloformer/core/reference": at("@kiloformer/core", "reference/index.js"),
@@ -67,6 +68,12 @@ export async function bundleForBrowsers() {
   const entryPoints = { page: "page-esbuild.js", "worker-esbuild": "worker-esbuild.js" };
   await esbuild({ ...common, entryPoints, outdir, platform: "browser", loader: { ".wasm": "file" } });
   return outdir;
+}
+
+/** A page that pronounces, and is its own worker. */
+export async function bundleForPronouncing(outdir) {
+  const loader = { ".wasm": "file" };
+  await esbuild({ ...common, entryPoints: ["pronounce-esbuild.js"], outdir, platform: "browser", loader });
 }
 
 /** The same page through Vite, which finds worker and kernels by itself. */

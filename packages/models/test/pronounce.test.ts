@@ -1,4 +1,5 @@
 // Pronunciations: several, with their probability, phones, and the characters that these are written with.
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { createPipeline, g2p, llama, Pipeline, type Pronunciation } from "../src/index.ts";
 import { builds, debugRuntime, failing, readJson, shared } from "./shared.ts";
@@ -145,6 +146,41 @@ describe.each(builds)("pronounce, %s build", (build) => {
     const [{ ipa }] = await pipeline.pronounce("\ud800");
     expect(ipa).toBe("\ufffd");
   });
+
+  test("any text has a pronunciation, whose phones lie in it in order", async () => {
+    const pieces = [
+      "abc",
+      "don't",
+      "a’b",
+      "BBC",
+      "XML",
+      "1st",
+      "-1,234.5",
+      "가나",
+      "3가",
+      "é",
+      "\u0301",
+      "ﬁ",
+      " ",
+      "ß",
+      "中",
+      "12",
+    ];
+    const text = fc.array(fc.oneof(fc.constantFrom(...pieces), fc.string({ unit: "binary", maxLength: 3 })), {
+      maxLength: 8,
+    });
+    const lexicon = { a: "x", "1st": "y", "don't": "", 가: ["z"], BBC: "w" };
+    const options = [{}, { lexicon, num_beams: 2 }] as const;
+    const property = fc.asyncProperty(text, async (parts) => {
+      const whole = parts.join("");
+      for (const asked of options) {
+        const [one] = await pipeline.pronounce(whole, asked);
+        expectWhole(whole, one);
+        expect(await pipeline.phonemize(whole, asked)).toBe(one.ipa);
+      }
+    });
+    await fc.assert(property, { seed: 7, numRuns: 60 });
+  }, 60_000);
 
   test("takes 100,000 characters of any kind", async () => {
     for (const unit of ["bad ", "abcdefgh", "나", "12 ", "\ud800", "a'"]) {
