@@ -14,8 +14,14 @@ export interface CheckpointOptions extends HeaderOptions {
   readonly onWarning?: (message: string) => void;
 }
 
+/** Tensors by name, and the bytes of one. */
+export interface TensorReader {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  read(name: string, signal?: AbortSignal): Promise<Uint8Array>;
+}
+
 /** The weights of one model: one `.safetensors` file, or an index and its shards. */
-export class Checkpoint {
+export class Checkpoint implements TensorReader {
   /** Every tensor of every weight file, by name. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** The metadata of all weight files; where they differ, of the first. */

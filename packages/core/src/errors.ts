@@ -53,6 +53,10 @@ export class MemoryError extends KiloformerError {
 export class RuntimeError extends KiloformerError {
   override readonly name = "RuntimeError";
 }
+/** A packed module is of another version, damaged, or none. */
+export class PackedError extends KiloformerError {
+  override readonly name = "PackedError";
+}
 /** An argument or option of a public call is out of range or not supported. */
 export class OptionError extends KiloformerError {
   override readonly name = "OptionError";

@@ -18,6 +18,7 @@ export {
   compileKernels,
   type KernelBuild,
   type Kernels,
+  kernelBytes,
   supportsBuild,
   type WasmFile,
   type WasmOption,
@@ -36,6 +37,9 @@ export {
 export { activate, add, gated, meanRows, multiply, scale, softmax, sumBlocks } from "./ops/elementwise.ts";
 export { embedding, gatherRows, linear, linearSteps } from "./ops/linear.ts";
 export { layerNorm, rmsNorm } from "./ops/norms.ts";
+export { type PackedDirectory, type PackedWeight, readDirectory as readPackedDirectory } from "./packed/directory.ts";
+export { instantiatePacked, openPackedModule, type PackedModule, type PackedRuntimeOptions } from "./packed/open.ts";
+export { type PackedContent, writePacked } from "./packed/write.ts";
 export { type FilePiece, type QuantizedFile, quantizedFile } from "./quantize.ts";
 export { Runtime } from "./runtime.ts";
 export type { RuntimeOptions } from "./runtime-options.ts";
@@ -56,5 +60,6 @@ export {
   type Weight,
   type WeightDtype,
   type WeightPart,
+  type WeightPlace,
   Weights,
 } from "./weights.ts";

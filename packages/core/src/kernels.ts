@@ -102,10 +102,10 @@ const compiled = new Map<KernelBuild, Promise<WebAssembly.Module>>();
 /** Compiles a build, once for each page or process unless the caller brings a file. */
 export async function compileKernels(build: KernelBuild, wasm?: WasmOption): Promise<WebAssembly.Module> {
   const name = `kernels-${build}.wasm`;
-  if (wasm !== undefined) return compile(pickFile(wasm, build), "wasm");
+  if (wasm !== undefined) return compileFile(pickFile(wasm, build), "wasm");
   let module = compiled.get(build);
   if (!module) {
-    module = bundledFile(build, name).then((file) => compile(file, name));
+    module = bundledFile(build, name).then((file) => compileFile(file, name));
     compiled.set(build, module);
     module.catch(() => compiled.delete(build));
   }
@@ -136,12 +136,27 @@ function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
  * @throws {RuntimeError} `no-threads` for kernels that are compiled already
  */
 export async function compileSharedKernels(build: KernelBuild, wasm?: WasmOption): Promise<WebAssembly.Module> {
-  const file = wasm === undefined ? await bundledFile(build, `kernels-${build}.wasm`) : pickFile(wasm, build);
+  const file = await fileOf(build, wasm);
   if (file instanceof WebAssembly.Module) {
     const message = "threads: expected kernels as a file, whose memory can be shared, got a compiled module";
     throw new RuntimeError("no-threads", message);
   }
-  return compile(shareMemory(await readFile(file)), `kernels-${build}.wasm`);
+  return compileFile(shareMemory(await readFile(file)), `kernels-${build}.wasm`);
+}
+
+/**
+ * The bytes of a build, for what is made of them.
+ * @throws {RuntimeError} `no-bytes` for a compiled module, which does not give them back; `no-kernels`, `kernels-not-found`
+ */
+export async function kernelBytes(build: KernelBuild, wasm?: WasmOption): Promise<Uint8Array> {
+  const file = await fileOf(build, wasm);
+  if (!(file instanceof WebAssembly.Module)) return readFile(file);
+  const message = `kernels-${build}.wasm: expected its bytes or where they are, got a compiled module`;
+  throw new RuntimeError("no-bytes", message, { build });
+}
+
+async function fileOf(build: KernelBuild, wasm: WasmOption | undefined): Promise<WasmFile> {
+  return wasm === undefined ? bundledFile(build, `kernels-${build}.wasm`) : pickFile(wasm, build);
 }
 
 async function readFile(file: string | URL | Response | BufferSource): Promise<Uint8Array> {
@@ -153,7 +168,12 @@ async function readFile(file: string | URL | Response | BufferSource): Promise<U
   return new Uint8Array(await response.arrayBuffer());
 }
 
-async function compile(file: WasmFile, name: string): Promise<WebAssembly.Module> {
+/**
+ * Compiles a file, however it is given.
+ * @param name what messages call it
+ * @throws {RuntimeError} `kernels-refused`, `kernels-not-found`
+ */
+export async function compileFile(file: WasmFile, name: string): Promise<WebAssembly.Module> {
   if (file instanceof WebAssembly.Module) return file;
   try {
     if (typeof file === "string" || file instanceof URL) return await compileResponse(await fetch(file));

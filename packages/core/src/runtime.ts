@@ -95,6 +95,21 @@ export class Runtime implements Backend {
     return new Runtime(actual, new MemoryMap(memory, { limitBytes, grow }), kernels, pool, options);
   }
 
+  /**
+   * Takes over an instance of the kernels, and its memory above their constants. One thread computes on it.
+   * @throws {RuntimeError} `wrong-kernels`
+   */
+  static over(kernels: Kernels, memory: WebAssembly.Memory, options: RuntimeOptions): Runtime {
+    const { limitBytes, grow } = options;
+    return new Runtime(
+      actualBuild(kernels, options),
+      new MemoryMap(memory, { limitBytes, grow }),
+      kernels,
+      undefined,
+      options,
+    );
+  }
+
   /** Threads that compute, the caller's among them. */
   get threads(): number {
     return this.#live.pool?.size ?? 1;

@@ -3,7 +3,7 @@ import { SafetensorsError } from "./errors.ts";
 import { listNames, quote } from "./json-strings.ts";
 import { type HeaderOptions, parseHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors-header.ts";
 
-export { Checkpoint, type CheckpointOptions } from "./checkpoint.ts";
+export { Checkpoint, type CheckpointOptions, type TensorReader } from "./checkpoint.ts";
 export { type Dtype, firstNonFinite, isReadable, type TensorArray, tensorBytes, toTensorArray } from "./dtypes.ts";
 export {
   type HeaderOptions,

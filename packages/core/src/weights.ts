@@ -104,11 +104,20 @@ export interface Precision {
   readonly leastBits?: 4 | 8 | 16;
 }
 
+/** A weight, and where in the block of all weights it lies. */
+export interface WeightPlace {
+  readonly weight: Weight;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /** What a model needs, known before a byte of weights is read. */
 export interface Reservation {
   readonly tasks: readonly FillTask[];
   /** Bytes of memory for all weights. */
   readonly bytes: number;
+  /** In the order of their addresses; an output layer that shares its numbers with a table has the table's place. */
+  readonly places: readonly WeightPlace[];
   /** Checkpoint names that nothing asked for. */
   readonly unused: readonly string[];
   /** Gives every record its address. */
@@ -129,7 +138,7 @@ interface Ledger {
   readonly file: string;
   readonly dtype: DtypeOption;
   readonly tasks: FillTask[];
-  readonly places: { weight: Placed; offset: number }[];
+  readonly places: WeightPlace[];
   readonly used: Set<string>;
   readonly missing: string[];
   readonly misshaped: string[];
@@ -265,8 +274,8 @@ export class Weights {
   tied(table: EmbeddingWeight, bias?: VectorWeight): LinearWeight {
     const { shape, dtype, parts } = table;
     const weight: LinearWeight = { shape, dtype, bias, parts, place: 0 };
-    const offset = this.#ledger.places.find((entry) => entry.weight === table)!.offset;
-    this.#ledger.places.push({ weight, offset });
+    const place = this.#ledger.places.find((entry) => entry.weight === table)!;
+    this.#ledger.places.push({ ...place, weight });
     return weight;
   }
 
@@ -293,7 +302,7 @@ export class Weights {
     const settle = (address: number) => {
       for (const { weight, offset } of places) weight.place = address + offset;
     };
-    return { tasks, bytes, unused, settle };
+    return { tasks, bytes, places, unused, settle };
   }
 
   #vectorOf(parts: readonly WeightPart[], arrangement: Arrangement = {}): VectorWeight {
@@ -308,8 +317,8 @@ export class Weights {
     return weight;
   }
 
-  #reserve(weight: Placed, bytes: number): void {
-    this.#ledger.places.push({ weight, offset: this.#ledger.bytes });
+  #reserve(weight: Weight, bytes: number): void {
+    this.#ledger.places.push({ weight, offset: this.#ledger.bytes, bytes });
     this.#ledger.bytes += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   }
 

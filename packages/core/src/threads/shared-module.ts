@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { leb, readLeb } from "../leb.ts";
 
 const IMPORT_SECTION = 2;
 const MEMORY = 2;
@@ -36,18 +37,4 @@ export function shareMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     "kernels-refused",
     "wasm: expected kernels that import a memory and nothing else, got another file",
   );
-}
-
-/** An unsigned LEB128 number, and where it ends. */
-function readLeb(bytes: Uint8Array, at: number): { value: number; end: number } {
-  let value = 0;
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at++];
-    value += (byte & 127) * 2 ** shift;
-    if (!(byte & 128)) return { value, end: at };
-  }
-}
-
-function leb(value: number): number[] {
-  return value < 128 ? [value] : [(value & 127) | 128, ...leb(value >>> 7)];
 }
