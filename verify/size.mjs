@@ -35,6 +35,12 @@ const Pipeline = createPipeline([llama]);
 globalThis.run = async (files, text) => (await Pipeline.fromFiles(files)).phonemize(text);
 `;
 const g2p = page.replaceAll("llama", "g2p").replace("phonemize", "pronounce");
+const onePage = `
+import { createPipeline, openPacked } from "kiloformer/core";
+import { llama } from "kiloformer/llama";
+const Pipeline = createPipeline([llama]);
+globalThis.run = async (file, text) => (await openPacked(Pipeline, file)).phonemize(text);
+`;
 const full = `export * from "kiloformer";`;
 const tokenizers = `export * from "@kiloformer/tokenizers";`;
 const bert = `
@@ -47,8 +53,8 @@ const kernels = ["simd", "relaxed"].map((name) => {
   return { name, raw: bytes.length, gzip: gzip(bytes) };
 });
 const largestKernels = Math.max(...kernels.map((file) => file.gzip));
-const [pageBundle, g2pBundle, fullBundle, tokenizersBundle, bertBundle] = await Promise.all(
-  [page, g2p, full, tokenizers, bert].map(bundle),
+const [pageBundle, g2pBundle, onePageBundle, fullBundle, tokenizersBundle, bertBundle] = await Promise.all(
+  [page, g2p, onePage, full, tokenizers, bert].map(bundle),
 );
 const everything = await bundle(`import { Pipeline } from "kiloformer"; globalThis.Pipeline = Pipeline;`);
 
@@ -92,6 +98,17 @@ rows.push(
     note: `n best, phones, log probabilities, alignment; ${show(g2pBundle.bytes.length)} min`,
   },
   {
+    what: "a page for a packed Llama or G2P, JS min+gzip",
+    bytes: gzip(onePageBundle.bytes),
+    note: `openPacked; the kernels are in the model's file; ${show(onePageBundle.bytes.length)} min`,
+  },
+  {
+    what: "code for it that a page without packed models carries too",
+    bytes: bytesOf(pageBundle, /\/packed\//),
+    limit: 0,
+    note: "openPacked and packModel are shaken off where nobody calls them",
+  },
+  {
     what: "all of `kiloformer`, JS min+gzip",
     bytes: gzip(fullBundle.bytes),
     note: `every export, nothing shaken off; ${show(fullBundle.bytes.length)} min`,
@@ -126,6 +143,12 @@ for (const [file, bytes] of familyPages) console.log(`${show(bytes).padStart(8)}
 console.log("\nthe page's script by package and file, minified bytes");
 for (const [file, bytes] of largest(pageBundle.inputs, 12)) console.log(`${show(bytes).padStart(8)}  ${file}`);
 if (rows.some(({ bytes, limit }) => bytes > (limit ?? Number.POSITIVE_INFINITY))) process.exitCode = 1;
+
+/** Minified bytes of a bundle that come from files of this name. */
+function bytesOf({ inputs }, name) {
+  const found = Object.entries(inputs).filter(([file]) => name.test(file));
+  return found.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
+}
 
 function show(bytes) {
   return `${(bytes / KB).toFixed(1)} kB`;

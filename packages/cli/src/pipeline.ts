@@ -1,6 +1,8 @@
+import { readFile } from "node:fs/promises";
 import { Option } from "commander";
-import { type DtypeOption, dtypeOptions, Pipeline } from "kiloformer";
+import { type DtypeOption, dtypeOptions, openPacked, type PackedOptions, Pipeline } from "kiloformer";
 import { UsageError } from "./errors.ts";
+import { runsRelaxed } from "./kernels.ts";
 import { createProgress } from "./progress.ts";
 import { note, type Terminal } from "./terminal.ts";
 
@@ -14,9 +16,9 @@ export function warnings(terminal: Terminal): (message: string) => void {
   };
 }
 
-/** Opens a model's folder, uses it, and gives its memory back. */
+/** Opens a model's folder or packed file, uses it, and gives its memory back. */
 export async function withPipeline(
-  directory: string,
+  path: string,
   terminal: Terminal,
   use: (pipeline: Pipeline) => Promise<void>,
   { dtype, threads }: HoldingOptions = {},
@@ -27,13 +29,29 @@ export async function withPipeline(
     progress.clear();
     warn(message);
   };
-  const options = { dtype, threads, signal: terminal.signal, onWarning, onProgress: progress.update };
-  const pipeline = await Pipeline.fromDirectory(directory, options).finally(progress.clear);
+  const options = { threads, signal: terminal.signal, onWarning, onProgress: progress.update };
+  const opened = isPacked(path) ? openFile(path, options, dtype) : Pipeline.fromDirectory(path, { ...options, dtype });
+  const pipeline = await opened.finally(progress.clear);
   try {
     await use(pipeline);
   } finally {
     await pipeline.dispose();
   }
+}
+
+const isPacked = (path: string) => path.endsWith(".wasm");
+
+async function openFile(path: string, options: PackedOptions, dtype: DtypeOption | undefined): Promise<Pipeline> {
+  if (dtype !== undefined) {
+    throw new UsageError(
+      `--dtype: expected a model's folder beside it, got ${path}, whose weights are packed as they are`,
+    );
+  }
+  const file = await readFile(path).catch((cause: Error) => {
+    throw new UsageError(`--model: expected a file to read, got an error: ${cause.message}`, undefined, { cause });
+  });
+  runsRelaxed();
+  return openPacked(Pipeline, file, options);
 }
 
 /** How a command holds a model. */

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { addG2P } from "./commands/g2p.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
+import { addPack } from "./commands/pack.ts";
 import { addQuantize } from "./commands/quantize.ts";
 import { addTokenize } from "./commands/tokenize.ts";
 import { addVerify } from "./commands/verify.ts";
@@ -15,6 +16,7 @@ Examples:
   kiloformer generate --model ./stories --prompt "Once upon a time" --temperature 0.8
   kiloformer inspect ./stories
   kiloformer quantize ./stories --dtype q8 -o ./stories-q8
+  kiloformer pack ./my-g2p -o g2p.wasm
   kiloformer tokenize --tokenizer tokenizer.json "Hello world"
   kiloformer verify ./references/bert
 
@@ -51,6 +53,7 @@ function createProgram(terminal: Terminal): Command {
   addG2P(program, terminal);
   addGenerate(program, terminal);
   addInspect(program, terminal);
+  addPack(program, terminal);
   addQuantize(program, terminal);
   addTokenize(program, terminal);
   addVerify(program, terminal);

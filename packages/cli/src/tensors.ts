@@ -8,9 +8,14 @@ const NAME_CHARACTERS = 100;
 /** A number of a layer or the like, in a name; 007 is none. */
 const number = /(?<!\d)(?:0|[1-9]\d{0,8})(?!\d)/g;
 
+/** What is told of a tensor. */
+export interface TensorLine extends Pick<TensorInfo, "name" | "shape" | "begin" | "end"> {
+  readonly dtype: string;
+}
+
 /** Tensors that differ in the numbers of their names only: one for each layer, say. */
 interface Group {
-  readonly info: TensorInfo;
+  readonly info: TensorLine;
   readonly names: string[];
 }
 
@@ -45,7 +50,7 @@ export function dtypeTotals(tensors: ReadonlyMap<string, TensorInfo>): Map<strin
 }
 
 /** The tensors as an aligned list; those that differ by a number only share a line. */
-export function listTensors(tensors: ReadonlyMap<string, TensorInfo>): string[] {
+export function listTensors(tensors: ReadonlyMap<unknown, TensorLine>): string[] {
   const groups = new Map<string, Group>();
   for (const info of tensors.values()) {
     const key = [info.name.replace(number, "#"), info.dtype, ...info.shape].join("\0");

@@ -27,7 +27,7 @@ export function addGenerate(program: Command, terminal: Terminal): void {
   const command = program
     .command("generate")
     .description("continue a prompt, printing the new text as it comes")
-    .requiredOption("--model <DIR>", "folder of a language model")
+    .requiredOption("--model <PATH>", "folder or packed file of a language model")
     .requiredOption("--prompt <TEXT>", "text to continue; - reads standard input, less the line break that ends it");
   for (const option of generationOptions()) command.addOption(option);
   command

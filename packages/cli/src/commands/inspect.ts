@@ -18,9 +18,12 @@ import {
 import { fileSource, readDirectory } from "kiloformer/node";
 import { UsageError } from "../errors.ts";
 import { alignColumns, formatBytes, formatCount, plural } from "../format.ts";
+import { isWasm } from "../packed-file.ts";
 import { warnings } from "../pipeline.ts";
 import { dtypeTotals, listTensors, parametersOf } from "../tensors.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
+import { mainSizes } from "./config-sizes.ts";
+import { inspectPacked } from "./inspect-packed.ts";
 
 /** The largest published are some tens of kilobytes. */
 const CONFIG_BYTES = 16 * 2 ** 20;
@@ -39,10 +42,12 @@ interface Inspection {
 }
 
 const examples = `
-Only headers and config.json are read, so that this is quick for a model of any size.
+Only headers and config.json are read, so that this is quick for a model of any size. Of a packed file the sections are
+read back, and its size after compression is measured.
 
 Examples:
   kiloformer inspect ./stories
+  kiloformer inspect g2p.wasm
   kiloformer inspect model-00001-of-00003.safetensors
   kiloformer inspect --json ./stories | jq .memory`;
 
@@ -51,21 +56,25 @@ export function addInspect(program: Command, terminal: Terminal): void {
   program
     .command("inspect")
     .description("config, tensors, parameters, bytes, and what a model takes in memory")
-    .argument("<PATH>", "a model's folder, or one .safetensors file")
+    .argument("<PATH>", "a model's folder, one .safetensors file, or a file of kiloformer pack")
     .option("--json", "one JSON object, with every tensor")
     .addHelpText("after", examples)
     .action(async (path: string, { json }: { json?: boolean }) => {
-      const inspection = await inspect(path, terminal);
-      await print(terminal, json ? `${JSON.stringify(toJson(inspection))}\n` : toText(inspection));
+      await print(terminal, await inspect(path, json === true, terminal));
     });
 }
 
-async function inspect(path: string, terminal: Terminal): Promise<Inspection> {
+async function inspect(path: string, json: boolean, terminal: Terminal): Promise<string> {
   const info = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     const got = cause.code === "ENOENT" ? "nothing there" : `an error: ${cause.message}`;
     throw new UsageError(`${path}: expected a model's folder or a .safetensors file, got ${got}`, undefined, { cause });
   });
-  if (!info.isDirectory()) return inspectFile(path, terminal);
+  if (info.isFile() && (await isWasm(path))) return inspectPacked(path, json);
+  const inspection = info.isDirectory() ? await openFolder(path, terminal) : await inspectFile(path, terminal);
+  return json ? `${JSON.stringify(toJson(inspection))}\n` : toText(inspection);
+}
+
+async function openFolder(path: string, terminal: Terminal): Promise<Inspection> {
   const { files, close } = await readDirectory(path);
   try {
     return await inspectFolder(path, files, terminal);
@@ -160,16 +169,6 @@ function describeMemory({ weightBytes, cachePageBytes, cacheBytes, contextLength
   const page = `${formatBytes(cachePageBytes)} for each ${PAGE} positions`;
   const whole = `${formatBytes(cacheBytes)} for the whole context of ${contextLength.toLocaleString("en-US")}`;
   return `${formatBytes(weightBytes)} weights; key/value cache ${page}, ${whole}`;
-}
-
-/** The sizes that say what a model is, under the names that the families use. */
-const sizeKeys = `hidden_size n_embd d_model dim intermediate_size n_inner d_ff num_hidden_layers n_layer num_layers
-  num_decoder_layers num_attention_heads n_head num_heads num_key_value_heads head_dim d_kv vocab_size
-  max_position_embeddings n_positions sliding_window num_local_experts num_labels`.split(/\s+/);
-
-function mainSizes(config: RawConfig): string {
-  const known = sizeKeys.filter((key) => typeof config[key] === "number").map((key) => `${key} ${config[key]}`);
-  return known.length > 0 ? known.join(", ") : "no sizes that are known here";
 }
 
 function shorten(parts: readonly string[], sum: string): string {

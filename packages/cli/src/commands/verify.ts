@@ -1,21 +1,13 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { setFlagsFromString } from "node:v8";
 import { type Command, Option } from "commander";
-import {
-  architectures,
-  ConfigError,
-  type KernelBuild,
-  KiloformerError,
-  openBareModel,
-  Runtime,
-  supportsBuild,
-} from "kiloformer";
+import { architectures, ConfigError, KiloformerError, openBareModel, Runtime, supportsBuild } from "kiloformer";
 import { readDirectory } from "kiloformer/node";
 import { type Comparison, type ExpectedFacts, replay, toSafetensors } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
 import { alignColumns, plural } from "../format.ts";
+import { runsRelaxed } from "../kernels.ts";
 import { threadsOption, warnings } from "../pipeline.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 import { type BrowserReplay, replayInBrowser } from "../verify/browser.ts";
@@ -94,7 +86,7 @@ async function verifyFolder(directory: string, options: VerifyOptions, terminal:
   try {
     const bytes = await readExpected(directory, "expected.safetensors");
     const facts = parseFacts(directory, await readExpected(directory, "expected.json"));
-    const build = options.build ?? fastestBuild();
+    const build = options.build ?? (runsRelaxed() ? "relaxed" : "simd");
     if (options.browser) return await replayInBrowser(directory, facts, options.build, terminal);
     if (!supportsBuild(build)) throw new UsageError(`--build: expected kernels that this engine runs, got ${build}`);
     const runtime = await Runtime.create({ build, threads: options.threads });
@@ -121,12 +113,6 @@ async function write(path: string, file: Uint8Array): Promise<void> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new UsageError(`--out: expected a file that can be written, got ${reason}`, undefined, { cause });
   }
-}
-
-/** Node 20 has relaxed SIMD behind a flag, which must be set before kernels are compiled. */
-function fastestBuild(): KernelBuild {
-  if (!supportsBuild("relaxed")) setFlagsFromString("--experimental-wasm-relaxed-simd");
-  return supportsBuild("relaxed") ? "relaxed" : "simd";
 }
 
 async function readExpected(directory: string, name: string): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
 // Models that are a table of vectors: sentence-transformers' StaticEmbedding, and model2vec.
-import { type Checkpoint, type TensorInfo, toTensorArray, WeightError } from "@kiloformer/core";
+import { type TensorInfo, type TensorReader, toTensorArray, WeightError } from "@kiloformer/core";
 import type { RawConfig } from "../config.ts";
 import { ModuleConfig, toFloats } from "./module-files.ts";
 
@@ -19,7 +19,7 @@ export interface TableModule {
 const DEFAULT_LENGTH = 512;
 
 /** The table of a folder that is model2vec's only: `normalize` and `max_length` are in its config. */
-export async function readModel2vec(raw: RawConfig, checkpoint: Checkpoint, signal?: AbortSignal) {
+export async function readModel2vec(raw: RawConfig, checkpoint: TensorReader, signal?: AbortSignal) {
   const config = new ModuleConfig(raw, "config.json");
   const maxLength = Object.hasOwn(raw, "max_length") ? config.count("max_length") : DEFAULT_LENGTH;
   const table: TableModule = { ...(await readRows(checkpoint, signal)), maxLength, model2vec: true };
@@ -29,14 +29,14 @@ export async function readModel2vec(raw: RawConfig, checkpoint: Checkpoint, sign
 /** The table of a StaticEmbedding: its tokenizer.json, which was read before, says where texts end. */
 export async function readStatic(
   tokenizer: Uint8Array | undefined,
-  checkpoint: Checkpoint,
+  checkpoint: TensorReader,
   signal?: AbortSignal,
 ): Promise<TableModule> {
   const { truncation } = JSON.parse(tokenizer ? new TextDecoder().decode(tokenizer) : "{}");
   return { ...(await readRows(checkpoint, signal)), maxLength: truncation?.max_length, model2vec: false };
 }
 
-async function readRows(checkpoint: Checkpoint, signal: AbortSignal | undefined) {
+async function readRows(checkpoint: TensorReader, signal: AbortSignal | undefined) {
   const { tensors } = checkpoint;
   const table = tensors.get("embeddings");
   const mapping = table && tensors.get("mapping");

@@ -8,6 +8,7 @@ import {
   Runtime,
   type Source,
   supportsThreads,
+  type TensorReader,
   WeightError,
   Weights,
 } from "@kiloformer/core";
@@ -40,12 +41,12 @@ const tokenizerSettings = [
 ];
 
 /** What a model needs, from its headers alone. */
-export interface Plan {
+export interface Plan<C extends TensorReader = TensorReader> {
   /** The files by the names that architectures look for. */
   readonly sources: ReadonlyMap<string, Source>;
   readonly architecture: Architecture;
   readonly model: Model;
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: C;
   readonly reservation: Reservation;
   readonly config: RawConfig;
 }
@@ -71,18 +72,28 @@ export async function planModel(
   given: ReadonlyMap<string, Source>,
   architectures: readonly Architecture[],
   options: PipelineOptions,
-): Promise<Plan> {
-  const { signal, strict = false, dtype } = options;
-  const warn = warner(options);
+): Promise<Plan<Checkpoint>> {
+  const { signal } = options;
   const arrange = architectures.find(({ tasks }) => tasks.arrangeFiles)?.tasks.arrangeFiles;
   const sources = (await arrange?.(given, options)) ?? given;
   const config = await readConfig(sources, "config.json", signal);
   if (!config) throw new ConfigError("missing-file", "config.json: expected this file, got none");
   const architecture = architectureFor(config, architectures);
-  const reader = new ConfigReader(config);
   // Files of modules that stand behind the model are not its weights.
   const own = new Map([...sources].filter(([name]) => !name.includes("/")));
-  const checkpoint = await Checkpoint.open(own, { signal, onWarning: warn, maxHeaderBytes: maxHeaderBytes() });
+  const limits = { signal, onWarning: warner(options), maxHeaderBytes: maxHeaderBytes() };
+  return reserveModel({ sources, config, architecture, checkpoint: await Checkpoint.open(own, limits) }, options);
+}
+
+/** Reserves what an architecture asks for over the tensors that there are. */
+export function reserveModel<C extends TensorReader>(
+  given: Pick<Plan<C>, "sources" | "config" | "architecture" | "checkpoint">,
+  options: PipelineOptions,
+): Plan<C> {
+  const { config, architecture, checkpoint } = given;
+  const { strict = false, dtype } = options;
+  const warn = warner(options);
+  const reader = new ConfigReader(config);
   const weights = Weights.over(checkpoint.tensors, { dtype });
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish(isGenerationKey);
@@ -99,7 +110,7 @@ export async function planModel(
     if (strict) throw new WeightError("unknown", message, { names: unknown });
     warn(message);
   }
-  return { sources, architecture, model, checkpoint, reservation, config };
+  return { ...given, model, reservation };
 }
 
 /** Opens a model: config, headers, tokenizer, memory, weights, in this order; what fails early costs nothing. */
@@ -112,17 +123,13 @@ export async function loadModel(
 ): Promise<Loaded> {
   options.signal?.throwIfAborted();
   const plan = await planModel(given, architectures, options);
-  const { sources, architecture, model, config } = plan;
-  const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
-  const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
-  const tokenizer = await readTokenizer(sources, plan, formats, options);
-  const modules = await { ...tasks, ...architecture.tasks }.readModules?.(sources, options, plan);
+  const beside = await readBeside(plan, options, formats, tasks);
   const ownsRuntime = options.runtime === undefined;
   const runtime = options.runtime ?? (await createRuntime(options));
   try {
-    const release = await runtime.queue.run(() => takeWeights(runtime, plan, options));
+    const { release } = await runtime.queue.run(() => takeWeights(runtime, plan, options));
     emit(options, { status: "ready", file: "", progress: 100, loaded: 0, total: 0 });
-    return { architecture, model, config, tokenizer, defaults, modules, runtime, ownsRuntime, drivers: {}, release };
+    return { ...beside, runtime, ownsRuntime, drivers: {}, release };
   } catch (error) {
     if (ownsRuntime) runtime.dispose();
     throw error;
@@ -139,8 +146,27 @@ function createRuntime(options: PipelineOptions): Promise<Runtime> {
   return Runtime.create({ wasm, deterministic, limitBytes, threads: alone ? 1 : threads, threadsFile });
 }
 
+/** Reads all that a model's files say beside its weights. */
+export async function readBeside(
+  plan: Plan,
+  options: PipelineOptions,
+  formats: readonly TokenizerFormat[],
+  tasks: Tasks,
+): Promise<Omit<Loaded, "runtime" | "ownsRuntime" | "drivers" | "release">> {
+  const { sources, architecture, model, config } = plan;
+  const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
+  const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
+  const tokenizer = await readTokenizer(sources, plan, formats, options);
+  const modules = await { ...tasks, ...architecture.tasks }.readModules?.(sources, options, plan);
+  return { architecture, model, config, tokenizer, defaults, modules };
+}
+
 /** Takes memory for the weights once, then fills it. */
-async function takeWeights(runtime: Runtime, plan: Plan, options: PipelineOptions): Promise<() => void> {
+export async function takeWeights(
+  runtime: Runtime,
+  plan: Plan<Checkpoint>,
+  options: PipelineOptions,
+): Promise<{ readonly address: number; release(): void }> {
   const { reservation, checkpoint } = plan;
   const block = runtime.memory.reserve(reservation.bytes, "weights");
   const release = () => {
@@ -160,14 +186,14 @@ async function takeWeights(runtime: Runtime, plan: Plan, options: PipelineOption
         if (loaded === total) emit(options, { status: "done", file, progress: 100, loaded, total });
       },
     });
-    return release;
+    return { address: block.address, release };
   } catch (error) {
     release();
     throw error;
   }
 }
 
-async function readConfig(
+export async function readConfig(
   sources: ReadonlyMap<string, Source>,
   name: string,
   signal: AbortSignal | undefined,
@@ -205,7 +231,7 @@ async function readTokenizer(
   }
 }
 
-function emit({ onProgress }: PipelineOptions, event: ProgressEvent): void {
+export function emit({ onProgress }: PipelineOptions, event: ProgressEvent): void {
   onProgress?.(event);
 }
 

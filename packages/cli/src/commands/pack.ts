@@ -1,0 +1,77 @@
+import { stat, writeFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { type DtypeOption, Pipeline, packModel } from "kiloformer";
+import { readDirectory } from "kiloformer/node";
+import { UsageError } from "../errors.ts";
+import { formatBytes } from "../format.ts";
+import { runsRelaxed } from "../kernels.ts";
+import { dtypeOption, warnings } from "../pipeline.ts";
+import { createProgress } from "../progress.ts";
+import { escapeControls, print, type Terminal } from "../terminal.ts";
+
+interface PackCommandOptions {
+  readonly output: string;
+  readonly relaxed?: boolean;
+  readonly dtype?: DtypeOption;
+}
+
+const examples = `
+The file is a WebAssembly module that needs nothing beside it: kernels, weights, config and tokenizer. A page or a Worker opens it
+with openPacked, and other hosts drive its exports: https://github.com/kiloformer/kiloformer/blob/main/docs/one-file.md
+
+Examples:
+  kiloformer pack ./my-g2p -o g2p.wasm --dtype q8 && kiloformer g2p --model g2p.wasm "Hello"
+  kiloformer inspect g2p.wasm`;
+
+/** Adds `kiloformer pack`. */
+export function addPack(program: Command, terminal: Terminal): void {
+  program
+    .command("pack")
+    .description("write a whole model as one WebAssembly file")
+    .argument("<DIR>", "a model's folder")
+    .requiredOption("-o, --output <FILE>", "the file to write")
+    .option("--relaxed", "the faster kernels, for engines with relaxed SIMD only (default: those that run everywhere)")
+    .addOption(dtypeOption())
+    .addHelpText("after", examples)
+    .action((directory: string, options: PackCommandOptions) => pack(directory, options, terminal));
+}
+
+async function pack(
+  directory: string,
+  { output, relaxed, dtype }: PackCommandOptions,
+  terminal: Terminal,
+): Promise<void> {
+  if (relaxed && !runsRelaxed()) {
+    throw new UsageError(
+      "--relaxed: expected an engine with relaxed SIMD, as packing runs the kernels, got one without",
+    );
+  }
+  if ((await stat(output).catch(() => undefined))?.isDirectory()) {
+    throw new UsageError(`--output: expected a file's name, got the folder ${output}`);
+  }
+  const progress = createProgress(terminal);
+  const warn = warnings(terminal);
+  const onWarning = (message: string) => {
+    progress.clear();
+    warn(message);
+  };
+  const { files, close } = await readDirectory(directory);
+  try {
+    const build = relaxed ? "relaxed" : "simd";
+    const options = { dtype, build, signal: terminal.signal, onWarning, onProgress: progress.update } as const;
+    const file = await packModel(Pipeline, files, options).finally(progress.clear);
+    await write(output, file);
+    await print(terminal, `${escapeControls(output)}: ${formatBytes(file.length)}\n`);
+  } finally {
+    await close();
+  }
+}
+
+async function write(path: string, file: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, file);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`--output: expected a file that can be written, got ${reason}`, undefined, { cause });
+  }
+}

@@ -1,0 +1,58 @@
+import { kernelBytes, OptionError, Runtime, writePacked } from "@kiloformer/core";
+import { show } from "../config.ts";
+import { expectOptions } from "../options.ts";
+import { type ModelFiles, toSources } from "../pipeline/files.ts";
+import { planModel, readBeside, takeWeights } from "../pipeline/load.ts";
+import { checkPipelineOptions, type PipelineOptions } from "../pipeline/options.ts";
+import { KeptFiles } from "./kept-files.ts";
+import { expectPipelineClass, type PipelineClass } from "./pipeline-class.ts";
+
+export interface PackOptions
+  extends Pick<
+    PipelineOptions,
+    "dtype" | "wasm" | "signal" | "onProgress" | "onWarning" | "strict" | "limitBytes" | "checkFinite"
+  > {
+  /**
+   * The kernels that go into the file, and the only ones that run it: `simd` runs wherever WebAssembly SIMD does, with the same
+   * bits everywhere; `relaxed` is faster. Packing runs them, too. Default `simd`.
+   */
+  readonly build?: "simd" | "relaxed";
+}
+
+const known = "build dtype wasm signal onProgress onWarning strict limitBytes checkFinite".split(" ");
+
+/**
+ * One WebAssembly file of a whole model: kernels, weights as they lie in memory, config and tokenizer (docs/one-file.md).
+ * `openPacked` opens it.
+ * @param Pipeline opens the model here, to see that it can
+ * @returns the file's bytes
+ * @throws {KiloformerError} typed by what is wrong with files or options; {PackedError} `too-large`
+ */
+export async function packModel(
+  Pipeline: PipelineClass,
+  files: ModelFiles,
+  options: PackOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { architectures, tokenizers, tasks } = expectPipelineClass("packModel", Pipeline);
+  expectOptions("packModel", options, known);
+  const { build = "simd", wasm, ...loading } = options;
+  if (build !== "simd" && build !== "relaxed") {
+    throw new OptionError("bad-option", `packModel: expected build to be simd or relaxed, got ${show(build)}`);
+  }
+  checkPipelineOptions({ ...loading, wasm });
+  const kept = new KeptFiles();
+  const plan = await planModel(kept.watch(toSources(files)), architectures, loading);
+  const watched = kept.watchPlan(plan);
+  await readBeside(watched, loading, tokenizers, tasks);
+  const kernels = await kernelBytes(build, wasm);
+  const runtime = await Runtime.create({ build, wasm: kernels, limitBytes: loading.limitBytes });
+  try {
+    const { address } = await takeWeights(runtime, plan, loading);
+    const { reservation, checkpoint } = plan;
+    const tensors = checkpoint.tensors.values();
+    const { dtype = "auto" } = loading;
+    return writePacked(runtime, { kernels, build, dtype, reservation, address, tensors, files: kept.of(watched) });
+  } finally {
+    runtime.dispose();
+  }
+}
