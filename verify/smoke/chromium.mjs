@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkError, checkRuns, checkStreaming } from "./check.mjs";
 import { buildDemo, tryDemo } from "./demo.mjs";
+import { makePackedSite, packedSite } from "./packed.mjs";
 import { bundleForBrowsers, bundleWithVite, importMap, project } from "./project.mjs";
 import { makePronouncePage, tryPronouncePage } from "./pronounce.mjs";
 import { tryReadmePage, writeReadmePage } from "./readme.mjs";
@@ -118,6 +119,13 @@ export function chromiumCases(model) {
           /Content-Security-Policy needs script-src 'wasm-unsafe-eval'/,
         ),
     ],
+    [
+      "one packed file, nothing else, strict CSP",
+      async () => {
+        const { result } = await visit("packed/page.html", "fromOneFile", () => makePackedSite(model));
+        return checkRuns(result, stories);
+      },
+    ],
     ["kernels not on the server", () => refused("missing/page.html", "kernels-not-found", /kernels-.*HTTP 404/)],
     ["README's example for a page", () => onPage(writeReadmePage, "readme/page.html", tryReadmePage)],
     [
@@ -163,6 +171,11 @@ async function startBrowser(model) {
     demo: { root: join(build, "demo") },
     pronounce: { root: join(build, "pronounce") },
     readme: { root: join(build, "readme") },
+    packed: {
+      root: packedSite,
+      pages: { "page.html": template },
+      headers: policy("'self' 'wasm-unsafe-eval'"),
+    },
     "wrong-type": { ...bundled, types: { ".wasm": "text/plain" } },
     csp: { ...bundled, headers: policy("'self' 'wasm-unsafe-eval'") },
     "csp-without": { ...bundled, headers: policy("'self'") },

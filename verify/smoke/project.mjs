@@ -54,6 +54,9 @@ const common = {
   logLevel: "silent",
 };
 
+/** A bundle of the project's own files. */
+export const bundle = (options) => esbuild({ ...common, ...options });
+
 /** One file for Node, the kernels inside. */
 export async function bundleForNode() {
   const outfile = join(build, "node-bundle.mjs");
@@ -86,8 +89,8 @@ export async function bundleWithVite() {
   return { outDir, version: vite.version };
 }
 
-/** One module for workerd; the kernels stay static imports, as Workers want them. */
-export async function bundleForWorkerd(outdir, files) {
+/** One module for workerd; the kernels stay static imports, as Workers want them, and so does a packed model. */
+export async function bundleForWorkerd(entry, outdir, files) {
   const kernels = {
     name: "kernels-stay-imports",
     setup({ onResolve, onLoad }) {
@@ -98,7 +101,7 @@ export async function bundleForWorkerd(outdir, files) {
     },
   };
   const conditions = ["workerd", "worker", "browser"];
-  await esbuild({ ...common, entryPoints: ["workerd.js"], outdir, conditions, plugins: [kernels] });
+  await esbuild({ ...common, entryPoints: [entry], outdir, conditions, plugins: [kernels] });
 }
 
 function modelModule(files) {

@@ -9,7 +9,7 @@ import { chromiumCases } from "./chromium.mjs";
 import { pickModel } from "./model.mjs";
 import { bundleForNode, makeProject, project } from "./project.mjs";
 import { build, execute, installTools, program, Skip } from "./tools.mjs";
-import { workerdCase } from "./workerd.mjs";
+import { workerdCase, workerdPackedCase } from "./workerd.mjs";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, help: { type: "boolean", short: "h" } } });
 if (values.help) {
@@ -65,6 +65,7 @@ const cases = [
   ],
   ...browser.cases,
   ["workerd, static .wasm imports", () => workerdCase(model)],
+  ["workerd, one packed file", () => workerdPackedCase(model)],
 ].filter(([label]) => label.includes(values.only ?? ""));
 
 const counts = { ok: 0, skip: 0, fail: 0 };

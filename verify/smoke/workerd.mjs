@@ -1,8 +1,9 @@
-// Cloudflare's runtime: kernels as static imports, the model as data modules, the story over HTTP.
+// Cloudflare's runtime: kernels as static imports, the model as data modules or as one packed file, the story over HTTP.
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkRuns, checkStreaming } from "./check.mjs";
+import { packModel } from "./packed.mjs";
 import { bundleForWorkerd, project } from "./project.mjs";
 import { build, program } from "./tools.mjs";
 
@@ -11,14 +12,32 @@ const kernels = ["kernels-simd.wasm", "kernels-relaxed.wasm"];
 
 export async function workerdCase({ directory, files, stories }) {
   const command = program("workerd");
-  const folder = join(build, "workerd");
+  const folder = await makeFolder("workerd", "workerd.js", files);
+  for (const name of files) copyFileSync(join(directory, name), join(folder, name));
+  writeFileSync(join(folder, "config.capnp"), config("workerd.js", kernels, files));
+  return tellStories(command, folder, stories);
+}
+
+export async function workerdPackedCase(model) {
+  const command = program("workerd");
+  const folder = await makeFolder("workerd-packed", "workerd-packed.js", []);
+  writeFileSync(join(folder, "model.wasm"), await packModel(model));
+  writeFileSync(join(folder, "config.capnp"), config("workerd-packed.js", [...kernels, "model.wasm"], []));
+  return tellStories(command, folder, model.stories);
+}
+
+/** The bundle, and the kernels that it imports. */
+async function makeFolder(name, entry, files) {
+  const folder = join(build, name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  await bundleForWorkerd(folder, files);
+  await bundleForWorkerd(entry, folder, files);
   for (const name of kernels)
     copyFileSync(join(project, "node_modules/@kiloformer/core/dist", name), join(folder, name));
-  for (const name of files) copyFileSync(join(directory, name), join(folder, name));
-  writeFileSync(join(folder, "config.capnp"), config(files));
+  return folder;
+}
+
+async function tellStories(command, folder, stories) {
   const { port, stop } = await startWorkerd(command, join(folder, "config.capnp"));
   try {
     const asked = stories.map(({ prompt, max_new_tokens }) => ({ prompt, max_new_tokens }));
@@ -32,10 +51,10 @@ export async function workerdCase({ directory, files, stories }) {
   }
 }
 
-function config(files) {
+function config(entry, wasm, files) {
   const modules = [
-    '(name = "workerd.js", esModule = embed "workerd.js")',
-    ...kernels.map((name) => `(name = "${name}", wasm = embed "${name}")`),
+    `(name = "${entry}", esModule = embed "${entry}")`,
+    ...wasm.map((name) => `(name = "${name}", wasm = embed "${name}")`),
     ...files.map((name) => `(name = "${name}", data = embed "${name}")`),
   ];
   return `using Workerd = import "/workerd/workerd.capnp";
