@@ -135,7 +135,10 @@ class Model:
             quantized = self.take(rows * whole * (1 if self.relaxed else 2))
             parameters = self.take(rows * whole // GROUP * 8)
             self.call(f"quantize_inputs_{dtype}", x, quantized, parameters, self.take(whole * 4), rows, inputs)
-            self.call(f"gemm_{dtype}", quantized, parameters, place, bias, y, *shape)
+            # Behind the panels of 8-bit weights lie their scales; those of 4-bit ones lie within.
+            scales = place + -(-outputs // 8) * (whole // GROUP) * 8 * (2 + GROUP) if dtype == "q8" else 0
+            scratch = self.take(64 * 4)
+            self.call(f"gemm_{dtype}", quantized, parameters, place, scales, bias, y, *shape, scratch)
         else:
             self.call(f"gemm_{dtype}", x, place, bias, y, *shape, self.take(8 * 256 * 4))
         return y

@@ -2,12 +2,19 @@
 import { expect, test } from "vitest";
 import { kernelBytes } from "../src/kernels.ts";
 import { leb, readLeb } from "../src/leb.ts";
-import { checksum, type PackedDirectory, readDirectory, writeDirectory } from "../src/packed/directory.ts";
+import {
+  checksum,
+  PACKED_FORMAT,
+  type PackedDirectory,
+  readDirectory,
+  writeDirectory,
+} from "../src/packed/directory.ts";
 import { openPackedModule } from "../src/packed/open.ts";
 import { appended, joined, readSections, SECTION, section, signedLeb } from "../src/packed/sections.ts";
 import { writePacked } from "../src/packed/write.ts";
 import { Runtime } from "../src/runtime.ts";
 import { Weights } from "../src/weights.ts";
+import { builds } from "./builds.ts";
 
 test("numbers of any size go the way that the format has, and back", () => {
   expect([0, 127, 128, 624_485].map(leb)).toEqual([[0], [127], [128, 1], [0xe5, 0x8e, 0x26]]);
@@ -91,6 +98,17 @@ async function pack(kernels: Uint8Array, bytes: number, files = new Map<string, 
   });
   return { file, expected: runtime.memory.bytes.slice(0, address + bytes) };
 }
+
+test.each(builds)("%s: what kernels take is what packed files of this format expect", async (build) => {
+  const { kernels } = await Runtime.create({ build });
+  const operands = Object.entries(kernels)
+    .filter(([, kernel]) => typeof kernel === "function")
+    .map(([name, kernel]) => `${name}(${(kernel as () => void).length})`)
+    .sort();
+  const fingerprint = checksum(new TextEncoder().encode(operands.join()));
+  // Packed files carry kernels of their own. Where this fails: raise PACKED_FORMAT, then write the new number here.
+  expect({ format: PACKED_FORMAT, fingerprint }, operands.join(" ")).toEqual({ format: 1, fingerprint: 899_530_057 });
+});
 
 test("an instance's memory begins with the kernels' constants and the block, and is as large as they need", async () => {
   const kernels = await kernelBytes("simd");
