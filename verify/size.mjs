@@ -36,10 +36,9 @@ globalThis.run = async (files, text) => (await Pipeline.fromFiles(files)).phonem
 `;
 const g2p = page.replaceAll("llama", "g2p").replace("phonemize", "pronounce");
 const onePage = `
-import { createPipeline, openPacked } from "kiloformer/core";
+import { openPacked } from "kiloformer/core";
 import { llama } from "kiloformer/llama";
-const Pipeline = createPipeline([llama]);
-globalThis.run = async (file, text) => (await openPacked(Pipeline, file)).phonemize(text);
+globalThis.run = async (file, text) => (await openPacked({ architectures: [llama] }, file)).phonemize(text);
 `;
 const full = `export * from "kiloformer";`;
 const tokenizers = `export * from "@kiloformer/tokenizers";`;

@@ -43,10 +43,11 @@ export { g2pTasks } from "./g2p-tasks.ts";
 export type { Decoder, DecoderCache, Feed, Memory, RowOptions } from "./generation/decoder.ts";
 export type { FinishReason, TokenLogprob } from "./generation/generate.ts";
 export type { GenerationOptions } from "./generation/options.ts";
+export type { Families } from "./packed/families.ts";
 export { openPacked, type PackedOptions } from "./packed/open.ts";
 export { type PackOptions, packModel } from "./packed/pack.ts";
-export type { PipelineClass } from "./packed/pipeline-class.ts";
 export type { Lexicon } from "./phonetics/lexicon.ts";
+export { createPipeline, type MemoryPlan } from "./pipeline/create-pipeline.ts";
 export type { FileLike, ModelFiles } from "./pipeline/files.ts";
 export type { ForwardOptions, Ids } from "./pipeline/forwards.ts";
 export type {
@@ -70,7 +71,6 @@ export type {
 } from "./pipeline/heads.ts";
 export type { PipelineOptions, ProgressEvent } from "./pipeline/options.ts";
 export type { PhonemizeOptions } from "./pipeline/phonemize.ts";
-export { createPipeline, type MemoryPlan } from "./pipeline/pipeline.ts";
 export type { PronounceOptions, Pronunciation } from "./pipeline/pronounce.ts";
 export type { TaskContext, Tasks } from "./pipeline/tasks.ts";
 export { type QuantizedModel, type QuantizeOptions, quantizeModel } from "./quantize.ts";

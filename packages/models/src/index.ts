@@ -1,7 +1,8 @@
 import { allFormats } from "@kiloformer/tokenizers";
 import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import { g2pTasks } from "./g2p-tasks.ts";
-import { createPipeline, type Pipeline as PipelineClass } from "./pipeline/pipeline.ts";
+import { createPipeline } from "./pipeline/create-pipeline.ts";
+import type { Pipeline as OpenPipeline } from "./pipeline/pipeline.ts";
 import { architectures } from "./registry.ts";
 
 export { allFormats, Tokenizer } from "@kiloformer/tokenizers";
@@ -12,4 +13,4 @@ export { architectures } from "./registry.ts";
 
 /** A pipeline that opens every architecture of this package. */
 export const Pipeline = createPipeline(architectures, allFormats, { ...g2pTasks, ...embeddingDecoderTasks });
-export type Pipeline = PipelineClass;
+export type Pipeline = OpenPipeline;

@@ -11,9 +11,9 @@ import {
 import { show } from "../config.ts";
 import { architectureFor, emit, type Plan, readBeside, readConfig, reserveModel, warner } from "../pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "../pipeline/options.ts";
-import type { Pipeline } from "../pipeline/pipeline.ts";
+import { Pipeline } from "../pipeline/pipeline.ts";
+import { expectFamilies, type Families } from "./families.ts";
 import { tensorFile } from "./kept-files.ts";
-import { expectPipelineClass, type PipelineClass } from "./pipeline-class.ts";
 
 /** What a packed file fixes: it was decided when the model was packed. */
 const fixed = ["dtype", "wasm", "runtime", "checkFinite"] as const;
@@ -26,18 +26,14 @@ export type PackedOptions = Omit<PipelineOptions, (typeof fixed)[number]>;
 
 /**
  * Opens a file that `packModel` wrote. The engine fills its memory, once; nothing is copied or converted here.
- * @param Pipeline what the result is one of: it must know the model's family
+ * @param families what may be in the file: `Pipeline`, a class of `createPipeline`, or `{ architectures: [llama] }`
  * @param file its bytes, where it is, a response that brings it, or the compiled module (Cloudflare Workers import that)
  * @throws {PackedError} `not-packed`, `wrong-format`, `wrong-layout`: of another version; `damaged`
  * @throws {RuntimeError} `wrong-kernels` when `deterministic` is asked of a relaxed file; `kernels-refused`, `kernels-not-found`
  * @throws {KiloformerError} as a load throws it
  */
-export async function openPacked(
-  Pipeline: PipelineClass,
-  file: WasmFile,
-  options: PackedOptions = {},
-): Promise<Pipeline> {
-  const { architectures, tokenizers, tasks } = expectPipelineClass("openPacked", Pipeline);
+export async function openPacked(families: Families, file: WasmFile, options: PackedOptions = {}): Promise<Pipeline> {
+  const { architectures, tokenizers, tasks } = expectFamilies("openPacked", families);
   checkPackedOptions(file, options);
   const { signal } = options;
   signal?.throwIfAborted();
@@ -78,7 +74,7 @@ function checkPackedOptions(file: WasmFile, options: PackedOptions): void {
 /** What the embedded config reserves over the tensors that were packed. */
 async function planPacked(
   { file, directory, files }: PackedModule,
-  architectures: PipelineClass["architectures"],
+  architectures: Families["architectures"],
   options: PackedOptions,
 ): Promise<Plan> {
   const sources = new Map([...files].map(([name, bytes]) => [name, bytesSource(name, bytes)]));

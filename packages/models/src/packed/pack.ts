@@ -4,8 +4,8 @@ import { expectOptions } from "../options.ts";
 import { type ModelFiles, toSources } from "../pipeline/files.ts";
 import { planModel, readBeside, takeWeights } from "../pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "../pipeline/options.ts";
+import { expectFamilies, type Families } from "./families.ts";
 import { KeptFiles } from "./kept-files.ts";
-import { expectPipelineClass, type PipelineClass } from "./pipeline-class.ts";
 
 export interface PackOptions
   extends Pick<
@@ -24,16 +24,16 @@ const known = "build dtype wasm signal onProgress onWarning strict limitBytes ch
 /**
  * One WebAssembly file of a whole model: kernels, weights as they lie in memory, config and tokenizer (docs/one-file.md).
  * `openPacked` opens it.
- * @param Pipeline opens the model here, to see that it can
+ * @param families `Pipeline`, or what it is made of: the model is read with it here, to see that it can be
  * @returns the file's bytes
  * @throws {KiloformerError} typed by what is wrong with files or options; {PackedError} `too-large`
  */
 export async function packModel(
-  Pipeline: PipelineClass,
+  families: Families,
   files: ModelFiles,
   options: PackOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { architectures, tokenizers, tasks } = expectPipelineClass("packModel", Pipeline);
+  const { architectures, tokenizers, tasks } = expectFamilies("packModel", families);
   expectOptions("packModel", options, known);
   const { build = "simd", wasm, ...loading } = options;
   if (build !== "simd" && build !== "relaxed") {
