@@ -1,5 +1,5 @@
 // A packed module, byte by byte.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { kernelBytes } from "../src/kernels.ts";
 import { leb, readLeb } from "../src/leb.ts";
 import {
@@ -9,7 +9,7 @@ import {
   readDirectory,
   writeDirectory,
 } from "../src/packed/directory.ts";
-import { openPackedModule } from "../src/packed/open.ts";
+import { instantiatePacked, openPackedModule } from "../src/packed/open.ts";
 import { appended, joined, readSections, SECTION, section, signedLeb } from "../src/packed/sections.ts";
 import { writePacked } from "../src/packed/write.ts";
 import { Runtime } from "../src/runtime.ts";
@@ -159,4 +159,35 @@ test("the kernels' bytes come from wherever they are given", async () => {
   await expect(kernelBytes("simd", new Response("", { status: 404 }))).rejects.toMatchObject({
     code: "kernels-not-found",
   });
+});
+
+test("an engine without relaxed SIMD, and one without memory, say so", async () => {
+  const { file } = await pack(await kernelBytes("simd"), 64);
+  const opened = await openPackedModule(file);
+  const reservation = { ...Weights.over(new Map()).finish(), bytes: 64 };
+  vi.spyOn(WebAssembly, "instantiate").mockRejectedValueOnce(new RangeError("could not allocate memory"));
+  await expect(instantiatePacked(opened, reservation)).rejects.toMatchObject({
+    code: "no-memory",
+    message: "packed model: expected WebAssembly memory for the weights, got none: could not allocate memory",
+  });
+  vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
+  vi.spyOn(WebAssembly, "compile").mockRejectedValueOnce(new WebAssembly.CompileError("invalid opcode 0xfd105"));
+  await expect(openPackedModule(file, "a.wasm")).rejects.toMatchObject({
+    code: "kernels-refused",
+    message:
+      "a.wasm: expected kernels that this engine compiles, got: invalid opcode 0xfd105; this engine does not run the relaxed build",
+  });
+  vi.restoreAllMocks();
+});
+
+test("a module beyond what engines take is refused before it is put together", async () => {
+  const weights = { length: 2 ** 30 };
+  const memory = { bytes: { subarray: () => weights }, ints: new Int32Array() };
+  const reservation = { ...Weights.over(new Map()).finish(), bytes: weights.length };
+  const content = { kernels: await kernelBytes("simd"), build: "simd", dtype: "auto", reservation } as const;
+  const write = () =>
+    writePacked({ memory } as unknown as Runtime, { ...content, address: 65_536, tensors: [], files: new Map() });
+  expect(write).toThrow(
+    /^pack: expected a module of at most 1073741824 bytes, got 10737\d{5}; fewer bits for each weight/,
+  );
 });
