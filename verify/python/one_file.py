@@ -161,7 +161,7 @@ class Model:
         width, heads = config["hidden_size"], config["num_attention_heads"]
         groups = config.get("num_key_value_heads") or heads
         head = config.get("head_dim") or width // heads
-        cos, sin = self.angles(rows, head)
+        cos, sin = self.angles(self.positions(ids), head)
         x = self.embedding(ids, self.weights["model.embed_tokens.weight"])
         for layer in range(config["num_hidden_layers"]):
             block = f"model.layers.{layer}."
@@ -176,10 +176,18 @@ class Model:
         y = self.linear(last, 1, name)
         return array.array("f", self.memory.read(self.store, y, y + config["vocab_size"] * 4))
 
-    def angles(self, rows, head):
+    def positions(self, ids):
+        """Places in the word; `sos_position` moves the end of the letters, and all behind it, to one place for all words."""
+        fixed, sos = self.config.get("sos_position"), self.config["bos_token_id"]
+        if fixed is None or sos not in ids:
+            return range(len(ids))
+        at = ids.index(sos)
+        return [*range(at), *range(max(at, fixed), max(at, fixed) + len(ids) - at)]
+
+    def angles(self, positions, head):
         theta = f32(self.config.get("rope_theta", 10000.0))
         steps = [f32(1 / f32(theta ** f32(2 * i / head))) for i in range(head // 2)]
-        angles = [f32(row * step) for row in range(rows) for step in steps]
+        angles = [f32(position * step) for position in positions for step in steps]
         return self.put("f", map(math.cos, angles)), self.put("f", map(math.sin, angles))
 
     def attention(self, x, rows, block, cos, sin, heads, groups, head):
