@@ -25,6 +25,21 @@ export function supportsThreads(): boolean {
   return startThread !== undefined && typeof SharedArrayBuffer === "function" && crossOriginIsolated !== false;
 }
 
+/** A file that is no thread's never says that it is ready. */
+const START_MS = 20_000;
+
+async function withLimit(starting: Promise<Thread>): Promise<Thread> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      // One that comes later is not wanted any more.
+      starting.then((thread) => thread.end()).catch(() => {});
+      reject(new Error(`no answer in ${START_MS / 1000} seconds`));
+    }, START_MS);
+  });
+  return Promise.race([starting, late]).finally(() => clearTimeout(timer));
+}
+
 /** Threads over one memory that make calls of kernels together with the thread that asks. */
 export class ThreadPool {
   /** Threads that compute, the caller's among them. */
@@ -57,7 +72,9 @@ export class ThreadPool {
     const names = Object.keys(exports).filter((name) => typeof exports[name] === "function");
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     const setup = { module, memory, control, names };
-    const started = await Promise.allSettled(Array.from({ length: size - 1 }, () => startThread!(setup, url)));
+    const started = await Promise.allSettled(
+      Array.from({ length: size - 1 }, () => withLimit(startThread!(setup, url))),
+    );
     const threads = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     const failure = started.find((result) => result.status === "rejected");
     if (failure) {
