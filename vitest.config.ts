@@ -4,7 +4,7 @@ export default defineConfig({
   resolve: { conditions: ["@kiloformer/source"] },
   ssr: { resolve: { conditions: ["@kiloformer/source", "node", "import"], externalConditions: ["node"] } },
   test: {
-    include: ["packages/*/test/**/*.test.ts", "verify/test/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "verify/*/*.test.ts"],
     testTimeout: 30_000,
     pool: "forks",
     execArgv: ["--expose-gc"],

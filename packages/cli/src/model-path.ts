@@ -1,14 +1,19 @@
 import { existsSync, readFileSync } from "node:fs";
-import { relative } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "./errors.ts";
 
 /** The repository, if this file lies in a checkout of it. */
 const here = new URL("../../../", import.meta.url);
 
+/** The model that comes with the package `kiloformer`: English and Korean. */
+const embedded = join(dirname(createRequire(import.meta.url).resolve("kiloformer/package.json")), "g2p");
+
 /**
- * The folder of the grapheme-to-phoneme model: the option, else `KILOFORMER_MODEL`, else the model beside the checkout.
- * @throws {UsageError} that says what to do when there is none
+ * The folder of the grapheme-to-phoneme model: the option, else `KILOFORMER_MODEL`, else the published model beside a checkout,
+ * else our own, which comes with the package.
+ * @throws {UsageError} when `KILOFORMER_MODEL` names nothing
  */
 export function findG2PModel(
   given: string | undefined,
@@ -22,15 +27,7 @@ export function findG2PModel(
     throw new UsageError(`KILOFORMER_MODEL: expected a model's folder, got ${named}, where nothing is`);
   }
   const beside = fileURLToPath(new URL("../shared/models/hama-g2p/", checkout));
-  const inCheckout = isCheckout(checkout);
-  if (inCheckout && existsSync(beside)) return beside;
-  const tried = inCheckout
-    ? `, and ${relative(fileURLToPath(checkout), beside)} beside this checkout is not there`
-    : "";
-  throw new UsageError(
-    `g2p: expected a grapheme-to-phoneme model, got none: no --model, no KILOFORMER_MODEL${tried}`,
-    "give --model DIR, or set KILOFORMER_MODEL, to a folder with config.json, model.safetensors and vocab.json",
-  );
+  return isCheckout(checkout) && existsSync(beside) ? beside : embedded;
 }
 
 function isCheckout(checkout: URL): boolean {

@@ -1,6 +1,6 @@
-import { join, relative } from "node:path";
+import { join, relative, sep } from "node:path";
 import { PassThrough } from "node:stream";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { findG2PModel } from "../src/model-path.ts";
 import { shared } from "./shared.ts";
@@ -138,24 +138,21 @@ describe("without --model and KILOFORMER_MODEL", () => {
   };
   const checkout = { "repository/package.json": '{"name": "kiloformer-monorepo"}' };
   const model = { "shared/models/hama-g2p/config.json": "{}" };
-  const none = "g2p: expected a grapheme-to-phoneme model, got none: no --model, no KILOFORMER_MODEL";
-
   test("the model beside the repository's checkout is taken", () => {
     expect(find({ ...checkout, ...model })()).toBe(join("shared", "models", "hama-g2p"));
   });
 
-  test("a checkout without one says where it was looked for, and what to do", () => {
-    const places = `, and ${join("..", "shared", "models", "hama-g2p")} beside this checkout is not there`;
-    const hint =
-      "give --model DIR, or set KILOFORMER_MODEL, to a folder with config.json, model.safetensors and vocab.json";
-    expect(find(checkout)).toThrow(expect.objectContaining({ message: none + places, hint }));
+  test("else, and elsewhere, the model that comes with the package", () => {
+    for (const files of [checkout, model, { ...model, "repository/package.json": '{"name": "other"}' }]) {
+      expect(find(files)().split(sep).slice(-2)).toEqual(["models", "g2p"]);
+    }
   });
 
-  test("elsewhere nothing is looked for", () => {
-    expect(find(model)).toThrow(expect.objectContaining({ message: none }));
-    expect(find({ ...model, "repository/package.json": '{"name": "other"}' })).toThrow(
-      expect.objectContaining({ message: none }),
-    );
+  test("that model reads English and Korean, numbers and abbreviations", async () => {
+    const folder = fileURLToPath(new URL("../../models/g2p", import.meta.url));
+    const { code, stdout, stderr } = await kiloformer(["g2p", "--model", folder, "Hello world, 3 dogs", "안녕하세요"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toBe("hɛloʊ wɝld, θɹi dɔɡz\na̠nɲjʌ̹ŋɦa̠sʰe̞jo\n");
   });
 });
 

@@ -32,7 +32,10 @@ export function addG2P(program: Command, terminal: Terminal): void {
     .command("g2p")
     .description("spelling to IPA, one line for each text; numbers are read out, other characters pass through")
     .argument("[TEXT...]", "texts; without any, or with -, the lines of standard input")
-    .option("--model <PATH>", "folder or packed file of a grapheme-to-phoneme model (default: KILOFORMER_MODEL)")
+    .option(
+      "--model <PATH>",
+      "folder or packed file of a grapheme-to-phoneme model (default: KILOFORMER_MODEL, else our own)",
+    )
     .addOption(dtypeOption())
     .addOption(threadsOption())
     .option("--lexicon <FILE>", "words that are said otherwise, a line each: word, tab, IPA")
