@@ -36,6 +36,12 @@ describe("verify", () => {
     );
   });
 
+  test("says that threads and a browser do not go together", async () => {
+    const { code, stderr } = await kiloformer(["verify", "--browser", "--threads", "2", odd]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/--threads: expected no --browser beside it/);
+  });
+
   test("goes on after a folder that cannot be replayed", async () => {
     const broken = copy();
     writeFileSync(join(broken, "config.json"), "{");

@@ -38,17 +38,11 @@ function four(x: usize): v128 {
   return v128.load32_splat(x);
 }
 
-/** Eight outputs of a group in f32, before scales: `low` and `high` are what the loop over its inputs left. */
+/** Four outputs of a group in f32, before scales: 4-bit products of the relaxed build are still pairs of halves. */
 @inline
-function lowOf<T>(low: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) return f32x4.convert_i32x4_s(i32x4.extadd_pairwise_i16x8_s(low));
-  return f32x4.convert_i32x4_s(low);
-}
-
-@inline
-function highOf<T>(low: v128, high: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) return f32x4.convert_i32x4_s(i32x4.extadd_pairwise_i16x8_s(high));
-  return f32x4.convert_i32x4_s(high);
+function toFloats<T>(sums: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) sums = i32x4.extadd_pairwise_i16x8_s(sums);
+  return f32x4.convert_i32x4_s(sums);
 }
 
 /** What a group of one row adds to its sum: all integers here are below 2^24, so that only the last step rounds. */
@@ -91,7 +85,7 @@ function put<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize, col
   }
 }
 
-/** Panels of 8-bit weights that one row reads side by side, as memory gives several streams faster than one. 4-bit weights are too few bytes. */
+/** Panels of 8-bit weights that one row reads side by side, as memory gives several streams faster than one; 4-bit weights were no faster so. */
 const TOGETHER = 8;
 
 /** One row, the eight outputs of each of `panels` panels: `[panels, 8]` sums, before scales of outputs. */
@@ -154,8 +148,8 @@ function sumRow<T>(
           x += 4 * INPUT_BYTES;
         }
       }
-      v128.store(sum, join<T>(v128.load(sum), lowOf<T>(a0), params, lowExtra<T>(panel)));
-      v128.store(sum, join<T>(v128.load(sum, 16), highOf<T>(a0, b0), params, highExtra<T>(panel)), 16);
+      v128.store(sum, join<T>(v128.load(sum), toFloats<T>(a0), params, lowExtra<T>(panel)));
+      v128.store(sum, join<T>(v128.load(sum, 16), toFloats<T>(b0), params, highExtra<T>(panel)), 16);
     }
   }
 }
@@ -261,17 +255,17 @@ function tile4<T>(
     }
     const extra0 = lowExtra<T>(w), extra1 = highExtra<T>(w);
     let place = params;
-    low0 = join<T>(low0, lowOf<T>(a0), place, extra0);
-    high0 = join<T>(high0, highOf<T>(a0, b0), place, extra1);
+    low0 = join<T>(low0, toFloats<T>(a0), place, extra0);
+    high0 = join<T>(high0, toFloats<T>(b0), place, extra1);
     place += paramsStride;
-    low1 = join<T>(low1, lowOf<T>(a1), place, extra0);
-    high1 = join<T>(high1, highOf<T>(a1, b1), place, extra1);
+    low1 = join<T>(low1, toFloats<T>(a1), place, extra0);
+    high1 = join<T>(high1, toFloats<T>(b1), place, extra1);
     place += paramsStride;
-    low2 = join<T>(low2, lowOf<T>(a2), place, extra0);
-    high2 = join<T>(high2, highOf<T>(a2, b2), place, extra1);
+    low2 = join<T>(low2, toFloats<T>(a2), place, extra0);
+    high2 = join<T>(high2, toFloats<T>(b2), place, extra1);
     place += paramsStride;
-    low3 = join<T>(low3, lowOf<T>(a3), place, extra0);
-    high3 = join<T>(high3, highOf<T>(a3, b3), place, extra1);
+    low3 = join<T>(low3, toFloats<T>(a3), place, extra0);
+    high3 = join<T>(high3, toFloats<T>(b3), place, extra1);
   }
   put<T>(y, low0, high0, scales, bias, columns);
   y += yStride;

@@ -4,17 +4,8 @@ import type { Runtime } from "./runtime.ts";
 import type { Checkpoint } from "./safetensors.ts";
 import type { Source } from "./source.ts";
 import { nextTurn } from "./turn.ts";
-import {
-  type FillTask,
-  GROUP,
-  onePanelBytes,
-  PANEL,
-  panelBytes,
-  type Reservation,
-  rowBytes,
-  scaleBytes,
-  scalesOffset,
-} from "./weights.ts";
+import { GROUP, onePanelBytes, PANEL, panelBytes, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
+import type { FillTask, Reservation } from "./weights.ts";
 
 /**
  * The staging window: the most that a load holds beside the weights themselves. Only a weight that lies transposed in the file

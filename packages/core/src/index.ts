@@ -48,13 +48,13 @@ export * from "./source.ts";
 export { type Shape, sizeOf, Tensor } from "./tensor.ts";
 export { supportsThreads } from "./threads/pool.ts";
 export { nextTurn } from "./turn.ts";
+export { panelBytes } from "./weight-layout.ts";
 export {
   type DtypeOption,
   dtypeOptions,
   type EmbeddingWeight,
   type LinearWeight,
   type Precision,
-  panelBytes,
   type Reservation,
   type VectorWeight,
   type Weight,

@@ -5,15 +5,8 @@ import { fillWeights } from "./fill.ts";
 import type { Runtime } from "./runtime.ts";
 import type { TensorInfo } from "./safetensors.ts";
 import { type TensorSpec, writeHeader } from "./safetensors-write.ts";
-import {
-  type EmbeddingWeight,
-  type FillTask,
-  GROUP,
-  type Reservation,
-  rowBytes,
-  scaleBytes,
-  scalesOffset,
-} from "./weights.ts";
+import { GROUP, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
+import type { EmbeddingWeight, FillTask, Reservation } from "./weights.ts";
 
 /** Bytes of one piece of a tensor that is copied. */
 const COPY_BYTES = 4 * 2 ** 20;

@@ -8,18 +8,8 @@ import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
 import { MOST_CALLS } from "./threads/control.ts";
 import { supportsThreads, ThreadPool } from "./threads/pool.ts";
-import {
-  type EmbeddingWeight,
-  GROUP,
-  type LinearWeight,
-  onePanelBytes,
-  PANEL,
-  rowBytes,
-  scaleBytes,
-  scalesOffset,
-  type VectorWeight,
-  type WeightDtype,
-} from "./weights.ts";
+import { GROUP, onePanelBytes, PANEL, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
+import type { EmbeddingWeight, LinearWeight, VectorWeight, WeightDtype } from "./weights.ts";
 
 /** A window that reaches over every sequence. */
 const UNLIMITED = 2 ** 29;

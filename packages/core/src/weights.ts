@@ -1,5 +1,6 @@
 import { WeightError } from "./errors.ts";
 import type { Dtype, TensorInfo } from "./safetensors.ts";
+import { ALIGNMENT, GROUP, panelBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
 
 /** How a weight is held in memory. `q8` and `q4` are integers with scales (docs/quantization.md). */
 export type WeightDtype = "f32" | "f16" | "bf16" | "q8" | "q4";
@@ -125,11 +126,6 @@ export interface Reservation {
 }
 
 const plainForms: Partial<Record<Dtype, WeightDtype>> = { F32: "f32", F16: "f16", BF16: "bf16" };
-/** Outputs side by side in one panel. */
-export const PANEL = 8;
-/** Inputs that share a scale. */
-export const GROUP = 32;
-const ALIGNMENT = 64;
 /** A checkpoint that lacks more names than this is for another model: looking further would only take time. */
 const MISSING_LIMIT = 1000;
 
@@ -393,37 +389,6 @@ function unsupported(info: TensorInfo, expected: string): WeightError {
 
 function expectDtype(info: TensorInfo, dtype: Dtype): void {
   if (info.dtype !== dtype) throw unsupported(info, dtype);
-}
-
-/** Bytes of one row of values, in a table or a file. */
-export function rowBytes(columns: number, form: StoredForm): number {
-  if (form === "q4") return Math.ceil(columns / 2);
-  return columns * (form === "f32" ? 4 : form === "f16" || form === "bf16" ? 2 : 1);
-}
-
-/** Bytes of the scales of a quantized matrix, in a table or a file; 0 for others. */
-export function scaleBytes(rows: number, columns: number, form: StoredForm): number {
-  if (form === "q4") return rows * Math.ceil(columns / GROUP) * 2;
-  return form === "q8" || form === "u8" ? rows * 4 : 0;
-}
-
-/** Where the scales of a quantized table begin: behind its rows. */
-export function scalesOffset(rows: number, columns: number, dtype: WeightDtype): number {
-  return Math.ceil((rows * rowBytes(columns, dtype)) / ALIGNMENT) * ALIGNMENT;
-}
-
-/** Bytes of one panel, without the scales that 8-bit weights have behind the last. */
-export function onePanelBytes(inputs: number, dtype: WeightDtype): number {
-  const groups = Math.ceil(inputs / GROUP);
-  // The head of a group: sums of 8-bit weights, or scales of 4-bit ones, two bytes for each output.
-  if (dtype === "q8" || dtype === "q4") return groups * PANEL * (2 + (dtype === "q8" ? GROUP : GROUP / 2));
-  return PANEL * rowBytes(inputs, dtype);
-}
-
-/** Bytes of a packed weight. */
-export function panelBytes(outputs: number, inputs: number, dtype: WeightDtype): number {
-  const panels = Math.ceil(outputs / PANEL);
-  return panels * (onePanelBytes(inputs, dtype) + (dtype === "q8" ? PANEL * 4 : 0));
 }
 
 function unfit(file: string, missing: readonly string[], misshaped: readonly string[]): WeightError {

@@ -2,16 +2,7 @@ import { activate, add, embedding, linear } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderHeads } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import {
-  activations,
-  checkQuantization,
-  firstRows,
-  headOptions,
-  normalize,
-  positionsOf,
-  readHeads,
-  reserveNorm,
-} from "./layers.ts";
+import { activations, firstRows, headOptions, normalize, positionsOf, readHeads, reserveNorm } from "./layers.ts";
 import {
   hasMaskedLm,
   type MaskedLmNames,
@@ -20,6 +11,7 @@ import {
   reserveTokenClassifier,
   reserveTokens,
 } from "./post-norm-encoder.ts";
+import { checkQuantization } from "./quantization-config.ts";
 
 const EPS = 1e-12;
 const maskedLm: MaskedLmNames = {

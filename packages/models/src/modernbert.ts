@@ -21,7 +21,6 @@ import {
   type Angles,
   activations,
   anglesOf,
-  checkQuantization,
   encode,
   firstRows,
   gatedActivations,
@@ -32,6 +31,7 @@ import {
   reserveNorm,
 } from "./layers.ts";
 import { reserveTokens } from "./post-norm-encoder.ts";
+import { checkQuantization } from "./quantization-config.ts";
 import { type Rope, readRope } from "./rope.ts";
 import { readLayerTypes } from "./rotary-decoder.ts";
 

@@ -18,7 +18,6 @@ import type { EncoderBatch, EncoderHeads, EncoderModel, TD } from "./architectur
 import type { ConfigReader } from "./config.ts";
 import {
   activations,
-  checkQuantization,
   encode,
   firstRows,
   headOptions,
@@ -28,6 +27,7 @@ import {
   reserveNorm,
   vocabularyRows,
 } from "./layers.ts";
+import { checkQuantization } from "./quantization-config.ts";
 
 export interface EncoderBlock {
   /** Queries, keys and values in one: they see the same input. */

@@ -1,16 +1,19 @@
 import { type FilePiece, OptionError, quantizedFile, Runtime } from "@kiloformer/core";
 import type { Architecture } from "./architecture.ts";
 import { show } from "./config.ts";
-import { quantizationConfig } from "./layers.ts";
+import { expectOptions } from "./options.ts";
 import { type ModelFiles, toSources } from "./pipeline/files.ts";
 import { planModel } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
+import { quantizationConfig } from "./quantization-config.ts";
 
 export interface QuantizeOptions
   extends Pick<PipelineOptions, "wasm" | "signal" | "onWarning" | "strict" | "deterministic" | "limitBytes"> {
   /** 8-bit weights, or 4-bit ones where they do (docs/quantization.md). */
   readonly dtype: "q8" | "q4";
 }
+
+const known = "dtype wasm signal onWarning strict deterministic limitBytes".split(" ");
 
 /** A model's files with quantized weights. */
 export interface QuantizedModel {
@@ -33,6 +36,7 @@ export async function quantizeModel(
   architectures: readonly Architecture[],
   options: QuantizeOptions,
 ): Promise<QuantizedModel> {
+  expectOptions("quantizeModel", options, known);
   checkPipelineOptions(options);
   const { dtype, signal, wasm, deterministic, limitBytes } = options;
   if (dtype !== "q8" && dtype !== "q4") {

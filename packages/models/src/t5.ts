@@ -36,7 +36,8 @@ import type {
   TD,
 } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { activations, checkQuantization, decode, encode, gatedActivations, vocabularyRows } from "./layers.ts";
+import { activations, decode, encode, gatedActivations, vocabularyRows } from "./layers.ts";
+import { checkQuantization } from "./quantization-config.ts";
 import { type Buckets, bucketBias } from "./relative-positions.ts";
 import { textToTextTasks } from "./text-to-text-tasks.ts";
 

@@ -177,6 +177,8 @@ test("what is quantized already, or asks for nothing, is refused", async () => {
   await expect(again).rejects.toMatchObject({ code: "already-quantized" });
   const wide = quantizeModel(files, architectures, { dtype: "f32" as "q8" });
   await expect(wide).rejects.toMatchObject({ code: "bad-option" });
+  const ignored = { dtype: "q8", threads: 2 } as const;
+  await expect(quantizeModel(files, architectures, ignored)).rejects.toMatchObject({ code: "unknown-option" });
   const other = new Map<string, Uint8Array | string>(files);
   const config = JSON.parse(new TextDecoder().decode(files.get("config.json")));
   for (const [quantization, code] of [

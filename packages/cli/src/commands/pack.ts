@@ -1,10 +1,11 @@
-import { stat, writeFile } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { type DtypeOption, Pipeline, packModel } from "kiloformer";
 import { readDirectory } from "kiloformer/node";
 import { UsageError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { runsRelaxed } from "../kernels.ts";
+import { writeOutput } from "../output.ts";
 import { dtypeOption, warnings } from "../pipeline.ts";
 import { createProgress } from "../progress.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
@@ -60,18 +61,9 @@ async function pack(
     const build = relaxed ? "relaxed" : "simd";
     const options = { dtype, build, signal: terminal.signal, onWarning, onProgress: progress.update } as const;
     const file = await packModel(Pipeline, files, options).finally(progress.clear);
-    await write(output, file);
+    await writeOutput("--output", output, file);
     await print(terminal, `${escapeControls(output)}: ${formatBytes(file.length)}\n`);
   } finally {
     await close();
-  }
-}
-
-async function write(path: string, file: Uint8Array): Promise<void> {
-  try {
-    await writeFile(path, file);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError(`--output: expected a file that can be written, got ${reason}`, undefined, { cause });
   }
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { architectures, ConfigError, KiloformerError, openBareModel, Runtime, supportsBuild } from "kiloformer";
@@ -8,6 +8,7 @@ import { type Comparison, type ExpectedFacts, replay, toSafetensors } from "kilo
 import { UsageError } from "../errors.ts";
 import { alignColumns, plural } from "../format.ts";
 import { runsRelaxed } from "../kernels.ts";
+import { writeOutput } from "../output.ts";
 import { threadsOption, warnings } from "../pipeline.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 import { type BrowserReplay, replayInBrowser } from "../verify/browser.ts";
@@ -53,11 +54,14 @@ async function verify(directories: readonly string[], options: VerifyOptions, te
   if (options.out !== undefined && !existsSync(dirname(resolve(options.out)))) {
     throw new UsageError(`--out: expected a file in a folder that is there, got ${options.out}`);
   }
+  if (options.browser && options.threads !== undefined) {
+    throw new UsageError("--threads: expected no --browser beside it, where one computes, got both");
+  }
   let [compared, failed, broken] = [0, 0, 0];
   for (const directory of directories) {
     try {
       const { comparisons, file } = await verifyFolder(directory, options, terminal);
-      if (options.out !== undefined) await write(options.out, file);
+      if (options.out !== undefined) await writeOutput("--out", options.out, file);
       compared += comparisons.length;
       failed += comparisons.filter(({ holds }) => !holds).length;
       await print(terminal, options.json ? jsonLine({ directory, comparisons }) : table(directory, comparisons));
@@ -103,15 +107,6 @@ async function verifyFolder(directory: string, options: VerifyOptions, terminal:
     }
   } finally {
     await close();
-  }
-}
-
-async function write(path: string, file: Uint8Array): Promise<void> {
-  try {
-    await writeFile(path, file);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError(`--out: expected a file that can be written, got ${reason}`, undefined, { cause });
   }
 }
 
