@@ -1,5 +1,5 @@
-// Builds the page into dist/: any static server shows it. Put a G2P model's files into dist/model, or give them on the page.
-import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+// Builds the page into dist/: any static server shows it.
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 // biome-ignore lint/correctness/noUndeclaredDependencies: esbuild is a tool of the whole repository
 import { build } from "esbuild";
@@ -10,7 +10,9 @@ rmSync(at("dist"), { recursive: true, force: true });
 mkdirSync(at("dist"), { recursive: true });
 await build({
   absWorkingDir: at("."),
-  entryPoints: ["main.ts", "worker.ts"],
+  entryPoints: ["main.ts", "opening.ts", "worker.ts", "style.css"],
+  // Loaded when it is needed.
+  external: ["./opening.js"],
   outdir: "dist",
   bundle: true,
   minify: true,
@@ -19,7 +21,11 @@ await build({
   platform: "browser",
   logLevel: "warning",
 });
-for (const name of ["index.html", "style.css"]) copyFileSync(at(name), at(`dist/${name}`));
-for (const name of ["kernels-simd.wasm", "kernels-relaxed.wasm"]) {
-  copyFileSync(fileURLToPath(import.meta.resolve(`@kiloformer/core/${name}`)), at(`dist/${name}`));
+// Indentation is for us.
+writeFileSync(at("dist/index.html"), readFileSync(at("index.html"), "utf8").replace(/\n +/g, "\n"));
+for (const name of ["core/kernels-simd.wasm", "core/kernels-relaxed.wasm"]) copyFromPackage(`@kiloformer/${name}`);
+for (const name of ["g2p-simd.wasm", "g2p-relaxed.wasm"]) copyFromPackage(`kiloformer/${name}`);
+
+function copyFromPackage(path) {
+  copyFileSync(fileURLToPath(import.meta.resolve(path)), at(`dist/${path.split("/").at(-1)}`));
 }

@@ -1,4 +1,5 @@
-import type { Answer, ModelAt, OpenModel, Reply, Request } from "./messages.ts";
+import type { Answer, ModelFiles, OpenModel, Reply, Request, WaysOptions } from "./messages.ts";
+import type { Speller } from "./spelling.ts";
 
 /** A model that is open in a worker of its own. */
 export interface Engine {
@@ -10,7 +11,7 @@ export interface Engine {
 }
 
 /** Opens a model in a new worker; rejects with what was wrong. */
-export function openEngine(files: ModelAt, onProgress: (percent: number) => void): Promise<Engine> {
+export function openEngine(files: ModelFiles, onProgress: (percent: number) => void): Promise<Engine> {
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   return new Promise((resolve, reject) => {
     const refuse = (message: string) => {
@@ -35,4 +36,24 @@ export function openEngine(files: ModelAt, onProgress: (percent: number) => void
     };
     worker.postMessage({ kind: "open", files } satisfies Request);
   });
+}
+
+/** A worker's model as one that says how words are said; a newer call ends those before it. */
+export function spellerOf(engine: Engine): Speller {
+  let newest = 0;
+  return {
+    pronounce: (text, { signal, ...options }) =>
+      new Promise((resolve, reject) => {
+        newest += 1;
+        const id = newest;
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+        engine.listener = (answer) => {
+          if (answer.id !== id) return;
+          if (answer.kind === "ways") resolve(answer.ways);
+          if (answer.kind === "failure") reject(new Error(answer.message));
+        };
+        engine.ask({ kind: "pronounce", id, text, options: options satisfies WaysOptions });
+      }),
+    dispose: () => engine.end(),
+  };
 }

@@ -1,12 +1,28 @@
+import type { Pronunciation } from "kiloformer/core";
+
 /** What the page asks its worker; answers to a request carry its id. */
 export type Request =
-  | { readonly kind: "open"; readonly files: ModelAt }
-  | { readonly kind: "phonemize"; readonly id: number; readonly text: string }
+  | { readonly kind: "open"; readonly files: ModelFiles }
+  | PronounceRequest
   | { readonly kind: "stream"; readonly id: number; readonly prompt: string; readonly options: StreamOptions }
   | { readonly kind: "stop" };
 
-/** A model's files by name, or the address of its folder. */
-export type ModelAt = Readonly<Record<string, File>> | string;
+export interface PronounceRequest {
+  readonly kind: "pronounce";
+  readonly id: number;
+  readonly text: string;
+  readonly options: WaysOptions;
+}
+
+export interface WaysOptions {
+  /** Ways to say it, likeliest first. */
+  readonly num_return_sequences?: number;
+  /** Words that the user says otherwise. */
+  readonly lexicon?: ReadonlyMap<string, string>;
+}
+
+/** A model's files by name. */
+export type ModelFiles = Readonly<Record<string, File>>;
 
 export interface StreamOptions {
   readonly max_new_tokens: number;
@@ -23,8 +39,8 @@ export interface OpenModel {
   readonly build: string;
   readonly loadMs: number;
   readonly heldBytes: number;
-  /** Bytes of the kernels as the server sent them. */
-  readonly kernelBytes: number;
+  /** Bytes of the .wasm files as the server sent them. */
+  readonly wasmBytes: number;
 }
 
 /** What the worker answers. */
@@ -36,7 +52,7 @@ export type Reply =
 
 /** What it answers once the model is open. */
 export type Answer =
-  | { readonly kind: "ipa"; readonly id: number; readonly ipa: string; readonly ms: number }
+  | { readonly kind: "ways"; readonly id: number; readonly ways: readonly Pronunciation[] }
   | { readonly kind: "piece"; readonly id: number; readonly text: string; readonly count: number; readonly ms: number }
   | { readonly kind: "end"; readonly id: number }
   | { readonly kind: "failure"; readonly id: number; readonly message: string };

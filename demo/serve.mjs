@@ -1,14 +1,12 @@
-// `npm run demo`: builds the page and shows it on a loopback port; `model/` is KILOFORMER_MODEL or the shared G2P.
+// `npm run demo`: builds the page and shows it on a loopback port, as a static server would.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { extname, join, normalize, resolve } from "node:path";
+import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const model = resolve(process.env.KILOFORMER_MODEL ?? join(here, "../../shared/models/hama-g2p"));
 const port = Number(process.env.PORT ?? 8080);
 const types = {
   ".html": "text/html; charset=utf-8",
@@ -23,11 +21,11 @@ for (const script of ["../scripts/ensure.mjs", "build.mjs"]) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** The file of an address, always inside the page's or the model's folder. */
+/** The file of an address, always inside the page's folder. */
 function fileAt(url) {
   const { pathname } = new URL(url, "http://127.0.0.1");
   const path = normalize(decodeURIComponent(pathname.endsWith("/") ? `${pathname}index.html` : pathname));
-  return path.startsWith("/model/") ? join(model, path.slice("/model/".length)) : join(here, "dist", path);
+  return join(here, "dist", path);
 }
 
 const server = createServer(async (request, response) => {
@@ -44,13 +42,12 @@ const server = createServer(async (request, response) => {
   const headers = {
     "content-type": type,
     "cache-control": "no-cache",
+    // All that the page needs; scripts of it and WebAssembly, no eval.
+    "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'",
     ...(zipped ? { "content-encoding": "gzip" } : {}),
   };
   return response.writeHead(200, headers).end(zipped ? gzipSync(body, { level: 9 }) : body);
 });
 server.listen(port, "127.0.0.1", () => {
   console.log(`demo: http://127.0.0.1:${server.address().port}/`);
-  console.log(
-    existsSync(model) ? `model: ${model}` : `model: none at ${model}; set KILOFORMER_MODEL, or give files on the page`,
-  );
 });

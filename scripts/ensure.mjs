@@ -88,3 +88,12 @@ step({
   args: ["--no-install", "tsc", "-b", ...(force ? ["--force"] : [])],
   forced: force,
 });
+step({
+  label: "packing our own G2P",
+  inputs: ["packages/core/assembly", "packages/core/src", "packages/tokenizers/src", "packages/models"],
+  outputs: ["packages/models/dist/g2p-simd.wasm", "packages/models/dist/g2p-relaxed.wasm"],
+  stamp: "node_modules/.kiloformer-g2p",
+  command: "node",
+  args: ["packages/models/scripts/pack-g2p.mjs"],
+  forced: force,
+});

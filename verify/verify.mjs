@@ -5,7 +5,7 @@ import { basename, join, relative } from "node:path";
 import v8 from "node:v8";
 import { ensureBuilt, root } from "./built.mjs";
 import { findMiniLm, replayMiniLm } from "./replay/minilm.mjs";
-import { replayG2p, replayStories } from "./replay/real-models.mjs";
+import { replayG2p, replayOwnG2P, replayStories } from "./replay/real-models.mjs";
 import { claimCells, reportPage } from "./replay/report.mjs";
 
 // Node 20 has relaxed SIMD behind a flag that must be set before the first module is compiled; Node 24 just has it.
@@ -75,6 +75,8 @@ for (const [name, check] of [
   if (existsSync(folder)) claims.push({ name: `\`${name}\``, ...(await check(Pipeline, folder)) });
   else console.log(`skipped: ${name}, as ../shared is not beside the repository`);
 }
+const own = await replayOwnG2P(Pipeline, join(root, "packages/models/g2p"), join(root, "verify/g2p/expected.json"));
+claims.push({ name: "our own G2P", ...own });
 const miniLm = findMiniLm();
 if (miniLm.path) claims.push({ name: "all-MiniLM-L6-v2", ...(await replayMiniLm(kiloformer, miniLm.path)) });
 else console.log(`skipped: all-MiniLM-L6-v2, as ${miniLm.reason}`);

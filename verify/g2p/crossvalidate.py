@@ -1,6 +1,7 @@
 """Five-fold cross-validation: trains and scores each fold, one after the other, and sums what per.ts counts.
 
-    python crossvalidate.py --into build/folds --minutes 45 [options of train.py]
+    python crossvalidate.py --into build/folds [options of train.py]
+    python crossvalidate.py --into build/finished --start build/folds [options of train.py]
 
 Run again, it goes on where it was: a fold with a score is not trained again, one in training resumes.
 """
@@ -19,7 +20,9 @@ from decode import evaluate
 TRAIN = Path(__file__).with_name("train.py")
 
 
-def fold_scores(into: Path, fold: int, options: list[str], data: Path, languages: list[str], beams: int) -> dict[str, dict]:
+def fold_scores(
+    into: Path, fold: int, options: list[str], data: Path, languages: list[str], beams: int
+) -> dict[str, dict]:
     """A fold's scores by language, which are kept in its folder."""
     path = into / f"scores-{beams}.json"
     if not path.exists():
@@ -37,11 +40,14 @@ def main() -> None:
     p.add_argument("--data", type=Path, default=DATA)
     p.add_argument("--languages", default="en,ko")
     p.add_argument("--beams", type=int, default=1)
+    p.add_argument("--start", type=Path, help="folder of five runs whose weights these begin with")
     args, options = p.parse_known_args()
     languages = args.languages.split(",")
     folds = []
     for fold in range(FOLDS):
-        folds.append(fold_scores(args.into / f"fold{fold}", fold, options, args.data, languages, args.beams))
+        start = ["--start", args.start / f"fold{fold}" / "checkpoint.pt"] if args.start else []
+        run = args.into / f"fold{fold}"
+        folds.append(fold_scores(run, fold, [*start, *options], args.data, languages, args.beams))
         for language in languages:
             print(f"fold {fold}, {language}: PER {folds[-1][language]['per']:.3f} %", flush=True)
     for language in languages:

@@ -17,7 +17,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from data import DATA, FILES, FOLDS, read
-from model import EOS, SOS, UNK, load, logits
+from model import EOS, distance_of, load, logits, prompt
 
 SCORER = Path(__file__).with_name("per.mjs")
 
@@ -34,9 +34,11 @@ def say(model: LlamaForCausalLM, vocab: dict[str, int], spellings: list[str], be
         count = max(1, batch // beams)
         for begin in range(0, len(found), count):
             rows = found[begin : begin + count]
-            prompts = torch.tensor([[vocab.get(x, UNK) for x in spellings[at]] + [SOS] for at in rows]).to(model.device)
+            prompts = torch.tensor([prompt(spellings[at], vocab, distance_of(model)) for at in rows]).to(model.device)
             for at, line in zip(rows, _search(model, prompts, length, beams).tolist()):
                 end = line.index(EOS) if EOS in line else len(line)
+                if distance_of(model) is not None:
+                    end = min(end, length)  # one token a letter, and no more
                 out[at] = "".join(tokens[id] for id in line[:end])
     return out
 

@@ -1,8 +1,8 @@
 """The model: a Llama that reads letters and writes one token a letter, and the folder it is stored in.
 
-Sequence: letters, <sos>, tokens, <eos>. Letters have positions 0, 1, ...; <sos> has position SOS_POSITION whatever the
-word's length, and tokens follow it. So a letter and its token are always equally far apart, and rotary attention finds
-one from the other at once; without that gap a model spends most of its training on counting (README.md, "Positions").
+Sequence: letters from last to first, <sos>, tokens, <eos>. Positions of letters go down by one; those of <sos> and the
+tokens go up, so that what writes a token is LETTER_DISTANCE after the token's letter in words of any length: rotary
+attention finds one from the other at once (README.md, "Order and positions").
 
 Dimensions: B words, N letters of each, T positions, V vocabulary.
 """
@@ -23,7 +23,7 @@ from data import LETTERS
 
 SPECIALS = ["<pad>", "<unk>", "<sos>", "<eos>"]
 PAD, UNK, SOS, EOS = range(4)
-SOS_POSITION = 40  # words of more letters have no gap
+LETTER_DISTANCE = 40
 POSITIONS = 128
 
 
@@ -47,7 +47,7 @@ def llama_config(settings: dict, vocab_size: int) -> dict:
         "head_dim": settings["head_dim"],
         "vocab_size": vocab_size,
         "max_position_embeddings": POSITIONS,
-        "sos_position": SOS_POSITION,
+        "letter_distance": LETTER_DISTANCE,
         "rms_norm_eps": 1e-5,
         "rope_theta": settings["rope_theta"],
         "hidden_act": "silu",
@@ -69,13 +69,31 @@ def build(config: dict, initial_std: float = 0.06) -> LlamaForCausalLM:
     return model
 
 
+def prompt(spelling: str, vocab: dict[str, int], distance: int | None) -> list[int]:
+    """Ids of a word's letters, last to first, and <sos>; a model without a letter distance reads first to last."""
+    letters = spelling if distance is None else spelling[::-1]
+    return [vocab.get(letter, UNK) for letter in letters] + [SOS]
+
+
+def positions(count: int, letters: int, distance: int | None, device=None) -> Tensor:
+    """Positions [count] of a sequence that begins with so many letters."""
+    index = torch.arange(count, device=device)
+    if distance is None:
+        return index
+    return torch.where(index < letters, distance - 1 - index, 2 * (distance - letters) + index)
+
+
+def distance_of(model: LlamaForCausalLM) -> int | None:
+    """The letter distance of a model's config."""
+    return getattr(model.config, "letter_distance", None)
+
+
 def logits(model: LlamaForCausalLM, ids: Tensor, letters: int, first: int) -> Tensor:
     """Logits [B, T - first, V] from position `first` on, of ids [B, T] that begin with so many letters."""
-    positions = torch.arange(ids.shape[1], device=ids.device)
-    positions[letters:] += max(0, getattr(model.config, "sos_position", 0) - letters)
-    # The mask says that a gap in positions does not begin another sequence.
+    at = positions(ids.shape[1], letters, distance_of(model), ids.device)
+    # The mask says that positions which do not go up by one are still one sequence.
     hidden = model.model(
-        input_ids=ids, position_ids=positions.expand_as(ids), attention_mask=torch.ones_like(ids), use_cache=False
+        input_ids=ids, position_ids=at.expand_as(ids), attention_mask=torch.ones_like(ids), use_cache=False
     ).last_hidden_state
     return model.lm_head(hidden[:, first:])
 
@@ -91,6 +109,6 @@ def save(folder: Path, config: dict, weights: dict[str, Tensor], vocab: dict[str
 
 
 def load(folder: Path, device="cpu") -> tuple[LlamaForCausalLM, dict[str, int]]:
-    """A folder's model, in float32, and vocabulary; one whose config has no sos_position has no gap."""
+    """A folder's model, in float32, and vocabulary; one whose config has no letter_distance is a plain Llama."""
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device).eval()
     return model, json.loads((folder / "vocab.json").read_text(encoding="utf8"))

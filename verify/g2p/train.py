@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from align import one_token_a_letter
 from data import DATA, FOLDS, Entry, read
 from decode import say
-from model import EOS, SOS, build, llama_config, logits, save, vocabulary
+from model import EOS, LETTER_DISTANCE, build, llama_config, logits, prompt, save, vocabulary
+from quick import check, quick_logits
 from muon import Muon
 
 
@@ -46,9 +47,10 @@ def options() -> argparse.ArgumentParser:
     model.add_argument("--ff", type=int, default=128)
     model.add_argument("--rope-theta", type=float, default=100.0)
     training = p.add_argument_group("training")
-    training.add_argument("--epochs", type=float, default=60, help="times that all English words are seen")
+    training.add_argument("--epochs", type=float, default=28, help="times that all English words are seen")
     training.add_argument("--minutes", type=float, default=math.inf, help="most training time, over all resumptions")
-    training.add_argument("--korean", type=float, default=0.4, help="share of Korean words in an epoch, drawn anew")
+    training.add_argument("--korean", type=float, default=0.3, help="share of Korean words in an epoch, drawn anew")
+    training.add_argument("--common", type=int, default=1, help="times that an epoch has the words of common.txt")
     training.add_argument("--batch-tokens", type=int, default=4096, help="positions in a batch")
     training.add_argument("--rate", type=float, default=4e-3, help="highest learning rate of embeddings and norms")
     training.add_argument("--matrix-rate", type=float, default=0.03, help="and of matrices")
@@ -63,8 +65,15 @@ def options() -> argparse.ArgumentParser:
     return p
 
 
-def sequences(entries: dict[str, list[Entry]], languages: list[str], groups: int):
-    """Vocabulary, and [letters, <sos>, tokens, <eos>] of every pronunciation by language and count of letters."""
+COMMON = Path(__file__).with_name("common.txt")
+
+
+def sequences(entries: dict[str, list[Entry]], languages: list[str], groups: int, common: int = 1):
+    """Vocabulary, and the sequence (model.py) of every pronunciation by language and count of letters.
+
+    @param common times that those of the commonest English words are there
+    """
+    often = set(COMMON.read_text().split()) if common > 1 and "en" in languages else set()
     spoken, tokens = [], []
     for language in languages:
         pairs = [(e.letters, phones) for e in entries[language] for phones in e.pronunciations]
@@ -75,8 +84,9 @@ def sequences(entries: dict[str, list[Entry]], languages: list[str], groups: int
     vocab = vocabulary(languages, phones, tokens)
     rows = defaultdict(list)
     for language, letters, target in spoken:
-        ids = [vocab[x] for x in letters] + [SOS] + [vocab[x] for x in target] + [EOS]
-        rows[language, len(letters)].append(ids)
+        ids = prompt(letters, vocab, LETTER_DISTANCE) + [vocab[x] for x in target] + [EOS]
+        count = common if language == "en" and letters in often else 1
+        rows[language, len(letters)] += [ids] * count
     return vocab, {key: torch.tensor(ids) for key, ids in rows.items()}
 
 
@@ -98,23 +108,9 @@ def batches(rows: dict, epoch: int, args) -> list[torch.Tensor]:
 def loss_of(model, ids: torch.Tensor, args) -> torch.Tensor:
     """Cross entropy of the tokens and `<eos>` of sequences [B, 2 N + 2], summed."""
     letters = ids.shape[1] // 2 - 1
-    written = logits(model, ids[:, :-1], letters, letters)
+    written = quick_logits(model, ids[:, :-1], letters, args.dropout)
     return F.cross_entropy(written.flatten(0, 1), ids[:, letters + 1 :].flatten(), reduction="sum",
                            label_smoothing=args.smoothing)
-
-
-def drop(model, share: float) -> None:
-    """Sets so large a share of what embeddings, attention and feed-forward layers give to 0 in training."""
-
-    def hook(module, _, out):
-        if isinstance(out, tuple):
-            return (F.dropout(out[0], share, module.training), *out[1:])
-        return F.dropout(out, share, module.training)
-
-    for layer in model.model.layers:
-        layer.self_attn.register_forward_hook(hook)
-        layer.mlp.register_forward_hook(hook)
-    model.model.embed_tokens.register_forward_hook(hook)
 
 
 def mismatched(model, vocab: dict[str, int], entries: list[Entry]) -> float:
@@ -135,8 +131,6 @@ class Run:
         self.config = llama_config(vars(args), len(vocab))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = build(self.config).to(self.device).train()
-        if args.dropout:
-            drop(self.model, args.dropout)
         matrices = [w for name, w in self.model.named_parameters() if name.endswith("proj.weight")]
         others = [w for name, w in self.model.named_parameters() if not name.endswith("proj.weight")]
         self.optimizers = [
@@ -226,10 +220,12 @@ def train(args) -> None:
     torch.set_float32_matmul_precision("high")
     args.into.mkdir(parents=True, exist_ok=True)
     seen, unseen = split(args)
-    vocab, rows = sequences(seen, args.languages.split(","), args.groups)
+    vocab, rows = sequences(seen, args.languages.split(","), args.groups, args.common)
     run = Run(args, vocab)
     count = sum(w.numel() for w in run.model.parameters())
     print(f"{count} parameters, {sum(map(len, rows.values()))} sequences, from step {run.steps}", flush=True)
+    (_, letters), ids = next(iter(rows.items()))
+    check(run.model, ids[:8, :-1].to(run.device), letters)
     begin = time.monotonic() - run.seconds
     saved = looked = run.seconds
     loss, tokens, share = 0.0, 0, 0.0

@@ -177,12 +177,14 @@ class Model:
         return array.array("f", self.memory.read(self.store, y, y + config["vocab_size"] * 4))
 
     def positions(self, ids):
-        """Places in the word; `sos_position` moves the end of the letters, and all behind it, to one place for all words."""
-        fixed, sos = self.config.get("sos_position"), self.config["bos_token_id"]
-        if fixed is None or sos not in ids:
+        """Positions; with `letter_distance` those of letters go down, and what writes for one is so far behind it."""
+        distance, sos = self.config.get("letter_distance"), self.config["bos_token_id"]
+        if distance is None:
             return range(len(ids))
-        at = ids.index(sos)
-        return [*range(at), *range(max(at, fixed), max(at, fixed) + len(ids) - at)]
+        context = self.config["max_position_embeddings"]
+        letters = ids.index(sos) if sos in ids else len(ids)
+        end = context - letters + distance
+        return [*range(context - 1, context - 1 - letters, -1), *range(end, end + len(ids) - letters)]
 
     def angles(self, positions, head):
         theta = f32(self.config.get("rope_theta", 10000.0))
@@ -205,7 +207,10 @@ class Model:
 
     def phonemize(self, word):
         """The IPA of one word, greedily."""
-        ids = [self.vocabulary[letter] for letter in letters(word)] + [self.vocabulary["<sos>"]]
+        spelling = [self.vocabulary[letter] for letter in letters(word)]
+        if "letter_distance" in self.config:
+            spelling.reverse()
+        ids = spelling + [self.vocabulary["<sos>"]]
         begin = len(ids)
         while len(ids) < self.config["max_position_embeddings"]:
             logits = self.logits(ids)

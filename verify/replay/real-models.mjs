@@ -22,6 +22,22 @@ export async function replayG2p(Pipeline, folder) {
   return { what, error, tolerance: 1e-4, holds: different === 0 && error < 1e-4 };
 }
 
+/** IPA that PyTorch makes with our own model's weights (verify/g2p/expected.py), where no rounding decides. */
+export async function replayOwnG2P(Pipeline, folder, expectedFile) {
+  const { words } = JSON.parse(readFileSync(expectedFile, "utf8"));
+  const decided = words.filter(([, , margin]) => margin > 0.002);
+  let different = 0;
+  for (const deterministic of builds) {
+    // In float32, as PyTorch has them; in 8 bits inputs are rounded, too.
+    const pipeline = await Pipeline.fromDirectory(folder, { deterministic, dtype: "f32" });
+    const got = await pipeline.phonemizeBatch(decided.map(([word]) => word));
+    different += got.filter((ipa, index) => ipa !== decided[index][1]).length;
+    await pipeline.dispose();
+  }
+  const what = `IPA of ${decided.length} words, in float32: words that differ`;
+  return { what, error: different, tolerance: 0, holds: different === 0 };
+}
+
 /** Stories token for token, and the first logits of each. */
 export async function replayStories(Pipeline, folder) {
   const { stories } = readFacts(folder);

@@ -3,12 +3,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkError, checkRuns, checkStreaming } from "./check.mjs";
 import { buildDemo, tryDemo } from "./demo.mjs";
+import { checkOwnG2P } from "./own-g2p.mjs";
 import { makePackedSite, packedSite } from "./packed.mjs";
 import { bundleForBrowsers, bundleWithVite, importMap, project } from "./project.mjs";
 import { makePronouncePage, tryPronouncePage } from "./pronounce.mjs";
 import { tryReadmePage, writeReadmePage } from "./readme.mjs";
 import { serveSites } from "./server.mjs";
-import { build, chromiumPath, here, tool } from "./tools.mjs";
+import { build, chromiumPath, here, root, tool } from "./tools.mjs";
 
 const flags = [
   "--no-sandbox",
@@ -126,6 +127,16 @@ export function chromiumCases(model) {
         return checkRuns(result, stories);
       },
     ],
+    [
+      "our own G2P, no bundler and Vite build",
+      async () => {
+        const pages = [
+          await visit("plain/page.html", "sayOwn"),
+          await visit("vite/page.html", "sayOwn", bundleWithVite),
+        ];
+        return (await Promise.all(pages.map(({ result }) => checkOwnG2P(result)))).at(-1);
+      },
+    ],
     ["kernels not on the server", () => refused("missing/page.html", "kernels-not-found", /kernels-.*HTTP 404/)],
     ["README's example for a page", () => onPage(writeReadmePage, "readme/page.html", tryReadmePage)],
     [
@@ -168,7 +179,10 @@ async function startBrowser(model) {
     isolated: { ...plain("isolated"), headers: isolation },
     "isolated-vite": { root: join(build, "vite"), headers: isolation },
     vite: { root: join(build, "vite") },
-    demo: { root: join(build, "demo") },
+    demo: {
+      root: join(root, "demo/dist"),
+      headers: { "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'", "cache-control": "max-age=3600" },
+    },
     pronounce: { root: join(build, "pronounce") },
     readme: { root: join(build, "readme") },
     packed: {

@@ -39,6 +39,7 @@ export function importMap(site = "plain") {
       "#kernel-files": at("@kiloformer/core", "platform/browser.js"),
       "#threads": at("@kiloformer/core", "platform/threads-browser.js"),
       "#directory": at("kiloformer", "platform/directory-none.js"),
+      "#g2p-file": at("kiloformer", "platform/g2p-browser.js"),
     },
   };
 }

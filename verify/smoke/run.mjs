@@ -9,7 +9,7 @@ import { chromiumCases } from "./chromium.mjs";
 import { pickModel } from "./model.mjs";
 import { bundleForNode, makeProject, project } from "./project.mjs";
 import { build, execute, installTools, program, Skip } from "./tools.mjs";
-import { workerdCase, workerdPackedCase } from "./workerd.mjs";
+import { workerdCase, workerdG2PCase, workerdPackedCase } from "./workerd.mjs";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, help: { type: "boolean", short: "h" } } });
 if (values.help) {
@@ -66,6 +66,7 @@ const cases = [
   ...browser.cases,
   ["workerd, static .wasm imports", () => workerdCase(model)],
   ["workerd, one packed file", () => workerdPackedCase(model)],
+  ["workerd, our own G2P", workerdG2PCase],
 ].filter(([label]) => label.includes(values.only ?? ""));
 
 const counts = { ok: 0, skip: 0, fail: 0 };

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkRuns, checkStreaming } from "./check.mjs";
+import { checkOwnG2P } from "./own-g2p.mjs";
 import { packModel } from "./packed.mjs";
 import { bundleForWorkerd, project } from "./project.mjs";
 import { build, program } from "./tools.mjs";
@@ -24,6 +25,21 @@ export async function workerdPackedCase(model) {
   writeFileSync(join(folder, "model.wasm"), await packModel(model));
   writeFileSync(join(folder, "config.capnp"), config("workerd-packed.js", [...kernels, "model.wasm"], []));
   return tellStories(command, folder, model.stories);
+}
+
+export async function workerdG2PCase() {
+  const command = program("workerd");
+  const folder = await makeFolder("workerd-g2p", "workerd-g2p.js", []);
+  copyFileSync(join(project, "node_modules/kiloformer/dist/g2p-simd.wasm"), join(folder, "g2p-simd.wasm"));
+  writeFileSync(join(folder, "config.capnp"), config("workerd-g2p.js", [...kernels, "g2p-simd.wasm"], []));
+  const { port, stop } = await startWorkerd(command, join(folder, "config.capnp"));
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(timeout) });
+    if (!response.ok) throw new Error(`HTTP ${response.status}: ${await response.text()}`);
+    return checkOwnG2P(await response.json());
+  } finally {
+    await stop();
+  }
 }
 
 /** The bundle, and the kernels that it imports. */

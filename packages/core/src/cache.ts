@@ -112,8 +112,8 @@ export class PagePool {
 export class KvCache {
   /** Positions cached. */
   length = 0;
-  /** From place `at` on, rotary positions are ahead of places by so many: models whose prompts have a fixed end. */
-  jump: { readonly at: number; readonly by: number } | undefined;
+  /** Of models whose prompts are words: letters of this one, and how far rotary positions behind them are ahead of places. */
+  word: { readonly letters: number; readonly shift: number } | undefined;
   readonly capacity: number;
   readonly pool: PagePool;
   readonly #pages: number[] = [];
@@ -134,7 +134,7 @@ export class KvCache {
     this.#expectLive();
     const fork = new KvCache(this.pool, this.capacity);
     fork.length = this.length;
-    fork.jump = this.jump;
+    fork.word = this.word;
     fork.#pages.push(...this.#pages.slice(0, this.pool.pagesFor(this.length)));
     this.pool.share(fork.#pages);
     return fork;

@@ -26,7 +26,7 @@ export interface EncoderBatch extends Batch {
 /** New positions of sequences whose earlier ones are cached. */
 export interface DecoderBatch extends Batch {
   readonly entries: readonly DecoderEntry[];
-  /** The rows that are wanted; default all. */
+  /** The rows that are wanted, in ascending order; default all. */
   readonly rows?: Int32Array;
 }
 

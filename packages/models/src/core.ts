@@ -71,6 +71,7 @@ export type {
 } from "./pipeline/heads.ts";
 export type { PipelineOptions, ProgressEvent } from "./pipeline/options.ts";
 export type { PhonemizeOptions } from "./pipeline/phonemize.ts";
+export type { Pipeline } from "./pipeline/pipeline.ts";
 export type { PronounceOptions, Pronunciation } from "./pipeline/pronounce.ts";
 export type { TaskContext, Tasks } from "./pipeline/tasks.ts";
 export { type QuantizedModel, type QuantizeOptions, quantizeModel } from "./quantize.ts";

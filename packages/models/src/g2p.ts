@@ -1,6 +1,50 @@
+import { chooseBuild, RuntimeError, type WasmFile } from "@kiloformer/core";
+import { g2pVocabulary } from "@kiloformer/tokenizers";
+import { g2pFile } from "#g2p-file";
 import type { Architecture } from "./architecture.ts";
 import { g2pTasks } from "./g2p-tasks.ts";
-import { llama } from "./llama.ts";
+import { loadLlama } from "./llama.ts";
+import { openPacked, type PackedOptions } from "./packed/open.ts";
+import type { Pipeline } from "./pipeline/pipeline.ts";
+import { isRotaryBuffer } from "./rotary-decoder.ts";
 
-/** Grapheme-to-phoneme models: a Llama whose vocabulary maps letters and jamo to IPA, with all that can be asked of it. */
-export const g2p: Architecture = { ...llama, tasks: g2pTasks };
+export interface G2POptions extends PackedOptions {
+  /** Where the packed model is, for bundles that left it behind; default: beside this module. */
+  readonly file?: WasmFile;
+}
+
+const architecture: Architecture = {
+  modelTypes: ["llama"],
+  load: loadLlama,
+  harmless: isRotaryBuffer,
+  tokenizers: [g2pVocabulary],
+  tasks: g2pTasks,
+};
+
+/**
+ * Spelling to IPA. Called, it opens our own model, English and Korean, which comes with this package packed in one file.
+ * As a family, in `createPipeline([g2p])`, it opens others: Llamas whose vocabulary maps letters and jamo to IPA.
+ *
+ * @example const pipeline = await g2p(); await pipeline.phonemize("Hello 안녕하세요");
+ * @throws {RuntimeError} `model-not-found` where a bundle left the file behind; else as `openPacked`
+ */
+export const g2p: Architecture & ((options?: G2POptions) => Promise<Pipeline>) = /* @__PURE__ */ Object.assign(
+  open,
+  architecture,
+);
+
+async function open({ file, ...options }: G2POptions = {}): Promise<Pipeline> {
+  const opened = file ?? (await ownFile(chooseBuild(options.deterministic ?? false)));
+  return openPacked({ architectures: [architecture] }, opened, options);
+}
+
+async function ownFile(build: "simd" | "relaxed"): Promise<WasmFile> {
+  try {
+    return await g2pFile(build);
+  } catch (cause) {
+    const name = `g2p-${build}.wasm`;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `${name}: expected this file beside the code, got: ${reason}; the option file says where it is`;
+    throw new RuntimeError("model-not-found", message, { build }, { cause });
+  }
+}

@@ -7,7 +7,6 @@ import { architectures } from "./registry.ts";
 
 export { allFormats, Tokenizer } from "@kiloformer/tokenizers";
 export * from "./core.ts";
-export { g2p } from "./g2p.ts";
 export { llama } from "./llama.ts";
 export { architectures } from "./registry.ts";
 

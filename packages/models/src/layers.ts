@@ -112,6 +112,13 @@ export function refuseForeign(config: ConfigReader): void {
   config.refuse("add_cross_attention", "there is no encoder to attend to", [false]);
 }
 
+/** Some rows of a batch: of the others only keys and values are wanted. */
+export interface Wanted {
+  readonly rows: Tensor<readonly [R: number]>;
+  /** Where each sequence's are among themselves. */
+  readonly spans: readonly SequenceSpan[];
+}
+
 /** Runs the layers of a decoder: embedding, blocks, norm of the rows that are wanted. */
 export function* decode(
   batch: DecoderBatch,
@@ -119,6 +126,8 @@ export function* decode(
   parts: {
     embed(ids: Tensor<readonly [T: number]>): TD;
     block(x: TD, layer: number, spans: readonly SequenceSpan[]): TD;
+    /** The last block, for models that give some rows of it without computing the others. */
+    lastBlock?(x: TD, spans: readonly SequenceSpan[], wanted: Wanted): TD;
     norm(x: TD): TD;
   },
 ): Forward<TD> {
@@ -128,14 +137,32 @@ export function* decode(
   const wanted = rows && runtime.upload(rows, [rows.length] as const);
   const idTensor = runtime.upload(ids, [ids.length] as const);
   let x = parts.embed(idTensor);
-  for (let layer = 0; layer < layers; layer++) {
+  const isPart = wanted && rows.length > 0 && rows.length < ids.length && !observe;
+  const lastBlock = isPart ? parts.lastBlock : undefined;
+  for (let layer = 0; layer < (lastBlock ? layers - 1 : layers); layer++) {
     observe?.(layer, x);
     x = runtime.settle(x, parts.block(x, layer, spans[layer]));
     yield;
   }
+  if (wanted && lastBlock) {
+    const last = spans[layers - 1];
+    x = lastBlock(x, last, { rows: wanted, spans: spansOf(rows, last) });
+  }
   for (const { cache, count } of entries) cache.length += count;
   if (observe) observe(layers, parts.norm(x));
-  return parts.norm(wanted ? gatherRows(x, wanted) : x);
+  return parts.norm(wanted && !lastBlock ? gatherRows(x, wanted) : x);
+}
+
+/** The stretches of sequences that some of their rows are, one after another. */
+function spansOf(rows: Int32Array, spans: readonly SequenceSpan[]): SequenceSpan[] {
+  const found: SequenceSpan[] = [];
+  let at = 0;
+  for (const [index, row] of rows.entries()) {
+    while (row >= spans[at].row + spans[at].count) at++;
+    const { row: first, position, pages } = spans[at];
+    found.push({ row: index, count: 1, position: position + row - first, pages });
+  }
+  return found;
 }
 
 /** Runs the layers of an encoder. */
@@ -202,31 +229,39 @@ export interface Angles {
 }
 
 /** The angles of new positions. */
-export function newAngles(batch: DecoderBatch, rope: Rope, jump?: Jump): Angles {
-  if (jump) findJumps(batch, jump);
-  const spans = batch.entries.flatMap(({ cache: { length: position, jump: found }, count, reaches }) => {
-    if (!found) return { position, count, reaches };
-    const before = Math.min(count, Math.max(0, found.at - position));
-    const rest = { position: position + before + found.by, count: count - before, reaches };
-    return [{ position, count: before, reaches }, rest];
+export function newAngles(batch: DecoderBatch, rope: Rope, order?: LetterOrder): Angles {
+  if (order) findWords(batch, order);
+  const spans = batch.entries.flatMap(({ cache: { length: index, word }, count, reaches }) => {
+    if (!order) return { position: index, count, reaches };
+    const letters = Math.min(count, Math.max(0, (word?.letters ?? Number.POSITIVE_INFINITY) - index));
+    const going = Array.from({ length: letters }, (_, at) => {
+      return { position: order.highest - index - at, count: 1, reaches };
+    });
+    if (letters === count) return going;
+    return [...going, { position: index + letters + word!.shift, count: count - letters, reaches }];
   });
   return angles(batch.runtime, rope, spans);
 }
 
-/** A token that has the same position in every sequence, whatever stands before it. */
-export interface Jump {
-  readonly id: number;
-  readonly position: number;
+/** A word, last letter first, then a token that ends it, then what is written for its letters, first to last. */
+export interface LetterOrder {
+  /** The token behind the letters. */
+  readonly end: number;
+  /** From a letter to what writes for it. */
+  readonly distance: number;
+  /** Position of the last letter, which comes first; positions go down from there. */
+  readonly highest: number;
 }
 
-/** Looks for the token among the new rows of sequences that did not have it yet. */
-function findJumps({ ids, entries }: DecoderBatch, { id, position }: Jump): void {
+/** Looks for the ends of words among the new rows of sequences that did not have one yet. */
+function findWords({ ids, entries }: DecoderBatch, { end, distance, highest }: LetterOrder): void {
   let row = 0;
   for (const { cache, count } of entries) {
-    if (!cache.jump || cache.jump.at >= cache.length) {
-      const index = ids.subarray(row, row + count).indexOf(id);
-      const at = cache.length + index;
-      cache.jump = index < 0 ? undefined : { at, by: Math.max(0, position - at) };
+    if (!cache.word || cache.word.letters >= cache.length) {
+      const index = ids.subarray(row, row + count).indexOf(end);
+      const letters = cache.length + index;
+      // The end is `distance` behind the first letter, the one before it.
+      cache.word = index < 0 ? undefined : { letters, shift: highest + 1 + distance - 2 * letters };
     }
     row += count;
   }

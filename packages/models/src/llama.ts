@@ -1,8 +1,9 @@
+import type { Weights } from "@kiloformer/core";
 import { g2pVocabulary } from "@kiloformer/tokenizers";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, DecoderModel } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
-import type { Jump } from "./layers.ts";
+import type { LetterOrder } from "./layers.ts";
 import { phonemizeBatch } from "./pipeline/phonemize.ts";
 import {
   isRotaryBuffer,
@@ -15,13 +16,13 @@ import {
 } from "./rotary-decoder.ts";
 
 /**
- * `sos_position` of our own grapheme-to-phoneme models (verify/g2p): the position of `bos_token_id`, which ends a word's letters,
- * so that a letter and its phones are equally far apart in words of any length.
+ * `letter_distance` of our own grapheme-to-phoneme models (verify/g2p): a word's letters stand last to first before
+ * `bos_token_id`, and have positions so that what writes a letter's phones is so far behind it in words of any length.
  */
-function readJump(config: ConfigReader, contextLength: number): Jump | undefined {
-  if (!config.has("sos_position")) return undefined;
-  const position = config.integer("sos_position", { max: contextLength });
-  return { id: config.integer("bos_token_id", { min: 0 }), position };
+function readLetterOrder(config: ConfigReader, contextLength: number): LetterOrder | undefined {
+  if (!config.has("letter_distance")) return undefined;
+  const distance = config.integer("letter_distance", { max: contextLength });
+  return { end: config.integer("bos_token_id", { min: 0 }), distance, highest: contextLength - 1 };
 }
 
 /**
@@ -31,19 +32,22 @@ function readJump(config: ConfigReader, contextLength: number): Jump | undefined
  */
 export const llama: Architecture = {
   modelTypes: ["llama"],
-  load(config, weights) {
-    const shape = readRotary(config);
-    const { rope, contextLength } = readContext(config, shape.layout, 2048);
-    const attention = config.boolean("attention_bias", false);
-    const mlp = config.boolean("mlp_bias", false);
-    config.refuse("sliding_window", "this family has no windows");
-    const whole = { ...shape, modelType: "llama", contextLength, jump: readJump(config, contextLength) };
-    const reserved = reserveRotary(whole, weights, (block) =>
-      reserveBlock(whole, block, { attention, output: attention, mlp }),
-    );
-    return new RotaryDecoder(whole, readUniformPlans(config, shape.layers, rope), reserved);
-  },
+  load: loadLlama,
   harmless: isRotaryBuffer,
   tokenizers: [g2pVocabulary],
-  tasks: { ...decoderTasks, phonemizeBatch },
+  tasks: /* @__PURE__ */ Object.assign({}, decoderTasks, { phonemizeBatch }),
 };
+
+/** Apart from what is done with the model, for families that do less with it. */
+export function loadLlama(config: ConfigReader, weights: Weights): DecoderModel {
+  const shape = readRotary(config);
+  const { rope, contextLength } = readContext(config, shape.layout, 2048);
+  const attention = config.boolean("attention_bias", false);
+  const mlp = config.boolean("mlp_bias", false);
+  config.refuse("sliding_window", "this family has no windows");
+  const whole = { ...shape, modelType: "llama", contextLength, letterOrder: readLetterOrder(config, contextLength) };
+  const reserved = reserveRotary(whole, weights, (block) =>
+    reserveBlock(whole, block, { attention, output: attention, mlp }),
+  );
+  return new RotaryDecoder(whole, readUniformPlans(config, shape.layers, rope), reserved);
+}

@@ -2,11 +2,14 @@
 import {
   activate,
   add,
+  appendKeys,
+  attendTo,
   attention,
   embedding,
   type Forward,
   type GatedActivation,
   gated,
+  gatherRows,
   type HeadLayout,
   type LinearWeight,
   linear,
@@ -24,11 +27,12 @@ import {
   type Angles,
   decode,
   gatedActivations,
-  type Jump,
+  type LetterOrder,
   newAngles,
   refuseForeign,
   reserveVocabulary,
   type Vocabulary,
+  type Wanted,
 } from "./layers.ts";
 import { type Rope, type RopeDefaults, readRope } from "./rope.ts";
 
@@ -50,8 +54,8 @@ export interface RotaryConfig {
   readonly embeddingScale?: number;
   /** Logits x become `cap * tanh(x / cap)`. */
   readonly softcap?: number;
-  /** The token that ends a prompt, where it has a fixed position. */
-  readonly jump?: Jump;
+  /** Where a prompt is a word, last letter first. */
+  readonly letterOrder?: LetterOrder;
   /** Beyond this length caches are computed anew. */
   readonly recomputesBeyond?: number;
   /** Whether the checkpoint may lack an output layer. */
@@ -294,11 +298,11 @@ export class RotaryDecoder implements DecoderModel {
   }
 
   *forward(batch: DecoderBatch): Forward<TD> {
-    const { eps, embeddingScale = 1, jump } = this.#config;
+    const { eps, embeddingScale = 1, letterOrder } = this.#config;
     const { table, blocks, norm } = this.#weights;
     const angles = new Map<Rope, Angles>();
     for (const { rope } of this.#plans) {
-      if (rope && !angles.has(rope)) angles.set(rope, newAngles(batch, rope, jump));
+      if (rope && !angles.has(rope)) angles.set(rope, newAngles(batch, rope, letterOrder));
     }
     return yield* decode(batch, blocks.length, {
       embed: (ids) => {
@@ -308,6 +312,11 @@ export class RotaryDecoder implements DecoderModel {
       block: (x, layer, spans) => {
         const plan = this.#plans[layer];
         return this.#block(x, blocks[layer], plan, plan.rope && angles.get(plan.rope), spans);
+      },
+      lastBlock: (x, spans, wanted) => {
+        const last = blocks.length - 1;
+        const plan = this.#plans[last];
+        return this.#block(x, blocks[last], plan, plan.rope && angles.get(plan.rope), spans, wanted);
       },
       norm: (x) => rmsNorm(x, norm, eps),
     });
@@ -319,11 +328,15 @@ export class RotaryDecoder implements DecoderModel {
     plan: LayerPlan,
     angles: Angles | undefined,
     spans: readonly SequenceSpan[],
+    wanted?: Wanted,
   ): TD {
     const { eps } = this.#config;
     const { attentionNorm, afterAttention, mlpNorm, afterMlp } = weights;
-    const attended = this.#attention(rmsNorm(x, attentionNorm, eps), weights, plan, angles, spans);
-    x = add(x, afterAttention ? rmsNorm(attended, afterAttention, eps) : attended);
+    const attended = this.#attention(rmsNorm(x, attentionNorm, eps), weights, plan, angles, spans, wanted);
+    x = add(
+      wanted ? gatherRows(x, wanted.rows) : x,
+      afterAttention ? rmsNorm(attended, afterAttention, eps) : attended,
+    );
     const fed = this.#mlp(rmsNorm(x, mlpNorm, eps), weights);
     return add(x, afterMlp ? rmsNorm(fed, afterMlp, eps) : fed);
   }
@@ -334,12 +347,16 @@ export class RotaryDecoder implements DecoderModel {
     { window }: LayerPlan,
     angles: Angles | undefined,
     spans: readonly SequenceSpan[],
+    wanted?: Wanted,
   ): TD {
     const { layout, eps, scale } = this.#config;
     const qkv = linear(x, projection);
     if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
     if (angles) rotate(qkv, angles.cos, angles.sin, layout);
-    return linear(attention(qkv, spans, layout, { scale, causal: true, window }), output);
+    const options = { scale, causal: true, window };
+    if (!wanted) return linear(attention(qkv, spans, layout, options), output);
+    for (const span of spans) appendKeys(qkv, layout.heads * layout.headWidth, span, layout);
+    return linear(attendTo(gatherRows(qkv, wanted.rows), wanted.spans, layout, options), output);
   }
 
   #mlp(x: TD, { gateUp, down }: BlockWeights): TD {

@@ -1,7 +1,8 @@
 // Pronunciations: several, with their probability, phones, and the characters that these are written with.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { createPipeline, g2p, llama, Pipeline, type Pronunciation } from "../src/index.ts";
+import { g2p } from "../src/g2p.ts";
+import { createPipeline, llama, Pipeline, type Pronunciation } from "../src/index.ts";
 import { builds, debugRuntime, failing, readJson, shared } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 

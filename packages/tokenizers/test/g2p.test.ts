@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { G2PTokenizer, isG2PVocabulary, TokenizerError } from "../src/index.ts";
+import { G2PTokenizer, g2pVocabulary, isG2PVocabulary, openTokenizer, TokenizerError } from "../src/index.ts";
 import { shared } from "./shared.ts";
 
 const jamo = "ㄱㄲㄳㄴㄵㄶㄷㄸㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅃㅄㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ";
@@ -28,6 +28,31 @@ const parts = (text: string, by = tokenizer) =>
     .segment(text)
     .map((part) => (part.kind === "word" ? `[${part.script[0]}:${part.text}]` : part.text))
     .join("");
+
+describe("letters last to first", () => {
+  const reversed = new G2PTokenizer(vocabulary, { lastLetterFirst: true });
+
+  test("only the order of prompts is another; offsets go with their letters", () => {
+    expect([tokenizer.lastLetterFirst, reversed.lastLetterFirst]).toEqual([false, true]);
+    for (const word of ["cafés", "한국", "x", ""]) {
+      const [there, back] = [tokenizer.encode(word), reversed.encode(word)];
+      const turn = <T>(parts: readonly T[]) => [...parts.slice(0, -1).toReversed(), parts[parts.length - 1]];
+      expect(back.ids).toEqual(turn(there.ids));
+      expect(back.tokens).toEqual(turn(there.tokens));
+      expect(back.offsets).toEqual(turn(there.offsets));
+      expect(reversed.segment(`${word}, ${word}`)).toEqual(tokenizer.segment(`${word}, ${word}`));
+    }
+    expect(reversed.decode([spell("t")[0], vocabulary.θ])).toBe("tθ");
+  });
+
+  test("as letter_distance in config.json says", () => {
+    const files = { "vocab.json": JSON.stringify(vocabulary) };
+    const open = (config: string) => openTokenizer({ ...files, "config.json": config }, [g2pVocabulary]);
+    expect(open('{"letter_distance": 40}').encode("ab").ids).toEqual(spell("ba"));
+    expect(open("{}").encode("ab").ids).toEqual(spell("ab"));
+    expect(openTokenizer(files, [g2pVocabulary]).encode("ab").ids).toEqual(spell("ab"));
+  });
+});
 
 describe.skipIf(!shared)("hama-g2p", () => {
   const folder = `${shared}models/hama-g2p/`;

@@ -13,6 +13,8 @@ export type { NewTextStream, TextStream } from "./stop-strings.ts";
 export interface PromptState {
   readonly ids: readonly number[];
   readonly cache: CacheLike;
+  /** The most new ids, in place of what the settings say. */
+  readonly max_new_tokens?: number;
 }
 
 /** A prompt, or how to make it when its turn comes. */
@@ -138,7 +140,8 @@ async function start(
   try {
     decoder.expectIds(prompt.ids);
     const ids = fit(prompt, decoder.contextLength, settings);
-    const { max_new_tokens, max_length = ids.length + DEFAULT_NEW_TOKENS, stop_strings, num_beams } = settings;
+    const { max_length = ids.length + DEFAULT_NEW_TOKENS, stop_strings, num_beams } = settings;
+    const { max_new_tokens = settings.max_new_tokens } = prompt;
     const asked = max_new_tokens === undefined ? max_length : ids.length + max_new_tokens;
     const limit = Math.min(decoder.contextLength, Math.max(ids.length, asked));
     decoder.checkMemory(limit, width(settings), ids.length);

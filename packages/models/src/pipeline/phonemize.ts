@@ -52,8 +52,7 @@ export async function phonemizeBatch(
     search,
     (word, tokenizer, sequences) => {
       if (!sequences) return word.ipa;
-      const [{ ids, promptLength }] = sequences;
-      return ipaOf(tokenizer, ids.slice(promptLength));
+      return ipaOf(tokenizer, writtenFor(tokenizer, sequences[0]));
     },
   );
   return parts.map((all) => all.map(({ text }) => readings.get(text) ?? text).join(""));
@@ -97,13 +96,22 @@ export async function readTexts<R>(
     else words.set(part.text, { word: part, ids: tokenizer.encode(part.text).ids });
   }
   const fitting = [...words.values()].filter(({ word, ids }) => fits(context, call, word.text, ids));
-  const rows = fitting.map(({ ids }) => () => ({ ids, cache: decoder.newCache() }));
+  // Where the likeliest token is taken each time, the one that only ends a word need not be looked for.
+  const endsAlone = tokenizer.lastLetterFirst && settings.num_beams === 1 && settings.logprobs === false;
+  const rows = fitting.map(({ ids }) => () => {
+    return { ids, cache: decoder.newCache(), max_new_tokens: endsAlone ? ids.length - 1 : undefined };
+  });
   const results = await generateBatch(decoder, rows, settings);
   for (const [index, sequences] of results.entries()) {
     const { word } = fitting[index];
     readings.set(word.text, make(word, tokenizer, sequences));
   }
   return { parts, readings };
+}
+
+/** The ids that a model wrote for a word: where it writes one a letter, no more than that. */
+export function writtenFor({ lastLetterFirst }: G2PTokenizer, { ids, promptLength }: Sequence): readonly number[] {
+  return ids.slice(promptLength, lastLetterFirst ? 2 * promptLength - 1 : undefined);
 }
 
 /** What ids print as IPA. */

@@ -4,7 +4,7 @@ import { expectOptions } from "../options.ts";
 import { alignPhones } from "../phonetics/align.ts";
 import { phonesOf } from "../phonetics/phones.ts";
 import type { Piece, SpokenPart } from "../phonetics/spoken.ts";
-import { ipaOf, type PhonemizeOptions, phonemizeKeys, readTexts } from "./phonemize.ts";
+import { ipaOf, type PhonemizeOptions, phonemizeKeys, readTexts, writtenFor } from "./phonemize.ts";
 import type { TaskContext } from "./tasks.ts";
 
 export interface PronounceOptions extends PhonemizeOptions {
@@ -123,8 +123,8 @@ function pieceAt(pieces: readonly Piece[], at: number): Piece {
 
 /** What the model says of a word. */
 function modelReading(word: SpokenPart, tokenizer: G2PTokenizer, sequence: Sequence): Reading {
-  const { score, logprobs = [], eosLogprob = 0, promptLength } = sequence;
-  const ids = sequence.ids.slice(promptLength);
+  const { score, logprobs = [], eosLogprob = 0 } = sequence;
+  const ids = writtenFor(tokenizer, sequence);
   const phones: string[] = [];
   const anchors: number[] = [];
   for (const [index, id] of ids.entries()) {
@@ -154,12 +154,14 @@ function place(
   tokenizer: G2PTokenizer,
   phones: readonly string[],
   anchors?: readonly number[],
-  tokens?: number,
+  written?: number,
 ): [begin: number, end: number][] {
   if (script === "other") return phones.map(() => [0, text.length]);
-  const { tokens: letters, offsets } = tokenizer.encode(text, { add_special_tokens: false });
+  const { tokens, offsets } = tokenizer.encode(text, { add_special_tokens: false });
+  const order = tokens.map((_, index) => (tokenizer.lastLetterFirst ? tokens.length - 1 - index : index));
+  const letters = order.map((index) => tokens[index]);
   // A model that can be silent writes one token a letter.
-  const isAnchored = tokens === letters.length && tokenizer.tokenToId("<silent>") !== undefined;
+  const isAnchored = written === letters.length && tokenizer.tokenToId("<silent>") !== undefined;
   const ranges = alignPhones(letters, phones, script, isAnchored ? anchors : undefined);
-  return ranges.map(([begin, end]) => [offsets[begin][0], offsets[end - 1][1]]);
+  return ranges.map(([begin, end]) => [offsets[order[begin]][0], offsets[order[end - 1]][1]]);
 }

@@ -18,6 +18,9 @@ export interface Segment {
   readonly end: number;
 }
 
+/** Characters whose ids are kept. */
+const MOST_SPELLED = 4096;
+
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** A script that words are written in. */
@@ -42,17 +45,26 @@ export class G2PTokenizer implements TextTokenizer {
   readonly eosId: number;
   readonly padId?: number;
   readonly unkId?: number;
+  /** Whether prompts have the letters last to first, for models that then write one token a letter, first to last. */
+  readonly lastLetterFirst: boolean;
   readonly #map: TokenMap;
+  /** What `#find` found before. */
+  readonly #spelled = new Map<string, number[] | undefined>();
 
   /**
    * @param vocabulary vocab.json: its bytes, its text, or what was parsed from it
+   * @param options `file`: its name, for messages; `lastLetterFirst`: whether prompts have the letters last to first
    * @throws {TokenizerError} `code: "file"` when it is not JSON, `"vocabulary"` when a token or id is wrong
    */
-  constructor(vocabulary: Uint8Array | string | object, options: { readonly file?: string } = {}) {
+  constructor(
+    vocabulary: Uint8Array | string | object,
+    options: { readonly file?: string; readonly lastLetterFirst?: boolean } = {},
+  ) {
     const where = options.file ?? "vocab.json";
     const isFile = typeof vocabulary === "string" || ArrayBuffer.isView(vocabulary);
     const value = isFile ? readJson(vocabulary as Uint8Array | string, where) : vocabulary;
     if (!isG2PVocabulary(value)) throw mismatch("vocabulary", where, "a token -> id map with <sos> and <eos>", value);
+    this.lastLetterFirst = options.lastLetterFirst ?? false;
     this.#map = new TokenMap(Object.entries(value), where);
     this.vocabSize = this.#map.size;
     this.maxId = this.#map.maxId;
@@ -89,6 +101,10 @@ export class G2PTokenizer implements TextTokenizer {
           offsets.push([index, index + cluster.length]);
         }
       }
+    }
+    if (this.lastLetterFirst) {
+      ids.reverse();
+      offsets.reverse();
     }
     if (add_special_tokens) {
       ids.push(this.bosId);
@@ -169,6 +185,14 @@ export class G2PTokenizer implements TextTokenizer {
 
   /** The ids of a character: its own, or those of its letters without accents; undefined where one has no token. */
   #spell(character: string): number[] | undefined {
+    if (!this.#spelled.has(character)) {
+      if (this.#spelled.size >= MOST_SPELLED) this.#spelled.clear();
+      this.#spelled.set(character, this.#find(character));
+    }
+    return this.#spelled.get(character);
+  }
+
+  #find(character: string): number[] | undefined {
     const lower = character.toLowerCase().replace("’", "'");
     const plain = compatibilityJamo(lower.normalize("NFKD").replace(/\p{M}/gu, ""));
     for (const spelling of [[lower], [...plain]]) {
