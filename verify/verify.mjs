@@ -75,7 +75,7 @@ for (const [name, check] of [
   if (existsSync(folder)) claims.push({ name: `\`${name}\``, ...(await check(Pipeline, folder)) });
   else console.log(`skipped: ${name}, as ../shared is not beside the repository`);
 }
-const own = await replayOwnG2P(Pipeline, join(root, "packages/models/g2p"), join(root, "verify/g2p/expected.json"));
+const own = await replayOwnG2P(Pipeline, join(root, "packages/models/g2p"), join(root, "verify/g2p/expected.tsv"));
 claims.push({ name: "our own G2P", ...own });
 const miniLm = findMiniLm();
 if (miniLm.path) claims.push({ name: "all-MiniLM-L6-v2", ...(await replayMiniLm(kiloformer, miniLm.path)) });

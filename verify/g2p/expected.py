@@ -1,6 +1,6 @@
 """What PyTorch says with the committed weights: their integers times their scales, computed in float32.
 
-    python expected.py ../../packages/models/g2p expected.json --words 2000
+    python expected.py ../../packages/models/g2p expected.tsv --words 2000
 
 For each word its IPA and the least difference between the two largest logits on the way, below which a rounding may decide.
 `npm run verify` compares the runtime with it.
@@ -75,10 +75,9 @@ def main() -> None:
         entries = [e for e in read(language, args.data) if (e.word[0] + e.word[-1]).isalpha() and e.word.replace("'", "").isalpha()]
         chosen = entries[:: len(entries) // (args.words // 2)][: args.words // 2]
         said = say(model, vocab, [e.letters for e in chosen])
-        lines += [[e.word, ipa, round(margin, 5)] for e, (ipa, margin) in zip(chosen, said)]
-    head = {"torch": torch.__version__, "transformers": transformers.__version__}
-    rows = ",\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
-    args.into.write_text(f'{{"versions": {json.dumps(head)},\n"words": [\n{rows}\n]}}\n', encoding="utf8")
+        lines += [f"{e.word}\t{ipa}\t{margin:.5f}" for e, (ipa, margin) in zip(chosen, said)]
+    head = f"# word, IPA, margin; torch {torch.__version__}, transformers {transformers.__version__}"
+    args.into.write_text("\n".join([head, *lines]) + "\n", encoding="utf8")
 
 
 if __name__ == "__main__":
