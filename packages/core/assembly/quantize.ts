@@ -37,6 +37,20 @@ function lanesMax(value: v128): f32 {
   return f32x4.extract_lane(value, 0);
 }
 
+/** Of finite numbers: one instruction where one that minds NaN takes several. */
+@inline
+function finiteMax(value: v128): f32 {
+  value = f32x4.pmax(value, v128.shuffle<i32>(value, value, 2, 3, 0, 1));
+  value = f32x4.pmax(value, v128.shuffle<i32>(value, value, 1, 0, 3, 2));
+  return f32x4.extract_lane(value, 0);
+}
+
+/** `sum`, and NaN in it where a value is NaN or infinite. */
+@inline
+function addUnlessFinite(sum: v128, values: v128): v128 {
+  return f32x4.add(sum, f32x4.sub(values, values));
+}
+
 @inline
 function reciprocal(scale: f32): f32 {
   return abs(scale) > SMALLEST_SCALE ? <f32>1 / scale : 0;
@@ -92,15 +106,16 @@ export function quantize_inputs_q8(x: usize, q: usize, params: usize, scratch: u
   for (let row = 0; row < M; row++, x += <usize>K * 4) {
     let from = wholeGroups(x, 1, scratch, K);
     for (const rowEnd = from + <usize>(groupsOf(K) * GROUP) * 4; from < rowEnd; params += 8) {
-      let low = f32x4.splat(0), high = low;
+      let low = f32x4.splat(0), high = low, broken = low;
       const end = from + GROUP * 4;
       for (let at = from; at < end; at += 16) {
         const values = v128.load(at);
-        low = f32x4.min(low, values);
-        high = f32x4.max(high, values);
+        low = f32x4.pmin(low, values);
+        high = f32x4.pmax(high, values);
+        broken = addUnlessFinite(broken, values);
       }
-      const least = -lanesMax(f32x4.neg(low));
-      const scale: f32 = (lanesMax(high) - least) / 127;
+      const least = -finiteMax(f32x4.neg(low));
+      const scale: f32 = (finiteMax(high) - least) / 127 + lanesSum(broken);
       const inverse = reciprocal(scale);
       const zero: f32 = nearest<f32>(-least * inverse);
       store<f32>(params, scale);
@@ -120,10 +135,14 @@ export function quantize_inputs_q4(x: usize, q: usize, params: usize, scratch: u
   for (let row = 0; row < M; row++, x += <usize>K * 4) {
     let from = wholeGroups(x, 1, scratch, K);
     for (const rowEnd = from + <usize>(groupsOf(K) * GROUP) * 4; from < rowEnd; params += 8) {
-      let high = f32x4.splat(0);
+      let high = f32x4.splat(0), broken = high;
       const end = from + GROUP * 4;
-      for (let at = from; at < end; at += 16) high = f32x4.max(high, f32x4.abs(v128.load(at)));
-      const scale: f32 = lanesMax(high) / 63;
+      for (let at = from; at < end; at += 16) {
+        const values = v128.load(at);
+        high = f32x4.pmax(high, f32x4.abs(values));
+        broken = addUnlessFinite(broken, values);
+      }
+      const scale: f32 = finiteMax(high) / 63 + lanesSum(broken);
       const factor = f32x4.splat(reciprocal(scale));
       const zeros = constant(CONSTANTS);
       let sum = i32x4.splat(0);

@@ -85,6 +85,21 @@ function put<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize, col
   }
 }
 
+/** The same where there are eight columns. */
+@inline
+function putWhole<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize): void {
+  if (isQ8<T>()) {
+    low = f32x4.mul(low, v128.load(scales));
+    high = f32x4.mul(high, v128.load(scales, 16));
+  }
+  if (bias) {
+    low = f32x4.add(low, v128.load(bias));
+    high = f32x4.add(high, v128.load(bias, 16));
+  }
+  v128.store(y, low);
+  v128.store(y, high, 16);
+}
+
 /** Panels of 8-bit weights that one row reads side by side, as memory gives several streams faster than one; 4-bit weights were no faster so. */
 const TOGETHER = 8;
 
@@ -266,6 +281,16 @@ function tile4<T>(
     place += paramsStride;
     low3 = join<T>(low3, toFloats<T>(a3), place, extra0);
     high3 = join<T>(high3, toFloats<T>(b3), place, extra1);
+  }
+  if (columns >= 8) {
+    putWhole<T>(y, low0, high0, scales, bias);
+    y += yStride;
+    putWhole<T>(y, low1, high1, scales, bias);
+    y += yStride;
+    putWhole<T>(y, low2, high2, scales, bias);
+    y += yStride;
+    putWhole<T>(y, low3, high3, scales, bias);
+    return;
   }
   put<T>(y, low0, high0, scales, bias, columns);
   y += yStride;
