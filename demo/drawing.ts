@@ -22,13 +22,19 @@ export function readWords(text: string, { phones, alignment }: Pronunciation): W
   const groups = groupPhones(text.length, phones, alignment);
   const found: Word[] = [];
   let at = 0;
+  let next = 0;
   const add = (end: number, isWord: boolean) => {
     if (end <= at) return;
-    const own = groups.flatMap((group) => within(group, at, end));
+    const own: Group[] = [];
+    for (; next < groups.length && groups[next].begin < end; next++) {
+      own.push(within(groups[next], at, end));
+      // A group may reach into what follows.
+      if (groups[next].end > end) break;
+    }
     found.push({
       text: text.slice(at, end),
       groups: own,
-      isWord: isWord && own.some((group) => group.phones.length > 0),
+      isWord: isWord && own.some(({ phones }) => phones.length > 0),
     });
     at = end;
   };
@@ -61,9 +67,8 @@ function groupPhones(length: number, phones: readonly string[], alignment: Pronu
 }
 
 /** The part of a group that lies in a stretch; its phones are where it begins. */
-function within({ begin, end, phones }: Group, from: number, to: number): Group[] {
-  if (end <= from || begin >= to) return [];
-  return [{ begin: Math.max(begin, from), end: Math.min(end, to), phones: begin >= from ? phones : [] }];
+function within({ begin, end, phones }: Group, from: number, to: number): Group {
+  return { begin: Math.max(begin, from), end: Math.min(end, to), phones: begin >= from ? phones : [] };
 }
 
 /** A word as letters, lines and phones. */

@@ -21,15 +21,15 @@ TRAIN = Path(__file__).with_name("train.py")
 
 
 def fold_scores(
-    into: Path, fold: int, options: list[str], data: Path, languages: list[str], beams: int
+    into: Path, fold: int, options: list[str], data: Path, languages: list[str], beams: int = 1, limit: int = 0
 ) -> dict[str, dict]:
-    """A fold's scores by language, which are kept in its folder."""
+    """A fold's scores by language, over all of its words or `limit` spread among them, which are kept in its folder."""
     path = into / f"scores-{beams}.json"
     if not path.exists():
         if not (into / "model").exists():
             common = ["--into", into, "--data", data, "--languages", ",".join(languages)]
             subprocess.run([sys.executable, TRAIN, "--fold", str(fold), *common, *options], check=True)
-        scores = evaluate(into / "model", data, fold, languages=languages, beams=beams)
+        scores = evaluate(into / "model", data, fold, languages=languages, beams=beams, limit=limit)
         path.write_text(json.dumps(scores, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
     return json.loads(path.read_text(encoding="utf8"))
 

@@ -1,6 +1,7 @@
 """The published grid in shape: PER against parameters and bytes over hidden widths, layers and feed-forward widths.
 
     python grid.py --into build/grid --minutes 5                     all 48 models, one after the other; resumes
+    python grid.py --into build/grid --minutes 2 --limit 2000        scored by 2,000 words of each language
     python grid.py --into build/grid --minutes 5 --only 64,2,128     one of them: hidden, layers, feed-forward
 
 Writes grid.json and grid.svg (dots: models, shade: layers; the scale below is bytes in 8 bits with f32 scales a row).
@@ -77,6 +78,7 @@ def main() -> None:
     p.add_argument("--into", type=Path, required=True)
     p.add_argument("--data", type=Path, default=DATA)
     p.add_argument("--languages", default="en,ko")
+    p.add_argument("--limit", type=int, default=0, help="words of each language that are scored (0: all of fold 0)")
     p.add_argument("--only", action="append", help="HIDDEN,LAYERS,FF; may come again")
     args, options = p.parse_known_args()
     shapes = [tuple(map(int, only.split(","))) for only in args.only or []] or list(product(HIDDEN, LAYERS, FF))
@@ -85,7 +87,7 @@ def main() -> None:
         heads = max(1, hidden // 32)
         shape = {"hidden": hidden, "layers": layers, "ff": ff, "heads": heads, "kv-heads": heads, "head-dim": 32}
         settings = [f"--{name}={value}" for name, value in shape.items()]
-        scores = fold_scores(run, 0, settings + options, args.data, args.languages.split(","), 1)
+        scores = fold_scores(run, 0, settings + options, args.data, args.languages.split(","), limit=args.limit)
         parameters, size = sizes(run)
         point = {"hidden": hidden, "layers": layers, "ff": ff, "parameters": parameters, "bytes": size,
                  "per": {language: score["per"] for language, score in scores.items()}}
