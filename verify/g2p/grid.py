@@ -21,7 +21,8 @@ from data import DATA
 
 HIDDEN, LAYERS, FF = (32, 64, 128, 256), (1, 2, 4), (32, 64, 128, 256)
 NAMES = {"en": "English", "ko": "Korean"}
-WIDTH, HEIGHT, LEFT, TOP = 640, 300, 60, 30  # of one panel, pixels
+WIDTH, HEIGHT, LEFT, TOP = 640, 260, 60, 30  # of one panel, pixels
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)  # percent
 
 
 def sizes(run: Path) -> tuple[int, int]:
@@ -39,20 +40,23 @@ def draw(points: list[dict]) -> str:
     languages = [language for language in NAMES if language in points[0]["per"]]
     xs = [p["parameters"] for p in points]
     for row, language in enumerate(languages):
-        ys = [max(p["per"][language], 0.01) for p in points]
+        ys = [max(p["per"][language], TICKS[0]) for p in points]
+        low = max(tick for tick in TICKS if tick <= min(ys))
+        high = min(tick for tick in TICKS if tick > max(ys))
         top = TOP + row * (HEIGHT + 90)
 
         def x(parameters: float) -> float:
-            return LEFT + WIDTH * _share(parameters, min(xs), max(xs))
+            return LEFT + 20 + (WIDTH - 40) * _share(parameters, min(xs), max(xs))
 
         def y(per: float) -> float:
-            return top + HEIGHT * (1 - _share(per, min(ys), max(ys)))
+            return top + HEIGHT * (1 - _share(per, low, high))
 
         parts.append(f'<text x="{LEFT}" y="{top - 12}">{NAMES[language]}, PER in %</text>')
-        parts.append(f'<path d="M{LEFT} {top}v{HEIGHT}h{WIDTH}" fill="none" stroke="currentColor"/>')
-        for per in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
-            if min(ys) <= per <= max(ys):
+        parts.append(f'<path d="M{LEFT} {top}v{HEIGHT}h{WIDTH}" fill="none" stroke="black"/>')
+        for per in TICKS:
+            if low <= per <= high:
                 parts.append(f'<text x="{LEFT - 8}" y="{y(per) + 4:.0f}" text-anchor="end">{per}</text>')
+                parts.append(f'<path d="M{LEFT} {y(per):.0f}h{WIDTH}" stroke="#ddd"/>')
         for point in sorted(points, key=lambda p: p["parameters"])[:: max(1, len(points) // 6)]:
             at = f'x="{x(point["parameters"]):.0f}" text-anchor="middle"'
             parts.append(f'<text {at} y="{top + HEIGHT + 18}">{point["parameters"] / 1e3:.0f} k</text>')
@@ -63,8 +67,9 @@ def draw(points: list[dict]) -> str:
             parts.append(f'<circle cx="{x(point["parameters"]):.1f}" cy="{y(per):.1f}" r="5" fill="#2563eb" '
                          f'fill-opacity="{shade:.2f}"><title>{label}: {per:.2f} %</title></circle>')
     size = f'width="{WIDTH + LEFT + 40}" height="{len(languages) * (HEIGHT + 90) + TOP}"'
-    style = 'font-family="sans-serif" font-size="13" fill="currentColor"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n' + "\n".join(parts) + "\n</svg>\n"
+    style = 'font-family="sans-serif" font-size="13"'
+    paper = '<rect width="100%" height="100%" fill="white"/>\n'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n{paper}' + "\n".join(parts) + "\n</svg>\n"
 
 
 def _share(value: float, low: float, high: float) -> float:
