@@ -68,7 +68,7 @@ def draw(points: list[dict]) -> str:
                          f'fill-opacity="{shade:.2f}"><title>{label}: {per:.2f} %</title></circle>')
     size = f'width="{WIDTH + LEFT + 40}" height="{len(languages) * (HEIGHT + 90) + TOP}"'
     style = 'font-family="sans-serif" font-size="13"'
-    paper = '<rect width="100%" height="100%" fill="white"/>\n'
+    paper = '<title>PER against parameters and bytes</title>\n<rect width="100%" height="100%" fill="white"/>\n'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n{paper}' + "\n".join(parts) + "\n</svg>\n"
 
 
