@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from align import one_token_a_letter
 from data import DATA, FOLDS, Entry, read
 from decode import say
-from model import EOS, LETTER_DISTANCE, build, llama_config, logits, prompt, save, vocabulary
+from model import EOS, LETTER_DISTANCE, build, llama_config, prompt, save, vocabulary
 from quick import check, quick_logits
 from muon import Muon
 

@@ -109,6 +109,21 @@ describe.each(builds)("$name kernels", (build) => {
         expectSame(`${M} rows`, some, Float32Array.from(alone.slice(0, M * N)));
       }
     });
+    test("tells of an input that is not finite in all of its row, and in no other", () => {
+      const x = randomFloats(5 * K, 1);
+      const plain = multiplyQuantized(build, kind, x, panels, N);
+      for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        // Each lane, first and last of groups, and the last group, which is not whole.
+        for (const k of [0, 1, 2, 3, 31, 32, 359, 699]) {
+          const broken = x.with(2 * K + k, value);
+          const y = multiplyQuantized(build, kind, broken, panels, N);
+          expect(y.slice(2 * N, 3 * N).some(Number.isFinite), `${value} at ${k}`).toBe(false);
+          const rest = [...y.slice(0, 2 * N), ...y.slice(3 * N)];
+          expectSame(`${value} at ${k}`, Float32Array.from(rest), [...plain.slice(0, 2 * N), ...plain.slice(3 * N)]);
+        }
+      }
+    });
+
     test("gives an output the same bits whatever other outputs there are", () => {
       for (const M of [1, 5]) {
         const x = randomFloats(M * K, 1);

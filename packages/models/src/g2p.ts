@@ -39,12 +39,13 @@ async function open({ file, ...options }: G2POptions = {}): Promise<Pipeline> {
 }
 
 async function ownFile(build: "simd" | "relaxed"): Promise<WasmFile> {
-  try {
-    return await g2pFile(build);
-  } catch (cause) {
+  const fail = (reason: string, cause?: unknown): never => {
     const name = `g2p-${build}.wasm`;
-    const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `${name}: expected this file beside the code, got: ${reason}; the option file says where it is`;
     throw new RuntimeError("model-not-found", message, { build }, { cause });
-  }
+  };
+  const file = await g2pFile(build).catch((cause) =>
+    fail(cause instanceof Error ? cause.message : String(cause), cause),
+  );
+  return file instanceof Response && !file.ok ? fail(`HTTP ${file.status}`) : file;
 }

@@ -1,6 +1,6 @@
 // `letter_distance`: words stand last letter first, and what writes for a letter is equally far behind it in every word.
 import { describe, expect, test } from "vitest";
-import { architectures, openBareModel } from "../src/index.ts";
+import { architectures, openBareModel, Pipeline } from "../src/index.ts";
 import { tinyFiles } from "./tiny.ts";
 
 const SOS = 2;
@@ -67,6 +67,23 @@ describe("letter_distance", () => {
     const other = [letters[0], SOS, ...phones];
     expect(await decoder.logits(other.slice(1), { cache: begun })).toEqual((await decoder.logits(other)).slice(V));
     await dispose();
+  });
+
+  test("a word has at most as many tokens as letters: those that the model writes first, however it is asked", async () => {
+    const pipeline = await Pipeline.fromFiles(tinyFiles({ config: { letter_distance: 20 } }));
+    let cut = 0;
+    for (const word of ["a", "bad", "cafe", "hegdabc", "가"]) {
+      const { ids } = pipeline.tokenizer!.encode(word);
+      const asked = { do_sample: false, return_dict_in_generate: true } as const;
+      const few = await pipeline.generate(ids, { ...asked, max_new_tokens: ids.length - 1 });
+      const more = await pipeline.generate(ids, { ...asked, max_new_tokens: 20 });
+      const ipa = pipeline.tokenizer!.decode(few.ids);
+      cut += Number(more.ids.length > few.ids.length);
+      expect(await pipeline.phonemize(word)).toBe(ipa);
+      expect((await pipeline.pronounce(word))[0].ipa).toBe(ipa);
+    }
+    expect(cut).toBeGreaterThan(0);
+    await pipeline.dispose();
   });
 
   test.each([-1, 0, 1.5, 161, "40"])("refuses %o", async (distance) => {
