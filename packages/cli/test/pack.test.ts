@@ -70,7 +70,7 @@ describe("inspect of a packed file", () => {
     expect(lines[4]).toMatch(/^on disk +[\d.]+ kB, [\d.]+ kB after gzip -9$/);
     expect(lines[5]).toMatch(/^in memory +[\d.]+ kB weights at 65536, 2 pages of 64 KiB$/);
     expect(lines[6]).toMatch(/^files +config\.json \d+ B, vocab\.json \d+ B$/);
-    expect(lines[7]).toMatch(/^exports +\d+ kernels, RELAXED \(global\), memory \(mem(ory)?\)$/);
+    expect(lines[7]).toMatch(/^exports +\d+ kernels, RELAXED \(global\), DOT_STEPS \(global\), memory \(mem(ory)?\)$/);
     expect(lines[8]).toMatch(
       /^sections +kiloformer\.directory .*, type .*, memory .*, code .*, data .*, kiloformer\.files/,
     );

@@ -36,7 +36,7 @@ export {
   quantize_rows_q4,
   quantize_rows_q8,
 } from "./quantize";
-export { gemm_q4, gemm_q8 } from "./quantized";
+export { DOT_STEPS, gemm_q4, gemm_q8 } from "./quantized";
 export { rope_f32 } from "./rope";
 export { softmax_f32 } from "./softmax";
 

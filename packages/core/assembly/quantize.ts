@@ -82,6 +82,13 @@ function scaled(from: usize, factor: v128, zeros: v128): v128 {
   return i32x4.sub(f32x4.add(f32x4.mul(v128.load(from), factor), zeros), constant(CONSTANTS));
 }
 
+/** What goes with a group of inputs: its scale, and an integer of 16 bits with 16 zeros behind it, as products of halves read it. */
+@inline
+function storeParams(params: usize, scale: f32, correction: i32): void {
+  store<f32>(params, scale);
+  store<i32>(params, correction & 0xffff, 4);
+}
+
 function groupsOf(K: i32): i32 {
   return (K + GROUP - 1) / GROUP;
 }
@@ -100,7 +107,7 @@ function wholeGroups(row: usize, columnStride: i32, scratch: usize, K: i32): usi
 
 /**
  * Rows `[M, K]` as integers from 0 to 127: `x = scale * (q - zero)`, each group of 32 inputs with its own scale and zero.
- * `q` has whole groups; `params` gets scale and zero of each, `[M, groups, 2]`; `scratch` has a place for one row of whole groups.
+ * `q` has whole groups; `params` gets the scale and -zero of each, `[M, groups, 2]`; `scratch` has a place for one row of whole groups.
  */
 export function quantize_inputs_q8(x: usize, q: usize, params: usize, scratch: usize, M: i32, K: i32): void {
   for (let row = 0; row < M; row++, x += <usize>K * 4) {
@@ -118,8 +125,7 @@ export function quantize_inputs_q8(x: usize, q: usize, params: usize, scratch: u
       const scale: f32 = (finiteMax(high) - least) / 127 + lanesSum(broken);
       const inverse = reciprocal(scale);
       const zero: f32 = nearest<f32>(-least * inverse);
-      store<f32>(params, scale);
-      store<f32>(params, zero, 4);
+      storeParams(params, scale, -(reinterpret<i32>(zero + load<f32>(CONSTANTS)) & 127));
       // One sum rounds to an integer and adds the zero, so that an input of zero is exactly the zero.
       const zeros = f32x4.splat(zero + load<f32>(CONSTANTS)), factor = f32x4.splat(inverse);
       for (; from < end; from += 64, q += 16 * INPUT_BYTES) {
@@ -130,7 +136,7 @@ export function quantize_inputs_q8(x: usize, q: usize, params: usize, scratch: u
   }
 }
 
-/** Rows as integers from -63 to 63, `x = scale * q`; the second parameter of a group is 8 times the sum of its integers. */
+/** Rows as integers from -63 to 63, `x = scale * q`; the second parameter of a group is -8 times the sum of its integers. */
 export function quantize_inputs_q4(x: usize, q: usize, params: usize, scratch: usize, M: i32, K: i32): void {
   for (let row = 0; row < M; row++, x += <usize>K * 4) {
     let from = wholeGroups(x, 1, scratch, K);
@@ -152,8 +158,8 @@ export function quantize_inputs_q4(x: usize, q: usize, params: usize, scratch: u
         sum = i32x4.add(sum, i32x4.add(i32x4.add(a, b), i32x4.add(c, d)));
         storeInputs(q, a, b, c, d, -63);
       }
-      store<f32>(params, scale);
-      store<f32>(params, lanesSum(f32x4.convert_i32x4_s(sum)) * 8, 4);
+      sum = i32x4.add(sum, v128.shuffle<i32>(sum, sum, 2, 3, 0, 1));
+      storeParams(params, scale, -8 * (i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1)));
     }
   }
 }

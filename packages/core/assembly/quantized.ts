@@ -9,14 +9,39 @@ type Q8 = i8;
 /** 4-bit weights, as a type parameter. */
 type Q4 = u8;
 
-// 0: the lower four bits of each byte
-const BITS = memory.data<u32>([0x0f0f0f0f]);
+/** Sums that are still pairs of halves for 4-bit weights, and steps of several instructions, as a type parameter. */
+type Halves = i16;
+/** Sums of whole numbers: a step is one instruction of processors that have it. */
+type Whole = i32;
+
+// 0: the lower four bits of each byte, 4: halves of 1, 8: bytes beyond 127
+const BITS = memory.data<u32>([0x0f0f0f0f, 0x00010001, 0xffffffff]);
 /** Bytes of quantized inputs that tiles work on before the next panel, so that they stay in the second-level cache. */
 const ROW_BLOCK_BYTES = 192 * 1024;
+
+/** Which steps the relaxed build takes: 0 those that suit the processor, 1 `Halves`, 2 `Whole`. Results have the same bits; tests set it. */
+export let DOT_STEPS: i32 = 0;
+
+/**
+ * Whether the dot product that adds to a sum is one instruction (`vpdpbusd` of x86, `sdot` of ARM) and not a row of them. With an operand
+ * that is out of its range, those two do not saturate: they take it for 255 or for -1.
+ */
+function prefersWhole(): i32 {
+  if (!ASC_FEATURE_RELAXED_SIMD) return 0;
+  if (DOT_STEPS) return DOT_STEPS - 1;
+  const lanes = i32x4.relaxed_dot_i8x16_i7x16_add_s(i8x16.splat(127), four(BITS + 8), i32x4.splat(0));
+  const sum = i32x4.extract_lane(lanes, 0);
+  return i32(sum == 4 * 127 * 255) | i32(sum == 4 * 127 * -1);
+}
 
 @inline
 function isQ8<T>(): bool {
   return isSigned<T>();
+}
+
+@inline
+function isWhole<S>(): bool {
+  return sizeof<S>() == 4;
 }
 
 @inline
@@ -26,11 +51,19 @@ function groupBytes<T>(): usize {
 
 /** `sum` and four products for each of four outputs (relaxed build), or two (the other). */
 @inline
-function dot8(weights: v128, inputs: v128, sum: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(weights, inputs)));
-  }
-  return i32x4.add(sum, i32x4.dot_i16x8_s(weights, inputs));
+function dotQ8<S>(weights: v128, inputs: v128, sum: v128, ones: v128): v128 {
+  if (!ASC_FEATURE_RELAXED_SIMD) return i32x4.add(sum, i32x4.dot_i16x8_s(weights, inputs));
+  if (isWhole<S>()) return i32x4.relaxed_dot_i8x16_i7x16_add_s(weights, inputs, sum);
+  // A product with ones adds pairs as their sum does, but has them in a register.
+  return i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(weights, inputs), ones));
+}
+
+/** The same with weights from 0 to 15, and inputs of the other sign. */
+@inline
+function dotQ4<S>(weights: v128, inputs: v128, sum: v128): v128 {
+  if (!ASC_FEATURE_RELAXED_SIMD) return i32x4.add(sum, i32x4.dot_i16x8_s(weights, inputs));
+  if (isWhole<S>()) return i32x4.relaxed_dot_i8x16_i7x16_add_s(inputs, weights, sum);
+  return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(inputs, weights));
 }
 
 @inline
@@ -38,25 +71,30 @@ function four(x: usize): v128 {
   return v128.load32_splat(x);
 }
 
-/** Four outputs of a group in f32, before scales: 4-bit products of the relaxed build are still pairs of halves. */
+/**
+ * Where sums of four outputs begin: at what the second parameter of the inputs' group stands for, as integers. Of 8-bit weights at the
+ * product of -zero and the sums of weights (`extra`), of 4-bit weights at -8 times the sum of inputs.
+ */
 @inline
-function toFloats<T>(sums: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && !isQ8<T>()) sums = i32x4.extadd_pairwise_i16x8_s(sums);
-  return f32x4.convert_i32x4_s(sums);
+function begin<T, S>(params: usize, extra: v128): v128 {
+  const correction = four(params + 4);
+  if (isQ8<T>()) return i32x4.dot_i16x8_s(extra, correction);
+  return ASC_FEATURE_RELAXED_SIMD && !isWhole<S>() ? correction : i32x4.extadd_pairwise_i16x8_s(correction);
 }
 
-/** What a group of one row adds to its sum: all integers here are below 2^24, so that only the last step rounds. */
+/** What a group of one row adds to its sum: its integers are below 2^24, so that only the last step rounds. */
 @inline
-function join<T>(sum: v128, integers: v128, params: usize, extra: v128): v128 {
-  const scale = v128.load32_splat(params), offset = v128.load32_splat(params, 4);
-  if (isQ8<T>()) return multiplyAdd(scale, f32x4.sub(integers, f32x4.mul(offset, extra)), sum);
-  return multiplyAdd(f32x4.mul(scale, extra), f32x4.sub(integers, offset), sum);
+function join<T, S>(sum: v128, integers: v128, params: usize, extra: v128): v128 {
+  const scale = four(params);
+  if (isQ8<T>()) return multiplyAdd(scale, f32x4.convert_i32x4_s(integers), sum);
+  if (ASC_FEATURE_RELAXED_SIMD && !isWhole<S>()) integers = i32x4.extadd_pairwise_i16x8_s(integers);
+  return multiplyAdd(f32x4.mul(scale, extra), f32x4.convert_i32x4_s(integers), sum);
 }
 
 /** Of 8-bit weights the sums of outputs 0 to 3 over the group, of 4-bit weights their scales. */
 @inline
 function lowExtra<T>(group: usize): v128 {
-  if (isQ8<T>()) return f32x4.convert_i32x4_s(v128.load16x4_s(group));
+  if (isQ8<T>()) return v128.load16x4_s(group);
   return widen<u16>(i32x4.shl(v128.load16x4_u(group), 16));
 }
 
@@ -65,11 +103,11 @@ function highExtra<T>(group: usize): v128 {
   return lowExtra<T>(group + 8);
 }
 
-/** Eight sums to y: times the outputs' scales (8-bit weights), plus the bias (0: none), `columns` of them. */
-function put<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize, columns: i32): void {
+/** Eight sums to y: times the outputs' scales (0: none), plus the bias (0: none), `columns` of them. */
+function put(y: usize, low: v128, high: v128, scales: usize, bias: usize, columns: i32): void {
   for (let half = 0; half < 2; half++) {
     if (columns <= 0) return;
-    if (isQ8<T>()) low = f32x4.mul(low, v128.load(scales));
+    if (scales) low = f32x4.mul(low, v128.load(scales));
     if (columns >= 4) {
       if (bias) low = f32x4.add(low, v128.load(bias));
       v128.store(y, low);
@@ -78,7 +116,7 @@ function put<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize, col
       storeSome(y, low, columns);
     }
     y += 16;
-    scales += 16;
+    if (scales) scales += 16;
     if (bias) bias += 16;
     columns -= 4;
     low = high;
@@ -100,11 +138,11 @@ function putWhole<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize
   v128.store(y, high, 16);
 }
 
-/** Panels of 8-bit weights that one row reads side by side, as memory gives several streams faster than one; 4-bit weights were no faster so. */
+/** Panels that one row reads side by side, as memory gives several streams faster than one. */
 const TOGETHER = 8;
 
 /** One row, the eight outputs of each of `panels` panels: `[panels, 8]` sums, before scales of outputs. */
-function sumRow<T>(
+function sumRow<T, S>(
   q: usize,
   params: usize,
   w: usize,
@@ -114,63 +152,77 @@ function sumRow<T>(
   sums: usize,
 ): void {
   memory.fill(sums, 0, <usize>panels * 32);
-  const mask = four(BITS);
+  const constant = four(isQ8<T>() ? BITS + 4 : BITS);
   for (let group = 0; group < groups; group++, w += groupBytes<T>(), params += 8, q += GROUP * INPUT_BYTES) {
     let panel = w, sum = sums;
-    for (let p = 0; p < panels; p++, panel += panelBytes, sum += 32) {
-      let a0 = i32x4.splat(0), b0 = a0;
-      let at = panel + 16, x = q;
-      for (const end = panel + groupBytes<T>(); at < end; ) {
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      const x0 = four(q), x1 = four(q + 4), x2 = four(q + 8), x3 = four(q + 12);
+      const x4 = four(q + 16), x5 = four(q + 20), x6 = four(q + 24), x7 = four(q + 28);
+      for (let p = 0; p < panels; p++, panel += panelBytes, sum += 32) {
+        let a = begin<T, S>(params, isQ8<T>() ? lowExtra<T>(panel) : constant);
+        let b = begin<T, S>(params, isQ8<T>() ? highExtra<T>(panel) : constant);
         if (isQ8<T>()) {
-          if (ASC_FEATURE_RELAXED_SIMD) {
-            let x0 = four(x);
-            a0 = dot8(v128.load(at), x0, a0);
-            b0 = dot8(v128.load(at, 16), x0, b0);
-            x0 = four(x + 4);
-            a0 = dot8(v128.load(at, 32), x0, a0);
-            b0 = dot8(v128.load(at, 48), x0, b0);
-            at += 64;
-            x += 8;
-          } else {
-            const x0 = four(x);
-            const both = v128.load(at);
-            a0 = dot8(i16x8.extend_low_i8x16_s(both), x0, a0);
-            b0 = dot8(i16x8.extend_high_i8x16_s(both), x0, b0);
-            at += 16;
-            x += 4;
-          }
+          a = dotQ8<S>(v128.load(panel, 16), x0, a, constant);
+          b = dotQ8<S>(v128.load(panel, 32), x0, b, constant);
+          a = dotQ8<S>(v128.load(panel, 48), x1, a, constant);
+          b = dotQ8<S>(v128.load(panel, 64), x1, b, constant);
+          a = dotQ8<S>(v128.load(panel, 80), x2, a, constant);
+          b = dotQ8<S>(v128.load(panel, 96), x2, b, constant);
+          a = dotQ8<S>(v128.load(panel, 112), x3, a, constant);
+          b = dotQ8<S>(v128.load(panel, 128), x3, b, constant);
+          a = dotQ8<S>(v128.load(panel, 144), x4, a, constant);
+          b = dotQ8<S>(v128.load(panel, 160), x4, b, constant);
+          a = dotQ8<S>(v128.load(panel, 176), x5, a, constant);
+          b = dotQ8<S>(v128.load(panel, 192), x5, b, constant);
+          a = dotQ8<S>(v128.load(panel, 208), x6, a, constant);
+          b = dotQ8<S>(v128.load(panel, 224), x6, b, constant);
+          a = dotQ8<S>(v128.load(panel, 240), x7, a, constant);
+          b = dotQ8<S>(v128.load(panel, 256), x7, b, constant);
         } else {
+          let at = panel + 16, x = q;
+          for (const end = panel + groupBytes<T>(); at < end; at += 32, x += 8) {
+            const both = v128.load(at), more = v128.load(at, 16);
+            const first = four(x), second = four(x + 4);
+            a = dotQ4<S>(v128.and(both, constant), first, a);
+            b = dotQ4<S>(v128.and(i16x8.shr_u(both, 4), constant), first, b);
+            a = dotQ4<S>(v128.and(more, constant), second, a);
+            b = dotQ4<S>(v128.and(i16x8.shr_u(more, 4), constant), second, b);
+          }
+        }
+        v128.store(sum, join<T, S>(v128.load(sum), a, params, isQ8<T>() ? a : lowExtra<T>(panel)));
+        v128.store(sum, join<T, S>(v128.load(sum, 16), b, params, isQ8<T>() ? b : highExtra<T>(panel)), 16);
+      }
+    } else {
+      for (let p = 0; p < panels; p++, panel += panelBytes, sum += 32) {
+        const extra0 = lowExtra<T>(panel), extra1 = highExtra<T>(panel);
+        let a = begin<T, S>(params, extra0), b = begin<T, S>(params, extra1);
+        let at = panel + 16, x = q;
+        for (const end = panel + groupBytes<T>(); at < end; at += 16) {
           const both = v128.load(at);
-          const first = v128.and(both, mask), second = v128.and(i16x8.shr_u(both, 4), mask);
-          if (ASC_FEATURE_RELAXED_SIMD) {
-            const more = v128.load(at, 16);
-            let x0 = four(x);
-            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, first));
-            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, second));
-            x0 = four(x + 4);
-            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(more, mask)));
-            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(i16x8.shr_u(more, 4), mask)));
-            at += 16;
+          const x0 = four(x);
+          if (isQ8<T>()) {
+            a = dotQ8<S>(i16x8.extend_low_i8x16_s(both), x0, a, constant);
+            b = dotQ8<S>(i16x8.extend_high_i8x16_s(both), x0, b, constant);
             x += 4;
           } else {
-            const x0 = four(x), x1 = four(x + 4);
-            a0 = dot8(i16x8.extend_low_i8x16_u(first), x0, a0);
-            b0 = dot8(i16x8.extend_high_i8x16_u(first), x0, b0);
-            a0 = dot8(i16x8.extend_low_i8x16_u(second), x1, a0);
-            b0 = dot8(i16x8.extend_high_i8x16_u(second), x1, b0);
+            const first = v128.and(both, constant), second = v128.and(i16x8.shr_u(both, 4), constant);
+            const x1 = four(x + 4);
+            a = dotQ4<S>(i16x8.extend_low_i8x16_u(first), x0, a);
+            b = dotQ4<S>(i16x8.extend_high_i8x16_u(first), x0, b);
+            a = dotQ4<S>(i16x8.extend_low_i8x16_u(second), x1, a);
+            b = dotQ4<S>(i16x8.extend_high_i8x16_u(second), x1, b);
+            x += 8;
           }
-          at += 16;
-          x += 4 * INPUT_BYTES;
         }
+        v128.store(sum, join<T, S>(v128.load(sum), a, params, extra0));
+        v128.store(sum, join<T, S>(v128.load(sum, 16), b, params, extra1), 16);
       }
-      v128.store(sum, join<T>(v128.load(sum), toFloats<T>(a0), params, lowExtra<T>(panel)));
-      v128.store(sum, join<T>(v128.load(sum, 16), toFloats<T>(b0), params, highExtra<T>(panel)), 16);
     }
   }
 }
 
 /** Four rows, eight outputs. */
-function tile4<T>(
+function tile4<T, S>(
   q: usize,
   qStride: usize,
   params: usize,
@@ -184,15 +236,22 @@ function tile4<T>(
 ): void {
   let q1 = q + qStride, q2 = q1 + qStride, q3 = q2 + qStride;
   const paramsStride = <usize>groups * 8;
+  const constant = four(isQ8<T>() ? BITS + 4 : BITS);
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
   let low2 = low0, high2 = low0;
   let low3 = low0, high3 = low0;
   for (let group = 0; group < groups; group++, w += groupBytes<T>(), params += 8) {
-    let a0 = i32x4.splat(0), b0 = a0;
-    let a1 = a0, b1 = a0;
-    let a2 = a0, b2 = a0;
-    let a3 = a0, b3 = a0;
+    // The scales of 4-bit weights would only take registers before the sums are there.
+    let extra0 = v128.load16x4_s(w), extra1 = v128.load16x4_s(w, 8);
+    let place = params;
+    let a0 = begin<T, S>(place, extra0), b0 = begin<T, S>(place, extra1);
+    place += paramsStride;
+    let a1 = begin<T, S>(place, extra0), b1 = begin<T, S>(place, extra1);
+    place += paramsStride;
+    let a2 = begin<T, S>(place, extra0), b2 = begin<T, S>(place, extra1);
+    place += paramsStride;
+    let a3 = begin<T, S>(place, extra0), b3 = begin<T, S>(place, extra1);
     let at = w + 16;
     const end = w + groupBytes<T>();
     for (; at < end; ) {
@@ -209,58 +268,58 @@ function tile4<T>(
           at += 16;
         }
         let x = four(q);
-        a0 = dot8(weights0, x, a0);
-        b0 = dot8(weights1, x, b0);
+        a0 = dotQ8<S>(weights0, x, a0, constant);
+        b0 = dotQ8<S>(weights1, x, b0, constant);
         x = four(q1);
-        a1 = dot8(weights0, x, a1);
-        b1 = dot8(weights1, x, b1);
+        a1 = dotQ8<S>(weights0, x, a1, constant);
+        b1 = dotQ8<S>(weights1, x, b1, constant);
         x = four(q2);
-        a2 = dot8(weights0, x, a2);
-        b2 = dot8(weights1, x, b2);
+        a2 = dotQ8<S>(weights0, x, a2, constant);
+        b2 = dotQ8<S>(weights1, x, b2, constant);
         x = four(q3);
-        a3 = dot8(weights0, x, a3);
-        b3 = dot8(weights1, x, b3);
+        a3 = dotQ8<S>(weights0, x, a3, constant);
+        b3 = dotQ8<S>(weights1, x, b3, constant);
         q += 4;
         q1 += 4;
         q2 += 4;
         q3 += 4;
       } else {
         const both = v128.load(at);
-        const first = v128.and(both, four(BITS)), second = v128.and(i16x8.shr_u(both, 4), four(BITS));
+        const first = v128.and(both, constant), second = v128.and(i16x8.shr_u(both, 4), constant);
         at += 16;
         if (ASC_FEATURE_RELAXED_SIMD) {
           let x = four(q);
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
-          b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
+          a0 = dotQ4<S>(first, x, a0);
+          b0 = dotQ4<S>(second, x, b0);
           x = four(q1);
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
-          b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
+          a1 = dotQ4<S>(first, x, a1);
+          b1 = dotQ4<S>(second, x, b1);
           x = four(q2);
-          a2 = i16x8.add(a2, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
-          b2 = i16x8.add(b2, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
+          a2 = dotQ4<S>(first, x, a2);
+          b2 = dotQ4<S>(second, x, b2);
           x = four(q3);
-          a3 = i16x8.add(a3, i16x8.relaxed_dot_i8x16_i7x16_s(x, first));
-          b3 = i16x8.add(b3, i16x8.relaxed_dot_i8x16_i7x16_s(x, second));
+          a3 = dotQ4<S>(first, x, a3);
+          b3 = dotQ4<S>(second, x, b3);
         } else {
           let weights0 = i16x8.extend_low_i8x16_u(first), weights1 = i16x8.extend_high_i8x16_u(first);
-          a0 = dot8(weights0, four(q), a0);
-          b0 = dot8(weights1, four(q), b0);
-          a1 = dot8(weights0, four(q1), a1);
-          b1 = dot8(weights1, four(q1), b1);
-          a2 = dot8(weights0, four(q2), a2);
-          b2 = dot8(weights1, four(q2), b2);
-          a3 = dot8(weights0, four(q3), a3);
-          b3 = dot8(weights1, four(q3), b3);
+          a0 = dotQ4<S>(weights0, four(q), a0);
+          b0 = dotQ4<S>(weights1, four(q), b0);
+          a1 = dotQ4<S>(weights0, four(q1), a1);
+          b1 = dotQ4<S>(weights1, four(q1), b1);
+          a2 = dotQ4<S>(weights0, four(q2), a2);
+          b2 = dotQ4<S>(weights1, four(q2), b2);
+          a3 = dotQ4<S>(weights0, four(q3), a3);
+          b3 = dotQ4<S>(weights1, four(q3), b3);
           weights0 = i16x8.extend_low_i8x16_u(second);
           weights1 = i16x8.extend_high_i8x16_u(second);
-          a0 = dot8(weights0, four(q + 4), a0);
-          b0 = dot8(weights1, four(q + 4), b0);
-          a1 = dot8(weights0, four(q1 + 4), a1);
-          b1 = dot8(weights1, four(q1 + 4), b1);
-          a2 = dot8(weights0, four(q2 + 4), a2);
-          b2 = dot8(weights1, four(q2 + 4), b2);
-          a3 = dot8(weights0, four(q3 + 4), a3);
-          b3 = dot8(weights1, four(q3 + 4), b3);
+          a0 = dotQ4<S>(weights0, four(q + 4), a0);
+          b0 = dotQ4<S>(weights1, four(q + 4), b0);
+          a1 = dotQ4<S>(weights0, four(q1 + 4), a1);
+          b1 = dotQ4<S>(weights1, four(q1 + 4), b1);
+          a2 = dotQ4<S>(weights0, four(q2 + 4), a2);
+          b2 = dotQ4<S>(weights1, four(q2 + 4), b2);
+          a3 = dotQ4<S>(weights0, four(q3 + 4), a3);
+          b3 = dotQ4<S>(weights1, four(q3 + 4), b3);
         }
         q += 4 * INPUT_BYTES;
         q1 += 4 * INPUT_BYTES;
@@ -268,19 +327,22 @@ function tile4<T>(
         q3 += 4 * INPUT_BYTES;
       }
     }
-    const extra0 = lowExtra<T>(w), extra1 = highExtra<T>(w);
-    let place = params;
-    low0 = join<T>(low0, toFloats<T>(a0), place, extra0);
-    high0 = join<T>(high0, toFloats<T>(b0), place, extra1);
+    if (!isQ8<T>()) {
+      extra0 = lowExtra<T>(w);
+      extra1 = highExtra<T>(w);
+    }
+    place = params;
+    low0 = join<T, S>(low0, a0, place, extra0);
+    high0 = join<T, S>(high0, b0, place, extra1);
     place += paramsStride;
-    low1 = join<T>(low1, toFloats<T>(a1), place, extra0);
-    high1 = join<T>(high1, toFloats<T>(b1), place, extra1);
+    low1 = join<T, S>(low1, a1, place, extra0);
+    high1 = join<T, S>(high1, b1, place, extra1);
     place += paramsStride;
-    low2 = join<T>(low2, toFloats<T>(a2), place, extra0);
-    high2 = join<T>(high2, toFloats<T>(b2), place, extra1);
+    low2 = join<T, S>(low2, a2, place, extra0);
+    high2 = join<T, S>(high2, b2, place, extra1);
     place += paramsStride;
-    low3 = join<T>(low3, toFloats<T>(a3), place, extra0);
-    high3 = join<T>(high3, toFloats<T>(b3), place, extra1);
+    low3 = join<T, S>(low3, a3, place, extra0);
+    high3 = join<T, S>(high3, b3, place, extra1);
   }
   if (columns >= 8) {
     putWhole<T>(y, low0, high0, scales, bias);
@@ -292,37 +354,20 @@ function tile4<T>(
     putWhole<T>(y, low3, high3, scales, bias);
     return;
   }
-  put<T>(y, low0, high0, scales, bias, columns);
+  put(y, low0, high0, scales, bias, columns);
   y += yStride;
-  put<T>(y, low1, high1, scales, bias, columns);
+  put(y, low1, high1, scales, bias, columns);
   y += yStride;
-  put<T>(y, low2, high2, scales, bias, columns);
+  put(y, low2, high2, scales, bias, columns);
   y += yStride;
-  put<T>(y, low3, high3, scales, bias, columns);
+  put(y, low3, high3, scales, bias, columns);
 }
 
-/** One row, the outputs of several panels; `scratch` has a place for all. */
-function tile1<T>(
-  q: usize,
-  params: usize,
-  w: usize,
-  panelBytes: usize,
-  panels: i32,
-  groups: i32,
-  y: usize,
-  scales: usize,
-  bias: usize,
-  columns: i32,
-  scratch: usize,
-): void {
-  sumRow<T>(q, params, w, panelBytes, panels, groups, scratch);
-  for (; panels > 0; panels--, y += 32, scales += 32, columns -= 8, scratch += 32) {
-    put<T>(y, v128.load(scratch), v128.load(scratch, 16), scales, bias, columns);
-    if (bias) bias += 32;
-  }
-}
+/** The products that there are, so that what is around their tiles is there once. */
+const Q8_HALVES = 0, Q8_WHOLE = 1, Q4_HALVES = 2, Q4_WHOLE = 3;
 
-function product<T>(
+function product(
+  kind: i32,
   q: usize,
   params: usize,
   w: usize,
@@ -335,29 +380,42 @@ function product<T>(
   scratch: usize,
 ): void {
   const groups = (K + GROUP - 1) / GROUP;
-  const qStride = <usize>groups * GROUP * INPUT_BYTES;
-  const panelBytes = <usize>groups * groupBytes<T>();
+  const qStride = <usize>groups * GROUP * INPUT_BYTES, paramsStride = <usize>groups * 8;
+  const panelBytes = <usize>groups * (kind < Q4_HALVES ? GROUP_BYTES_Q8 : GROUP_BYTES_Q4);
   const yStride = <usize>N * 4;
   // One row reads several panels side by side; several rows read each panel once.
-  const together = M == 1 && isQ8<T>() ? TOGETHER : 1;
+  const together = M == 1 ? TOGETHER : 1;
   const block = max(<i32>(ROW_BLOCK_BYTES / max(qStride, 1)) & ~3, 16);
   for (let begin = 0; begin < M; begin += block) {
     const end = min(begin + block, M);
     let panel = w;
     for (let column = 0; column < N; column += 8 * together, panel += panelBytes * together) {
-      const panelScales = scales + column * 4;
-      const panelBias = bias ? bias + column * 4 : 0;
-      let row = begin;
+      const panelScales = scales ? scales + column * 4 : 0, panelBias = bias ? bias + column * 4 : 0;
+      let row = begin, x = q + qStride * begin, rowParams = params + paramsStride * begin, to = y + yStride * begin + column * 4;
       for (; row + 4 <= end; row += 4) {
-        const at = y + yStride * row + column * 4;
-        const rowParams = params + <usize>row * groups * 8;
-        tile4<T>(q + qStride * row, qStride, rowParams, panel, groups, at, yStride, panelScales, panelBias, N - column);
+        if (kind == Q8_HALVES) tile4<Q8, Halves>(x, qStride, rowParams, panel, groups, to, yStride, panelScales, panelBias, N - column);
+        else if (kind == Q4_HALVES) tile4<Q4, Halves>(x, qStride, rowParams, panel, groups, to, yStride, panelScales, panelBias, N - column);
+        else if (ASC_FEATURE_RELAXED_SIMD) {
+          if (kind == Q8_WHOLE) tile4<Q8, Whole>(x, qStride, rowParams, panel, groups, to, yStride, panelScales, panelBias, N - column);
+          else tile4<Q4, Whole>(x, qStride, rowParams, panel, groups, to, yStride, panelScales, panelBias, N - column);
+        }
+        x += qStride * 4;
+        rowParams += paramsStride * 4;
+        to += yStride * 4;
       }
-      for (; row < end; row++) {
-        const at = y + yStride * row + column * 4;
-        const rowParams = params + <usize>row * groups * 8;
+      for (; row < end; row++, x += qStride, rowParams += paramsStride, to += yStride) {
         const panels = min(together, (N - column + 7) >> 3);
-        tile1<T>(q + qStride * row, rowParams, panel, panelBytes, panels, groups, at, panelScales, panelBias, N - column, scratch);
+        if (kind == Q8_HALVES) sumRow<Q8, Halves>(x, rowParams, panel, panelBytes, panels, groups, scratch);
+        else if (kind == Q4_HALVES) sumRow<Q4, Halves>(x, rowParams, panel, panelBytes, panels, groups, scratch);
+        else if (ASC_FEATURE_RELAXED_SIMD) {
+          if (kind == Q8_WHOLE) sumRow<Q8, Whole>(x, rowParams, panel, panelBytes, panels, groups, scratch);
+          else sumRow<Q4, Whole>(x, rowParams, panel, panelBytes, panels, groups, scratch);
+        }
+        for (let p = 0; p < panels; p++) {
+          const at = p * 32;
+          const low = v128.load(scratch + at), high = v128.load(scratch + at, 16);
+          put(to + at, low, high, panelScales ? panelScales + at : 0, panelBias ? panelBias + at : 0, N - column - p * 8);
+        }
       }
     }
   }
@@ -379,7 +437,7 @@ export function gemm_q8(
   K: i32,
   scratch: usize,
 ): void {
-  product<Q8>(q, params, w, scales, bias, y, M, N, K, scratch);
+  product(Q8_HALVES + prefersWhole(), q, params, w, scales, bias, y, M, N, K, scratch);
 }
 
 /** The same over inputs of `quantize_inputs_q4` and 4-bit weights, which have their scales with them: the operand is not read. */
@@ -395,5 +453,5 @@ export function gemm_q4(
   K: i32,
   scratch: usize,
 ): void {
-  product<Q4>(q, params, w, scales, bias, y, M, N, K, scratch);
+  product(Q4_HALVES + prefersWhole(), q, params, w, 0, bias, y, M, N, K, scratch);
 }

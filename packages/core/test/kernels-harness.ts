@@ -32,6 +32,8 @@ export interface Build {
   module: WebAssembly.Module;
   kernels: Record<string, KernelFunction>;
   memory: WebAssembly.Memory;
+  /** Which loops the relaxed build's 8- and 4-bit products run: 0 those that suit the processor, 1 and 2 one of the two. */
+  dotSteps: WebAssembly.Global;
 }
 
 const PAGES = 48;
@@ -43,7 +45,8 @@ function instantiate(name: string): Build {
   const module = new WebAssembly.Module(readFileSync(file));
   const memory = new WebAssembly.Memory({ initial: PAGES });
   const instance = new WebAssembly.Instance(module, { env: { memory } });
-  return { name, module, memory, kernels: instance.exports as Record<string, KernelFunction> };
+  const { DOT_STEPS, ...kernels } = instance.exports;
+  return { name, module, memory, kernels: kernels as Build["kernels"], dotSteps: DOT_STEPS as WebAssembly.Global };
 }
 
 export const builds: Build[] = [instantiate("simd"), instantiate("relaxed")];

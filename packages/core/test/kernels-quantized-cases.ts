@@ -3,6 +3,7 @@ import {
   dequantizeRows,
   fromFloat16,
   gemmQuantized,
+  inputParams,
   packQ4,
   packQ8,
   type Quantized,
@@ -57,6 +58,11 @@ function packed(kind: Kind, build: Build, weights: Quantized, N: number, K: numb
     : packQ4(weights, N, K, build.name === "relaxed");
 }
 
+/** The bits of scales and integers; -0 serves as well as 0. */
+function plainParams(params: Float32Array): Int32Array {
+  return new Int32Array(params.map((value, i) => (i % 2 ? value : value + 0)).buffer);
+}
+
 function inputsCase(kind: Kind) {
   const kernel = `quantize_inputs_${kind}`;
   return {
@@ -72,9 +78,7 @@ function inputsCase(kind: Kind) {
         const [q, params] = run(build, kernel, input(x), bytesOutput(bytes), output(count * 2), rowScratch(K), M, K);
         const view = relaxed ? new Int8Array(q.buffer, 0, count * 32) : new Int16Array(q.buffer, 0, count * 32);
         expectSame(`${kernel} ${M} ${K}`, Int32Array.from(view), expected.q);
-        // -0 serves as well as 0.
-        const plain = (values: Float32Array) => values.map((value) => value + 0);
-        expectSame(`${kernel} ${M} ${K} scales`, plain(params), plain(expected.scales));
+        expectSame(`${kernel} ${M} ${K} scales`, plainParams(params), plainParams(inputParams(expected)));
       }
     },
   };
@@ -101,20 +105,8 @@ function gemmCase(kind: Kind) {
     const panels = input(whole.slice(0, end));
     const scales = kind === "q8" ? input(new Float32Array(whole.slice(end).buffer)) : 0;
     const place = bias ? input(bias) : 0;
-    const [y] = run(
-      build,
-      kernel,
-      input(q),
-      input(inputs.scales),
-      panels,
-      scales,
-      place,
-      output(M * N),
-      M,
-      N,
-      K,
-      scratch(64),
-    );
+    const operands = [input(q), input(inputParams(inputs)), panels, scales, place];
+    const [y] = run(build, kernel, ...operands, output(M * N), M, N, K, scratch(64));
     expectClose(`${kernel} ${M} ${N} ${K}`, y, expected, (K + 4) * 3e-7);
   };
   return {

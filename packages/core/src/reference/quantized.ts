@@ -65,6 +65,14 @@ export function quantizeInputsQ4(x: Float32Array, M: number, K: number): Quantiz
   return { q, scales };
 }
 
+/** What products read beside quantized inputs: the scale of each group, and the negative of the number with it as an i16 before 16 zeros. */
+export function inputParams({ scales }: Quantized): Float32Array<ArrayBuffer> {
+  const params = new Float32Array(scales);
+  const integers = new Int32Array(params.buffer);
+  for (let i = 1; i < scales.length; i += 2) integers[i] = -scales[i] & 0xffff;
+  return params;
+}
+
 /** Weights `[rows, K]` as integers from -127 to 127, one scale for each row. */
 export function quantizeRowsQ8(w: Float32Array, rows: number, K: number): Quantized {
   const [q, scales] = [new Int32Array(rows * K), new Float32Array(rows)];
