@@ -14,16 +14,23 @@ const TURN_WORK = 2e8;
 /** What a pass costs beside its multiply-adds: small models are mostly that, and must give turns too. */
 const PASS_WORK = 1e6;
 
+export interface ForwardOptions<T extends Tensor = Tensor> {
+  readonly signal?: AbortSignal;
+  /** Runs when it is this pass's turn, while the stack is still empty: caches grow here. */
+  readonly prepare?: () => void;
+  /** What to give of the pass's result. */
+  readonly finish?: (result: T) => Tensor;
+}
+
 /**
  * Runs a forward pass to its end and gives a copy of what it returns. Passes on one runtime queue; the activation stack
  * is empty before and after, also when a pass fails.
- * @param prepare runs when it is this pass's turn, while the stack is still empty: caches grow here
  * @throws the signal's reason, between two layers at the latest; {DisposedError}; {RuntimeError} `trap`
  */
-export function runForward(
+export function runForward<T extends Tensor>(
   runtime: Runtime,
-  forward: () => Forward<Tensor>,
-  options: { signal?: AbortSignal; prepare?: () => void } = {},
+  forward: () => Forward<T>,
+  options: ForwardOptions<T> = {},
 ): Promise<Float32Array> {
   return runtime.queue.run(() => {
     options.signal?.throwIfAborted();
@@ -33,14 +40,17 @@ export function runForward(
     try {
       const pass = forward();
       const done = advance(runtime, pass, options.signal);
-      if (!done) return runOn(runtime, pass, mark, options.signal);
-      const values = runtime.readNow(done);
-      runtime.release(mark);
-      return values;
+      return done ? finish(runtime, done, mark, options) : runOn(runtime, pass, mark, options);
     } catch (error) {
       throw settleFailure(runtime, mark, error);
     }
   });
+}
+
+function finish<T extends Tensor>(runtime: Runtime, result: T, mark: number, options: ForwardOptions<T>): Float32Array {
+  const values = runtime.readNow(options.finish ? options.finish(result) : result);
+  runtime.release(mark);
+  return values;
 }
 
 /** Leaves the runtime usable after a pass failed; after a trap, whose memory is half-written, it is dropped. */
@@ -54,7 +64,7 @@ function settleFailure(runtime: Runtime, mark: number, error: unknown): unknown 
 }
 
 /** Runs layers until the result is there, or the event loop is due a turn. */
-function advance(runtime: Runtime, pass: Forward<Tensor>, signal: AbortSignal | undefined): Tensor | undefined {
+function advance<T extends Tensor>(runtime: Runtime, pass: Forward<T>, signal: AbortSignal | undefined): T | undefined {
   for (;;) {
     const step = pass.next();
     if (step.done) return step.value;
@@ -64,12 +74,13 @@ function advance(runtime: Runtime, pass: Forward<Tensor>, signal: AbortSignal | 
 }
 
 /** The rest of a pass that takes several turns. */
-async function runOn(
+async function runOn<T extends Tensor>(
   runtime: Runtime,
-  pass: Forward<Tensor>,
+  pass: Forward<T>,
   mark: number,
-  signal?: AbortSignal,
+  options: ForwardOptions<T>,
 ): Promise<Float32Array> {
+  const { signal } = options;
   try {
     for (;;) {
       await nextTurn();
@@ -79,10 +90,7 @@ async function runOn(
       signal?.throwIfAborted();
       runtime.workAtTurn = runtime.work;
       const done = advance(runtime, pass, signal);
-      if (!done) continue;
-      const values = runtime.readNow(done);
-      runtime.release(mark);
-      return values;
+      if (done) return finish(runtime, done, mark, options);
     }
   } catch (error) {
     throw settleFailure(runtime, mark, error);

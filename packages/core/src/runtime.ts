@@ -24,7 +24,10 @@ const TILE_ROWS = 12;
 /** What some kernels cost for each value, in multiply-adds. */
 const COST = { add: 2, exponential: 16, norm: 4, rotation: 3 };
 
-type KernelName = Exclude<keyof Kernels, "RELAXED">;
+/** Takes the operands of a kernel: the kernel itself, or who notes them down for a thread. */
+type Run = (...operands: number[]) => unknown;
+/** A piece of an operation: units `begin` to `begin + count`. */
+type Call = (run: Run, begin: number, count: number) => void;
 
 /**
  * One WebAssembly instance and its memory: the backend that runs on the CPU. `dispose()` drops both, so that the engine
@@ -181,26 +184,27 @@ export class Runtime implements Backend {
    * Calls a kernel for units 0 to `count`: in one call, or, where that is worth it, in pieces that threads share. Pieces begin at
    * multiples of `step`. That they change no bit is what kernels promise: no sum depends on the rows beside it.
    * @param work multiply-adds of the whole
+   * @param call hands the operands of one piece to `run`
    */
-  #share(
-    kernel: KernelName,
-    count: number,
-    step: number,
-    work: number,
-    call: (begin: number, count: number) => readonly number[],
-  ): void {
-    const { kernels } = this;
+  #share(kernel: Run, count: number, step: number, work: number, call: Call): void {
     const { pool } = this.#live;
-    const worth = pool && work >= this.#leastShared ? Math.min(Math.ceil(count / step), 4 * pool.size, MOST_CALLS) : 1;
-    if (!pool || worth < 2) {
-      (kernels[kernel] as (...operands: number[]) => unknown)(...call(0, count));
+    // So short that engines put it, and the call, where it is used: small models are mostly such calls.
+    if (pool && work >= this.#leastShared) this.#shareWith(pool, kernel, count, step, work, call);
+    else call(kernel, 0, count);
+  }
+
+  #shareWith(pool: ThreadPool, kernel: Run, count: number, step: number, work: number, call: Call): void {
+    const most = Math.min(Math.ceil(count / step), 4 * pool.size, MOST_CALLS);
+    // Small work in as few pieces as threads; more pieces of large work even out what else the machine does.
+    const pieces = Math.min(most, Math.max(pool.size, Math.floor(work / (64 * this.#leastShared))));
+    if (pieces < 2) {
+      call(kernel, 0, count);
       return;
     }
-    // Small work in as few pieces as threads; more pieces of large work even out what else the machine does.
-    const pieces = Math.min(worth, Math.max(pool.size, Math.floor(work / (64 * this.#leastShared))));
     const size = Math.ceil(count / pieces / step) * step;
     const calls: (readonly number[])[] = [];
-    for (let begin = 0; begin < count; begin += size) calls.push(call(begin, Math.min(size, count - begin)));
+    const note: Run = (...operands) => calls.push(operands);
+    for (let begin = 0; begin < count; begin += size) call(note, begin, Math.min(size, count - begin));
     pool.run(kernel, calls);
   }
 
@@ -236,18 +240,25 @@ export class Runtime implements Backend {
     const M = x.shape[0];
     const work = M * N * K;
     this.work += work;
-    const { memory } = this;
+    const { kernels, memory } = this;
     const mark = memory.mark();
     const biasPlace = bias ? bias.place : 0;
-    if (dtype === "f32" || dtype === "f16" || dtype === "bf16") {
-      const kernel = `gemm_${dtype}` as const;
-      this.#shareProduct(kernel, M, N, work, (row, rows, column, columns) => {
+    if (dtype === "q8" || dtype === "q4") this.#quantizedLinear(x, shape, dtype, place, biasPlace, y);
+    else {
+      const isRow = M === 1;
+      this.#shareProduct(kernels[productKernels[dtype]], M, N, work, (run, begin, count) => {
+        const row = isRow ? 0 : begin,
+          column = isRow ? begin : 0;
+        const rows = isRow ? 1 : count,
+          columns = isRow ? count : N;
+        const inputs = x.place + 4 * row * K;
         const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
+        const biases = biasPlace && biasPlace + 4 * column;
         const to = y.place + 4 * (row * N + column);
-        const operands = [x.place + 4 * row * K, weights, biasPlace && biasPlace + 4 * column, to, rows, columns, K];
-        return dtype === "f32" ? operands : [...operands, memory.push(WIDEN_SCRATCH * 4)];
+        if (dtype === "f32") run(inputs, weights, biases, to, rows, columns, K);
+        else run(inputs, weights, biases, to, rows, columns, K, memory.push(WIDEN_SCRATCH * 4));
       });
-    } else this.#quantizedLinear(x, shape, dtype, place, biasPlace, y);
+    }
     memory.release(mark);
   }
 
@@ -259,48 +270,49 @@ export class Runtime implements Backend {
     bias: number,
     y: Tensor,
   ): void {
-    const { memory } = this;
+    const { kernels, memory } = this;
     const M = x.shape[0];
     const groups = Math.ceil(K / GROUP);
     const inputBytes = groups * GROUP * (this.build === "relaxed" ? 1 : 2);
     const inputs = memory.push(M * inputBytes);
     const params = memory.push(M * groups * 8);
-    this.#share(`quantize_inputs_${dtype}`, M, 4, M * K * COST.norm, (row, rows) => {
+    this.#share(kernels[inputKernels[dtype]], M, 4, M * K * COST.norm, (run, row, rows) => {
       const scratch = memory.push(groups * GROUP * 4);
-      return [x.place + 4 * row * K, inputs + row * inputBytes, params + row * groups * 8, scratch, rows, K];
+      run(x.place + 4 * row * K, inputs + row * inputBytes, params + row * groups * 8, scratch, rows, K);
     });
     const panels = Math.ceil(N / PANEL) * onePanelBytes(K, dtype);
-    this.#shareProduct(`gemm_${dtype}`, M, N, M * N * K, (row, rows, column, columns) => {
+    const isRow = M === 1;
+    this.#shareProduct(kernels[productKernels[dtype]], M, N, M * N * K, (run, begin, count) => {
+      const row = isRow ? 0 : begin,
+        column = isRow ? begin : 0;
+      const rows = isRow ? 1 : count,
+        columns = isRow ? count : N;
       const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
       const scales = dtype === "q8" ? place + panels + 4 * column : 0;
+      const biases = bias && bias + 4 * column;
       const to = y.place + 4 * (row * N + column);
-      const at = [inputs + row * inputBytes, params + row * groups * 8, weights, scales, bias && bias + 4 * column, to];
-      return [...at, rows, columns, K, memory.push(SUMS * 4)];
+      const from = inputs + row * inputBytes;
+      const scratch = memory.push(SUMS * 4);
+      run(from, params + row * groups * 8, weights, scales, biases, to, rows, columns, K, scratch);
     });
   }
 
   /** Pieces of a product: rows where there are many, else the outputs of one row. */
-  #shareProduct(
-    kernel: KernelName,
-    M: number,
-    N: number,
-    work: number,
-    call: (row: number, rows: number, column: number, columns: number) => readonly number[],
-  ): void {
-    if (M === 1) this.#share(kernel, N, 8 * PANEL, work, (column, columns) => call(0, 1, column, columns));
-    else this.#share(kernel, M, TILE_ROWS, work, (row, rows) => call(row, rows, 0, N));
+  #shareProduct(kernel: Run, M: number, N: number, work: number, call: Call): void {
+    if (M === 1) this.#share(kernel, N, 8 * PANEL, work, call);
+    else this.#share(kernel, M, TILE_ROWS, work, call);
   }
 
   add(a: Tensor, b: Tensor, y: Tensor): void {
-    this.#elements("add_f32", y, COST.add, (at, n) => [a.place + at, b.place + at, y.place + at, n]);
+    this.#elements(this.kernels.add_f32, y, COST.add, (run, at, n) => run(a.place + at, b.place + at, y.place + at, n));
   }
 
   multiply(a: Tensor, b: Tensor, y: Tensor): void {
-    this.#elements("mul_f32", y, COST.add, (at, n) => [a.place + at, b.place + at, y.place + at, n]);
+    this.#elements(this.kernels.mul_f32, y, COST.add, (run, at, n) => run(a.place + at, b.place + at, y.place + at, n));
   }
 
   scale(x: Tensor, factor: number, y: Tensor): void {
-    this.#elements("scale_f32", y, COST.add, (at, n) => [x.place + at, y.place + at, n, factor]);
+    this.#elements(this.kernels.scale_f32, y, COST.add, (run, at, n) => run(x.place + at, y.place + at, n, factor));
   }
 
   transpose(x: Tensor, y: Tensor): void {
@@ -313,20 +325,22 @@ export class Runtime implements Backend {
   }
 
   activate(kind: Activation, x: Tensor, y: Tensor): void {
-    this.#elements(activationKernels[kind], y, COST.exponential, (at, n) => [x.place + at, y.place + at, n]);
+    this.#elements(this.kernels[activationKernels[kind]], y, COST.exponential, (run, at, n) =>
+      run(x.place + at, y.place + at, n),
+    );
   }
 
   gate(kind: GatedActivation, gateUp: Tensor, y: Tensor): void {
     const [rows, width] = y.shape;
-    this.#share(gateKernels[kind], rows, 1, rows * width * COST.exponential, (row, count) => {
-      return [gateUp.place + 8 * row * width, y.place + 4 * row * width, count, width];
+    this.#share(this.kernels[gateKernels[kind]], rows, 1, rows * width * COST.exponential, (run, row, count) => {
+      run(gateUp.place + 8 * row * width, y.place + 4 * row * width, count, width);
     });
   }
 
   /** A kernel over single values; `at` is in bytes. */
-  #elements(kernel: KernelName, y: Tensor, cost: number, call: (at: number, n: number) => readonly number[]): void {
+  #elements(kernel: Run, y: Tensor, cost: number, call: (run: Run, at: number, n: number) => void): void {
     const n = sizeOf(y.shape);
-    this.#share(kernel, n, 64, n * cost, (begin, count) => call(4 * begin, count));
+    this.#share(kernel, n, 64, n * cost, (run, begin, count) => call(run, 4 * begin, count));
   }
 
   softmax(x: Tensor, y: Tensor): void {
@@ -336,8 +350,8 @@ export class Runtime implements Backend {
 
   rmsNorm(x: Tensor, weight: VectorWeight, eps: number, y: Tensor): void {
     const [rows, D] = x.shape;
-    this.#share("rms_norm_f32", rows, 1, rows * D * COST.norm, (row, count) => {
-      return [x.place + 4 * row * D, weight.place, y.place + 4 * row * D, count, D, eps];
+    this.#share(this.kernels.rms_norm_f32, rows, 1, rows * D * COST.norm, (run, row, count) => {
+      run(x.place + 4 * row * D, weight.place, y.place + 4 * row * D, count, D, eps);
     });
   }
 
@@ -348,18 +362,18 @@ export class Runtime implements Backend {
 
   layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void {
     const [rows, D] = x.shape;
-    this.#share("layer_norm_f32", rows, 1, rows * D * COST.norm, (row, count) => {
-      return [x.place + 4 * row * D, weight.place, bias ? bias.place : 0, y.place + 4 * row * D, count, D, eps];
+    this.#share(this.kernels.layer_norm_f32, rows, 1, rows * D * COST.norm, (run, row, count) => {
+      run(x.place + 4 * row * D, weight.place, bias ? bias.place : 0, y.place + 4 * row * D, count, D, eps);
     });
   }
 
   rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, headWidth: number): void {
     const [T, rowStride] = x.shape;
     const half = cos.shape[1];
-    this.#share("rope_f32", T, 1, T * heads * headWidth * COST.rotation, (row, rows) => {
+    this.#share(this.kernels.rope_f32, T, 1, T * heads * headWidth * COST.rotation, (run, row, rows) => {
       const angles = 4 * row * half;
-      const places = [x.place + 4 * row * rowStride, cos.place + angles, sin.place + angles];
-      return [...places, rows, heads, headWidth, half * 2, rowStride];
+      const from = x.place + 4 * row * rowStride;
+      run(from, cos.place + angles, sin.place + angles, rows, heads, headWidth, half * 2, rowStride);
     });
   }
 
@@ -381,27 +395,26 @@ export class Runtime implements Backend {
     const { window = UNLIMITED, bias, globals, causal, scale } = options;
     const work = count * Math.min(keys, 2 * window) * width * 2;
     this.work += work;
-    const places = (begin: number) => [
-      x.place + 4 * (row + begin) * rowStride,
-      y.place + 4 * (row + begin) * width,
-      pages,
-    ];
+    const from = x.place + 4 * row * rowStride;
+    const to = y.place + 4 * row * width;
     if (window >= keys && !bias && !globals) {
-      this.#share("attention_f32", count, 12, work, (begin, rows) => {
+      this.#share(kernels.attention_f32, count, 12, work, (run, begin, rows) => {
         const seen = causal ? position + begin + rows : keys;
         const scratch = memory.push(kernels.attention_scratch_f32(rows, seen, heads, kvHeads, headWidth) * 4);
-        const size = [rows, rowStride, width, seen - rows, causal ? 1 : 0, heads, kvHeads, headWidth];
-        return [...places(begin), ...size, scale, scratch];
+        const [q, out] = [from + 4 * begin * rowStride, to + 4 * begin * width];
+        const mask = causal ? 1 : 0;
+        run(q, out, pages, rows, rowStride, width, seen - rows, mask, heads, kvHeads, headWidth, scale, scratch);
       });
     } else {
       const after = causal ? 0 : window;
       const globalCount = globals ? globals.count : 0;
       const biases = bias ? [bias.values.place, bias.values.shape[1], bias.center] : [0, 0, 0];
-      this.#share("attention_general_f32", count, 24, work, (begin, rows) => {
+      this.#share(kernels.attention_general_f32, count, 24, work, (run, begin, rows) => {
         const floats = kernels.attention_general_scratch_f32(rows, keys, window, after, globalCount, heads, kvHeads);
+        const places = [from + 4 * begin * rowStride, to + 4 * begin * width, pages];
         const reach = [position + begin, keys, window, after, globalCount, globals ? globals.block : 1];
         const size = [rows, rowStride, width, ...reach, heads, kvHeads, headWidth, scale];
-        return [...places(begin), ...size, ...biases, globals ? globals.bias.place : 0, memory.push(floats * 4)];
+        run(...places, ...size, ...biases, globals ? globals.bias.place : 0, memory.push(floats * 4));
       });
     }
     memory.release(mark);
@@ -428,6 +441,14 @@ function actualBuild({ RELAXED }: Kernels, { build, deterministic }: RuntimeOpti
   });
 }
 
+const productKernels = {
+  f32: "gemm_f32",
+  f16: "gemm_f16",
+  bf16: "gemm_bf16",
+  q8: "gemm_q8",
+  q4: "gemm_q4",
+} as const satisfies Record<WeightDtype, keyof Kernels>;
+const inputKernels = { q8: "quantize_inputs_q8", q4: "quantize_inputs_q4" } as const;
 const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const;
 const panelKernels = {
   f32: "embed_panels_f32",

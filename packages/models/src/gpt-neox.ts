@@ -166,10 +166,10 @@ class GptNeoxDecoder implements DecoderModel {
     this.logits = head && ((hidden) => linear(hidden, head));
   }
 
-  *forward(batch: DecoderBatch): Forward<TD> {
+  forward(batch: DecoderBatch): Forward<TD> {
     const { table, blocks, norm } = this.#weights;
     const angles = newAngles(batch, this.#config.rope);
-    return yield* decode(batch, blocks.length, {
+    return decode(batch, blocks.length, {
       embed: (ids) => embedding(ids, table),
       block: (x, layer, spans) => this.#block(x, blocks[layer], angles, spans),
       norm: (x) => normalize(x, norm),

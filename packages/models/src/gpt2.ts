@@ -177,9 +177,9 @@ export class Gpt2Decoder implements DecoderModel {
     this.logits = head && ((hidden) => linear(hidden, head));
   }
 
-  *forward(batch: DecoderBatch): Forward<TD> {
+  forward(batch: DecoderBatch): Forward<TD> {
     const { table, positions, blocks, norm } = this.#weights;
-    return yield* decode(batch, blocks.length, {
+    return decode(batch, blocks.length, {
       embed: (ids) => add(embedding(ids, table), embedding(newPositions(batch), positions)),
       block: (x, layer, spans) => this.#block(x, layer, spans),
       norm: (x) => normalize(x, norm),

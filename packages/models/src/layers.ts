@@ -131,13 +131,15 @@ export function* decode(
     norm(x: TD): TD;
   },
 ): Forward<TD> {
-  const { runtime, ids, entries, rows, observe } = batch;
+  const { runtime, ids, entries, observe } = batch;
+  // Often all rows are wanted: there is nothing to pick then.
+  const rows = batch.rows?.length === ids.length ? undefined : batch.rows;
   // All that layers share lies below x: what is above goes with each layer.
   const spans = bindCaches(runtime, entries);
   const wanted = rows && runtime.upload(rows, [rows.length] as const);
   const idTensor = runtime.upload(ids, [ids.length] as const);
   let x = parts.embed(idTensor);
-  const isPart = wanted && rows.length > 0 && rows.length < ids.length && !observe;
+  const isPart = wanted && rows.length > 0 && !observe;
   const lastBlock = isPart ? parts.lastBlock : undefined;
   for (let layer = 0; layer < (lastBlock ? layers - 1 : layers); layer++) {
     observe?.(layer, x);

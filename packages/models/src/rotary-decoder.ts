@@ -297,14 +297,14 @@ export class RotaryDecoder implements DecoderModel {
     this.logits = head && ((hidden) => capped(linear(hidden, head), config.softcap));
   }
 
-  *forward(batch: DecoderBatch): Forward<TD> {
+  forward(batch: DecoderBatch): Forward<TD> {
     const { eps, embeddingScale = 1, letterOrder } = this.#config;
     const { table, blocks, norm } = this.#weights;
     const angles = new Map<Rope, Angles>();
     for (const { rope } of this.#plans) {
       if (rope && !angles.has(rope)) angles.set(rope, newAngles(batch, rope, letterOrder));
     }
-    return yield* decode(batch, blocks.length, {
+    return decode(batch, blocks.length, {
       embed: (ids) => {
         const x = embedding(ids, table);
         return embeddingScale === 1 ? x : scale(x, embeddingScale);

@@ -46,15 +46,15 @@ export class ThreadPool {
   readonly size: number;
   readonly #threads: readonly Thread[];
   readonly #control: Control;
-  readonly #numbers: ReadonlyMap<string, number>;
+  readonly #numbers: ReadonlyMap<unknown, number>;
   readonly #kernels: KernelList;
   #job = 0;
 
-  private constructor(threads: readonly Thread[], control: Control, names: readonly string[], kernels: KernelList) {
+  private constructor(threads: readonly Thread[], control: Control, kernels: KernelList) {
     this.size = threads.length + 1;
     this.#threads = threads;
     this.#control = control;
-    this.#numbers = new Map(names.map((name, number) => [name, number]));
+    this.#numbers = new Map(kernels.map((kernel, number) => [kernel, number]));
     this.#kernels = kernels;
   }
 
@@ -85,7 +85,7 @@ export class ThreadPool {
       throw new RuntimeError("no-threads", message, {}, { cause });
     }
     const kernels = names.map((name) => exports[name]) as unknown as KernelList;
-    return new ThreadPool(threads, controlOf(control), names, kernels);
+    return new ThreadPool(threads, controlOf(control), kernels);
   }
 
   /**
@@ -93,7 +93,7 @@ export class ThreadPool {
    * works too, and waits awake for the last: pages may not sleep.
    * @throws {WebAssembly.RuntimeError} after a trap
    */
-  run(kernel: string, calls: readonly (readonly number[])[]): void {
+  run(kernel: unknown, calls: readonly (readonly number[])[]): void {
     const { words, values } = this.#control;
     for (const [index, call] of calls.entries()) values.set(call, index * MOST_ARGUMENTS);
     this.#job = (this.#job % 0x7fffff) + 1;
@@ -106,7 +106,7 @@ export class ThreadPool {
     if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, NEXT, calls.length - 1);
     work(this.#control, this.#kernels);
     while (Atomics.load(words, DONE) < calls.length);
-    if (words[FAILED]) throw new WebAssembly.RuntimeError(`${kernel} on another thread`);
+    if (words[FAILED]) throw new WebAssembly.RuntimeError("on another thread");
   }
 
   /** Ends the threads. */

@@ -278,11 +278,9 @@ export class Decoder {
         `${model.modelType}: expected a checkpoint with an output layer, got one without`,
       );
     }
-    const forward = function* () {
-      const hidden = yield* model.forward({ runtime, ids, entries, rows, observe });
-      return states || rows.length === 0 ? hidden : logits!(hidden);
-    };
-    const values = await runForward(runtime, forward, { signal, prepare });
+    const forward = () => model.forward({ runtime, ids, entries, rows, observe });
+    const finish = states || rows.length === 0 ? undefined : logits;
+    const values = await runForward(runtime, forward, { signal, prepare, finish });
     for (const { feed, begin, end } of pieces) {
       for (let index = begin; index < end; index++) feed.cache.ids.push(feed.ids[index]);
     }
