@@ -138,7 +138,10 @@ function putWhole<T>(y: usize, low: v128, high: v128, scales: usize, bias: usize
   v128.store(y, high, 16);
 }
 
-/** Panels that one row reads side by side, as memory gives several streams faster than one. */
+/**
+ * Panels that one row reads side by side, as memory gives several streams faster than one: each of them the next panels of an eighth of
+ * all, so that streams are long.
+ */
 const TOGETHER = 8;
 
 /** One row, the eight outputs of each of `panels` panels: `[panels, 8]` sums, before scales of outputs. */
@@ -383,13 +386,14 @@ function product(
   const qStride = <usize>groups * GROUP * INPUT_BYTES, paramsStride = <usize>groups * 8;
   const panelBytes = <usize>groups * (kind < Q4_HALVES ? GROUP_BYTES_Q8 : GROUP_BYTES_Q4);
   const yStride = <usize>N * 4;
-  // One row reads several panels side by side; several rows read each panel once.
-  const together = M == 1 ? TOGETHER : 1;
+  // One row reads several panels side by side, several rows read each panel once.
+  const all = (N + 7) >> 3, apart = M == 1 ? (all + TOGETHER - 1) / TOGETHER : all;
   const block = max(<i32>(ROW_BLOCK_BYTES / max(qStride, 1)) & ~3, 16);
   for (let begin = 0; begin < M; begin += block) {
     const end = min(begin + block, M);
     let panel = w;
-    for (let column = 0; column < N; column += 8 * together, panel += panelBytes * together) {
+    for (let index = 0; index < apart; index++, panel += panelBytes) {
+      const column = index * 8;
       const panelScales = scales ? scales + column * 4 : 0, panelBias = bias ? bias + column * 4 : 0;
       let row = begin, x = q + qStride * begin, rowParams = params + paramsStride * begin, to = y + yStride * begin + column * 4;
       for (; row + 4 <= end; row += 4) {
@@ -404,17 +408,17 @@ function product(
         to += yStride * 4;
       }
       for (; row < end; row++, x += qStride, rowParams += paramsStride, to += yStride) {
-        const panels = min(together, (N - column + 7) >> 3);
-        if (kind == Q8_HALVES) sumRow<Q8, Halves>(x, rowParams, panel, panelBytes, panels, groups, scratch);
-        else if (kind == Q4_HALVES) sumRow<Q4, Halves>(x, rowParams, panel, panelBytes, panels, groups, scratch);
+        const panels = (all - index + apart - 1) / apart;
+        if (kind == Q8_HALVES) sumRow<Q8, Halves>(x, rowParams, panel, panelBytes * apart, panels, groups, scratch);
+        else if (kind == Q4_HALVES) sumRow<Q4, Halves>(x, rowParams, panel, panelBytes * apart, panels, groups, scratch);
         else if (ASC_FEATURE_RELAXED_SIMD) {
-          if (kind == Q8_WHOLE) sumRow<Q8, Whole>(x, rowParams, panel, panelBytes, panels, groups, scratch);
-          else sumRow<Q4, Whole>(x, rowParams, panel, panelBytes, panels, groups, scratch);
+          if (kind == Q8_WHOLE) sumRow<Q8, Whole>(x, rowParams, panel, panelBytes * apart, panels, groups, scratch);
+          else sumRow<Q4, Whole>(x, rowParams, panel, panelBytes * apart, panels, groups, scratch);
         }
         for (let p = 0; p < panels; p++) {
-          const at = p * 32;
-          const low = v128.load(scratch + at), high = v128.load(scratch + at, 16);
-          put(to + at, low, high, panelScales ? panelScales + at : 0, panelBias ? panelBias + at : 0, N - column - p * 8);
+          const low = v128.load(scratch + p * 32), high = v128.load(scratch + p * 32, 16);
+          const at = p * apart * 32;
+          put(to + at, low, high, panelScales ? panelScales + at : 0, panelBias ? panelBias + at : 0, N - column - p * apart * 8);
         }
       }
     }

@@ -355,6 +355,7 @@ export function tile1x32<T>(
   panelStride: usize,
   depth: i32,
   y: usize,
+  yStep: usize,
   columns: i32,
   continued: bool,
   bias: usize,
@@ -385,20 +386,18 @@ export function tile1x32<T>(
     largest = largestSize<T>(largest, w3 + step);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 32 && !continued && !bias;
-  const bias1 = bias ? bias + 32 : 0;
-  const bias2 = bias ? bias + 64 : 0;
-  const bias3 = bias ? bias + 96 : 0;
+  const whole = columns >= 8 && !continued && !bias;
+  const y1 = y + yStep, y2 = y1 + yStep, y3 = y2 + yStep;
   if (whole) {
     put(y, low0, high0);
-    put(y + 32, low1, high1);
-    put(y + 64, low2, high2);
-    put(y + 96, low3, high3);
+    put(y1, low1, high1);
+    put(y2, low2, high2);
+    put(y3, low3, high3);
   } else {
-    putSome(y, low0, high0, columns, continued, bias);
-    putSome(y + 32, low1, high1, columns - 8, continued, bias1);
-    putSome(y + 64, low2, high2, columns - 16, continued, bias2);
-    putSome(y + 96, low3, high3, columns - 24, continued, bias3);
+    putSome(y, low0, high0, 8, continued, bias);
+    putSome(y1, low1, high1, 8, continued, bias ? bias + yStep : 0);
+    putSome(y2, low2, high2, 8, continued, bias ? bias + 2 * yStep : 0);
+    putSome(y3, low3, high3, columns, continued, bias ? bias + 3 * yStep : 0);
   }
   return true;
 }
