@@ -4,12 +4,9 @@ import { constant, multiplyAdd, storeSome } from "./simd";
 import { lanesMaximum, paddedExponentials, rowMaximum } from "./softmax";
 
 const LOWEST = memory.data<f32>([-Infinity]);
-/** Keys whose weighted values are summed before the sum joins the total. */
-export const VALUE_BLOCK = 16;
-
 /**
  * `y[r] = softmax(scale * q[r] · keys) · values` for a few rows that all see S keys of small heads, as in decoding, where the product's
- * loops are mostly overhead. Two rows go together (an odd last one with itself), with two panels or two blocks side by side: eight
+ * loops are mostly overhead. Two rows go together (an odd last one with itself), with two panels or two pages side by side: eight
  * sums, in the product's order.
  */
 export function attendSmall(q: usize, stride: usize, y: usize, rows: i32, S: i32, pages: usize, head: i32, K: i32, E: i32, scale: f32, scratch: usize): void {
@@ -71,16 +68,16 @@ export function attendSmall(q: usize, stride: usize, y: usize, rows: i32, S: i32
   }
 }
 
-/** Two rows of S weights times eight channels of the values, divided by the weights' sums: two whole blocks at a time. */
+/** Two rows of S weights times eight channels of the values, divided by the weights' sums: two whole pages at a time. */
 function weighPair(weights0: usize, weights1: usize, pages: usize, values: usize, y0: usize, y1: usize, channels: i32, S: i32, sum0: f32, sum1: f32): void {
   let low0 = f32x4.splat(0), high0 = low0, low1 = low0, high1 = low0;
-  for (let start = 0; start < S; start += VALUE_BLOCK) {
-    const page = <usize>load<u32>(pages + (start / PAGE) * 4);
-    let value = page + values + (start % PAGE) * 32;
+  for (let start = 0; start < S; start += PAGE, pages += 4) {
+    let value = <usize>load<u32>(pages) + values;
     let a0 = f32x4.splat(0), a1 = a0, b0 = a0, b1 = a0;
-    if (S - start >= 2 * VALUE_BLOCK && start % (2 * VALUE_BLOCK) == 0) {
+    if (S - start >= 2 * PAGE) {
+      let second = <usize>load<u32>(pages, 4) + values;
       let a2 = a0, a3 = a0, b2 = a0, b3 = a0;
-      for (const end = value + VALUE_BLOCK * 32; value < end; value += 32, weights0 += 4, weights1 += 4) {
+      for (const end = value + PAGE * 32; value < end; value += 32, second += 32, weights0 += 4, weights1 += 4) {
         let a = v128.load32_splat(weights0), b = v128.load32_splat(weights1);
         let v = v128.load(value);
         a0 = multiplyAdd(a, v, a0);
@@ -88,12 +85,12 @@ function weighPair(weights0: usize, weights1: usize, pages: usize, values: usize
         v = v128.load(value, 16);
         a1 = multiplyAdd(a, v, a1);
         b1 = multiplyAdd(b, v, b1);
-        a = v128.load32_splat(weights0, VALUE_BLOCK * 4);
-        b = v128.load32_splat(weights1, VALUE_BLOCK * 4);
-        v = v128.load(value, VALUE_BLOCK * 32);
+        a = v128.load32_splat(weights0, PAGE * 4);
+        b = v128.load32_splat(weights1, PAGE * 4);
+        v = v128.load(second);
         a2 = multiplyAdd(a, v, a2);
         b2 = multiplyAdd(b, v, b2);
-        v = v128.load(value, VALUE_BLOCK * 32 + 16);
+        v = v128.load(second, 16);
         a3 = multiplyAdd(a, v, a3);
         b3 = multiplyAdd(b, v, b3);
       }
@@ -101,12 +98,13 @@ function weighPair(weights0: usize, weights1: usize, pages: usize, values: usize
       high0 = f32x4.add(f32x4.add(high0, a1), a3);
       low1 = f32x4.add(f32x4.add(low1, b0), b2);
       high1 = f32x4.add(f32x4.add(high1, b1), b3);
-      weights0 += VALUE_BLOCK * 4;
-      weights1 += VALUE_BLOCK * 4;
-      start += VALUE_BLOCK;
+      weights0 += PAGE * 4;
+      weights1 += PAGE * 4;
+      start += PAGE;
+      pages += 4;
       continue;
     }
-    for (const end = value + <usize>min(S - start, VALUE_BLOCK) * 32; value < end; value += 32, weights0 += 4, weights1 += 4) {
+    for (const end = value + <usize>min(S - start, PAGE) * 32; value < end; value += 32, weights0 += 4, weights1 += 4) {
       const a = v128.load32_splat(weights0), b = v128.load32_splat(weights1);
       let v = v128.load(value);
       a0 = multiplyAdd(a, v, a0);

@@ -1,6 +1,6 @@
 // Attention over the pages of a key/value cache, plain or with what some families add: a window, a bias by distance, and global keys
 // before all others that every row sees.
-import { attendSmall, VALUE_BLOCK } from "./attention-small";
+import { attendSmall } from "./attention-small";
 import { PAGE, roundUp8 } from "./cache";
 import { product } from "./product";
 import { loadSome, multiplyAdd, storeSome } from "./simd";
@@ -38,13 +38,13 @@ function score(q: usize, qStride: usize, rows: i32, begin: i32, end: i32, pages:
   }
 }
 
-/** Adds to y the values of keys `begin` to `end` by their weights, in blocks that begin at multiples of `VALUE_BLOCK`. */
+/** Adds to y the values of keys `begin` to `end` by their weights: each page's are summed before the sum joins the total. */
 function weigh(weights: usize, stride: usize, y: usize, yStride: usize, rows: i32, begin: i32, end: i32, pages: usize, values: usize, E: i32): void {
   while (begin < end) {
-    const inPage = begin % PAGE, inBlock = begin % VALUE_BLOCK;
-    const count = min(end - begin, inBlock ? VALUE_BLOCK - inBlock : PAGE - inPage);
+    const inPage = begin % PAGE;
+    const count = min(end - begin, PAGE - inPage);
     const panels = <usize>load<u32>(pages + (begin / PAGE) * 4) + values + inPage * 32;
-    product<f32>(weights, stride, panels, PAGE * 32, 0, y, yStride, rows, E, count, VALUE_BLOCK, true, 0);
+    product<f32>(weights, stride, panels, PAGE * 32, 0, y, yStride, rows, E, count, PAGE, true, 0);
     begin += count;
     weights += count * 4;
   }
@@ -109,7 +109,7 @@ export function attention_general_f32(
       }
       weigh(scratch, stride, out, resultStride, count, 0, globals, pages, values, E);
       // What every row sees is weighed together, what is left row by row.
-      let commonBegin = (lastFirst + VALUE_BLOCK - 1) & ~(VALUE_BLOCK - 1), commonEnd = firstEnd & ~(VALUE_BLOCK - 1);
+      let commonBegin = (lastFirst + PAGE - 1) & ~(PAGE - 1), commonEnd = firstEnd & ~(PAGE - 1);
       if (first == lastFirst && firstEnd == end) {
         commonBegin = first;
         commonEnd = end;
