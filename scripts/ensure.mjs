@@ -58,6 +58,16 @@ function step({ label, inputs, outputs, stamp, command, args, forced }) {
   writeFileSync(stampFile, print);
 }
 
+/** What the files of a package for Node are made of. */
+function bundled(name) {
+  return [
+    `packages/${name}/src`,
+    `packages/${name}/package.json`,
+    `packages/${name}/tsconfig.json`,
+    "tsconfig.base.json",
+  ];
+}
+
 step({
   label: "installing packages (npm ci)",
   inputs: ["package-lock.json"],
@@ -86,6 +96,15 @@ step({
   stamp: "node_modules/.kiloformer-typescript",
   command: "npx",
   args: ["--no-install", "tsc", "-b", ...(force ? ["--force"] : [])],
+  forced: force,
+});
+step({
+  label: "joining the packages' files for Node",
+  inputs: ["scripts/bundle-node.mjs", ...["core", "tokenizers", "models"].flatMap(bundled)],
+  outputs: ["core", "tokenizers", "models"].map((name) => `packages/${name}/dist/node/index.js`),
+  stamp: "node_modules/.kiloformer-node",
+  command: "node",
+  args: ["scripts/bundle-node.mjs"],
   forced: force,
 });
 step({
