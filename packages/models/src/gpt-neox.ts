@@ -2,7 +2,6 @@ import {
   type Activation,
   activate,
   add,
-  attention,
   embedding,
   type Forward,
   type HeadLayout,
@@ -19,15 +18,18 @@ import { decoderTasks } from "./decoder-tasks.ts";
 import {
   type Angles,
   activations,
+  attend,
   decode,
   type Norm,
   newAngles,
   normalize,
+  pick,
   readHeads,
   refuseForeign,
   reserveNorm,
   reserveVocabulary,
   type Vocabulary,
+  type Wanted,
 } from "./layers.ts";
 import { type Rope, readRope } from "./rope.ts";
 /**
@@ -171,24 +173,32 @@ class GptNeoxDecoder implements DecoderModel {
     const angles = newAngles(batch, this.#config.rope);
     return decode(batch, blocks.length, {
       embed: (ids) => embedding(ids, table),
-      block: (x, layer, spans) => this.#block(x, blocks[layer], angles, spans),
+      block: (x, layer, spans, wanted) => this.#block(x, blocks[layer], angles, spans, wanted),
+      picks: true,
       norm: (x) => normalize(x, norm),
     });
   }
 
-  #block(x: TD, weights: GptNeoxBlock, angles: Angles, spans: readonly SequenceSpan[]): TD {
+  #block(x: TD, weights: GptNeoxBlock, angles: Angles, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
     const { attentionNorm, mlpNorm } = weights;
-    const attended = this.#attention(normalize(x, attentionNorm), weights, angles, spans);
+    const attended = this.#attention(normalize(x, attentionNorm), weights, angles, spans, wanted);
+    x = pick(x, wanted);
     if (this.#config.isParallel) return add(add(this.#mlp(normalize(x, mlpNorm), weights), attended), x);
     x = add(x, attended);
     return add(x, this.#mlp(normalize(x, mlpNorm), weights));
   }
 
-  #attention(x: TD, { qkv, output }: GptNeoxBlock, { cos, sin }: Angles, spans: readonly SequenceSpan[]): TD {
+  #attention(
+    x: TD,
+    { qkv, output }: GptNeoxBlock,
+    { cos, sin }: Angles,
+    spans: readonly SequenceSpan[],
+    wanted: Wanted | undefined,
+  ): TD {
     const { layout } = this.#config;
     const turned = rotate(linear(x, qkv), cos, sin, layout);
-    const options = { scale: 1 / Math.sqrt(layout.headWidth), causal: true };
-    return linear(attention(turned, spans, layout, options), output);
+    const options = { scale: 1 / Math.sqrt(layout.headWidth) };
+    return linear(attend(turned, spans, layout, options, wanted), output);
   }
 
   #mlp(x: TD, { up, down }: GptNeoxBlock): TD {

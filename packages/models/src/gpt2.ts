@@ -2,7 +2,6 @@ import {
   type Activation,
   activate,
   add,
-  attention,
   type EmbeddingWeight,
   embedding,
   type Forward,
@@ -18,15 +17,18 @@ import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
 import {
   activations,
+  attend,
   decode,
   type Norm,
   newPositions,
   normalize,
+  pick,
   readHeads,
   refuseForeign,
   reserveNorm,
   reserveVocabulary,
   type Vocabulary,
+  type Wanted,
 } from "./layers.ts";
 /**
  * GPT-2: learned positions, a layer norm before each half of a block.
@@ -181,21 +183,22 @@ export class Gpt2Decoder implements DecoderModel {
     const { table, positions, blocks, norm } = this.#weights;
     return decode(batch, blocks.length, {
       embed: (ids) => add(embedding(ids, table), embedding(newPositions(batch), positions)),
-      block: (x, layer, spans) => this.#block(x, layer, spans),
+      block: (x, layer, spans, wanted) => this.#block(x, layer, spans, wanted),
+      picks: true,
       norm: (x) => normalize(x, norm),
     });
   }
 
-  #block(x: TD, layer: number, spans: readonly SequenceSpan[]): TD {
+  #block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
     const { attentionNorm, mlpNorm, up, down } = this.#weights.blocks[layer];
-    x = add(x, this.#attention(normalize(x, attentionNorm), layer, spans));
+    x = add(pick(x, wanted), this.#attention(normalize(x, attentionNorm), layer, spans, wanted));
     return add(x, linear(activate(linear(normalize(x, mlpNorm), up), this.#config.activation), down));
   }
 
-  #attention(x: TD, layer: number, spans: readonly SequenceSpan[]): TD {
+  #attention(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
     const { layout, scale, window } = this.#config;
     const { qkv, output } = this.#weights.blocks[layer];
-    const options = { scale: scale(layer), causal: true, window: window?.(layer) };
-    return linear(attention(linear(x, qkv), spans, layout, options), output);
+    const options = { scale: scale(layer), window: window?.(layer) };
+    return linear(attend(linear(x, qkv), spans, layout, options, wanted), output);
   }
 }

@@ -1,11 +1,16 @@
 // What the forward passes of all families share.
 import {
   type Activation,
+  type AttentionOptions,
+  appendKeys,
+  attendTo,
+  attention,
   bindCaches,
   type EmbeddingWeight,
   type Forward,
   type GatedActivation,
   gatherRows,
+  type HeadLayout,
   type LinearWeight,
   layerNorm,
   type Runtime,
@@ -125,9 +130,9 @@ export function* decode(
   layers: number,
   parts: {
     embed(ids: Tensor<readonly [T: number]>): TD;
-    block(x: TD, layer: number, spans: readonly SequenceSpan[]): TD;
-    /** The last block, for models that give some rows of it without computing the others. */
-    lastBlock?(x: TD, spans: readonly SequenceSpan[], wanted: Wanted): TD;
+    /** @param wanted in the last layer, of models that pick, the rows to give: what others would be is not computed */
+    block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted?: Wanted): TD;
+    readonly picks?: boolean;
     norm(x: TD): TD;
   },
 ): Forward<TD> {
@@ -139,20 +144,16 @@ export function* decode(
   const wanted = rows && runtime.upload(rows, [rows.length] as const);
   const idTensor = runtime.upload(ids, [ids.length] as const);
   let x = parts.embed(idTensor);
-  const isPart = wanted && rows.length > 0 && !observe;
-  const lastBlock = isPart ? parts.lastBlock : undefined;
-  for (let layer = 0; layer < (lastBlock ? layers - 1 : layers); layer++) {
+  const picks = wanted && parts.picks && rows.length > 0 && !observe;
+  const picked = picks ? { rows: wanted, spans: spansOf(rows, spans[layers - 1]) } : undefined;
+  for (let layer = 0; layer < layers; layer++) {
     observe?.(layer, x);
-    x = runtime.settle(x, parts.block(x, layer, spans[layer]));
+    x = runtime.settle(x, parts.block(x, layer, spans[layer], layer === layers - 1 ? picked : undefined));
     yield;
-  }
-  if (wanted && lastBlock) {
-    const last = spans[layers - 1];
-    x = lastBlock(x, last, { rows: wanted, spans: spansOf(rows, last) });
   }
   for (const { cache, count } of entries) cache.length += count;
   if (observe) observe(layers, parts.norm(x));
-  return parts.norm(wanted && !lastBlock ? gatherRows(x, wanted) : x);
+  return parts.norm(wanted && !picked ? gatherRows(x, wanted) : x);
 }
 
 /** The stretches of sequences that some of their rows are, one after another. */
@@ -165,6 +166,23 @@ function spansOf(rows: Int32Array, spans: readonly SequenceSpan[]): SequenceSpan
     found.push({ row: index, count: 1, position: position + row - first, pages });
   }
   return found;
+}
+
+/** All rows, or those that are wanted. */
+export const pick = (x: TD, wanted: Wanted | undefined): TD => (wanted ? gatherRows(x, wanted.rows) : x);
+
+/** Causal attention of new rows, `[T, QKV] -> [T, H * E]`, or of those that are wanted: of the others only keys and values are kept. */
+export function attend(
+  qkv: TD,
+  spans: readonly SequenceSpan[],
+  layout: HeadLayout,
+  options: Omit<AttentionOptions, "causal">,
+  wanted: Wanted | undefined,
+): TD {
+  const causal = { ...options, causal: true };
+  if (!wanted) return attention(qkv, spans, layout, causal);
+  for (const span of spans) appendKeys(qkv, layout.heads * layout.headWidth, span, layout);
+  return attendTo(pick(qkv, wanted), wanted.spans, layout, causal);
 }
 
 /** Runs the layers of an encoder. */

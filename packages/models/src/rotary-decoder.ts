@@ -2,14 +2,10 @@
 import {
   activate,
   add,
-  appendKeys,
-  attendTo,
-  attention,
   embedding,
   type Forward,
   type GatedActivation,
   gated,
-  gatherRows,
   type HeadLayout,
   type LinearWeight,
   linear,
@@ -25,10 +21,12 @@ import type { DecoderBatch, DecoderModel, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import {
   type Angles,
+  attend,
   decode,
   gatedActivations,
   type LetterOrder,
   newAngles,
+  pick,
   refuseForeign,
   reserveVocabulary,
   type Vocabulary,
@@ -309,15 +307,11 @@ export class RotaryDecoder implements DecoderModel {
         const x = embedding(ids, table);
         return embeddingScale === 1 ? x : scale(x, embeddingScale);
       },
-      block: (x, layer, spans) => {
+      block: (x, layer, spans, wanted) => {
         const plan = this.#plans[layer];
-        return this.#block(x, blocks[layer], plan, plan.rope && angles.get(plan.rope), spans);
+        return this.#block(x, blocks[layer], plan, plan.rope && angles.get(plan.rope), spans, wanted);
       },
-      lastBlock: (x, spans, wanted) => {
-        const last = blocks.length - 1;
-        const plan = this.#plans[last];
-        return this.#block(x, blocks[last], plan, plan.rope && angles.get(plan.rope), spans, wanted);
-      },
+      picks: true,
       norm: (x) => rmsNorm(x, norm, eps),
     });
   }
@@ -333,10 +327,7 @@ export class RotaryDecoder implements DecoderModel {
     const { eps } = this.#config;
     const { attentionNorm, afterAttention, mlpNorm, afterMlp } = weights;
     const attended = this.#attention(rmsNorm(x, attentionNorm, eps), weights, plan, angles, spans, wanted);
-    x = add(
-      wanted ? gatherRows(x, wanted.rows) : x,
-      afterAttention ? rmsNorm(attended, afterAttention, eps) : attended,
-    );
+    x = add(pick(x, wanted), afterAttention ? rmsNorm(attended, afterAttention, eps) : attended);
     const fed = this.#mlp(rmsNorm(x, mlpNorm, eps), weights);
     return add(x, afterMlp ? rmsNorm(fed, afterMlp, eps) : fed);
   }
@@ -353,10 +344,7 @@ export class RotaryDecoder implements DecoderModel {
     const qkv = linear(x, projection);
     if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
     if (angles) rotate(qkv, angles.cos, angles.sin, layout);
-    const options = { scale, causal: true, window };
-    if (!wanted) return linear(attention(qkv, spans, layout, options), output);
-    for (const span of spans) appendKeys(qkv, layout.heads * layout.headWidth, span, layout);
-    return linear(attendTo(gatherRows(qkv, wanted.rows), wanted.spans, layout, options), output);
+    return linear(attend(qkv, spans, layout, { scale, window }, wanted), output);
   }
 
   #mlp(x: TD, { gateUp, down }: BlockWeights): TD {
