@@ -1,7 +1,7 @@
 // Joins the files of each package for Node, which takes a good part of a millisecond for every file of an import: `dist/node`, named by the
 // condition "node" of a package's exports. Bundlers have the files as they are, and leave out what a page does not use.
-import { appendFileSync, readFileSync, rmSync } from "node:fs";
-import { join, relative } from "node:path";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
@@ -10,39 +10,30 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 for (const name of ["core", "tokenizers", "models"]) {
   const folder = join(root, "packages", name);
   const { exports } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  const entryPoints = Object.values(exports)
-    .filter((entry) => entry.node)
-    .map((entry) => join(folder, entry.default));
-  const outdir = join(folder, "dist/node");
-  const outbase = join(folder, "dist");
-  rmSync(outdir, { recursive: true, force: true });
+  const [from, to] = [join(folder, "dist"), join(folder, "dist/node")];
+  const entries = Object.values(exports).flatMap((entry) => (entry.node ? [relative("dist", entry.default)] : []));
+  rmSync(to, { recursive: true, force: true });
+  // One file for all, so that a class is the same whichever entry it comes from, with a number behind names, as entries may share them.
+  const lists = await Promise.all(
+    entries.map(async (entry, i) =>
+      Object.keys(await import(pathToFileURL(join(from, entry)))).map((is) => [is, `${is}_${i}`]),
+    ),
+  );
+  const lines = entries.map(
+    (entry, i) => `export { ${lists[i].map((names) => names.join(" as "))} } from "./${entry}";`,
+  );
   await build({
-    ...{ entryPoints, outdir, outbase },
-    ...{ bundle: true, splitting: true, format: "esm", platform: "node", target: "node20.19" },
+    stdin: { contents: lines.join("\n"), resolveDir: from },
+    outfile: join(to, "all.js"),
+    ...{ bundle: true, format: "esm", platform: "node", target: "node20.19", logLevel: "warning" },
     // What Node resolves by itself: other packages, and this one's own files that differ by platform.
     ...{ packages: "external", external: ["#*"] },
-    logLevel: "warning",
   });
-  // esbuild 0.28 drops `export *` of other packages from files that it splits.
-  for (const entry of entryPoints) {
-    const joined = join(outdir, relative(outbase, entry));
-    appendFileSync(
-      joined,
-      packagesWhole(entry)
-        .map((other) => `export * from "${other}";\n`)
-        .join(""),
-    );
-    const [wanted, got] = [await namesOf(entry), await namesOf(joined)];
-    if (wanted !== got) throw new Error(`${joined}: expected the exports ${wanted}, got ${got}`);
+  for (const [i, entry] of entries.entries()) {
+    const file = join(to, entry);
+    const all = relative(dirname(file), join(to, "all.js"));
+    const names = lists[i].map(([is, numbered]) => `${numbered} as ${is}`);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `export { ${names.join(", ")} } from "${all.startsWith(".") ? all : `./${all}`}";\n`);
   }
-}
-
-async function namesOf(file) {
-  return Object.keys(await import(pathToFileURL(file))).join();
-}
-
-/** Packages of which a file exports everything, itself or through others. */
-function packagesWhole(file) {
-  const named = Array.from(readFileSync(file, "utf8").matchAll(/^export \* from "([^"]+)"/gm), ([, from]) => from);
-  return named.flatMap((from) => (from.startsWith(".") ? packagesWhole(join(file, "..", from)) : [from]));
 }
