@@ -33,10 +33,11 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "node_modules" },
+    // What is joined for Node is made of the other files.
+    exclude: { path: "node_modules|/dist/node/" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
-      conditionNames: ["node", "import", "default"],
+      conditionNames: ["import", "default"],
     },
   },
 };

@@ -1,15 +1,22 @@
 import type { Activation, AttentionOptions, Backend, GatedActivation, HeadLayout, SequenceSpan } from "./backend.ts";
 import { PAGE, pageFloats } from "./cache.ts";
 import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
+import {
+  activationKernels,
+  gateKernels,
+  inputKernels,
+  panelKernels,
+  productKernels,
+  rowKernels,
+} from "./kernel-names.ts";
 import { chooseBuild, compileKernels, compileSharedKernels, type KernelBuild, type Kernels } from "./kernels.ts";
 import { ADDRESSABLE_BYTES, MemoryMap } from "./memory.ts";
 import { Queue } from "./queue.ts";
 import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
-import { MOST_CALLS } from "./threads/control.ts";
-import { supportsThreads, ThreadPool } from "./threads/pool.ts";
+import { type Call, type Run, supportsThreads, ThreadPool } from "./threads/pool.ts";
 import { GROUP, onePanelBytes, PANEL, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
-import type { EmbeddingWeight, LinearWeight, VectorWeight, WeightDtype } from "./weights.ts";
+import type { EmbeddingWeight, LinearWeight, VectorWeight } from "./weights.ts";
 
 /** A window that reaches over every sequence. */
 const UNLIMITED = 2 ** 29;
@@ -23,11 +30,6 @@ const LEAST_SHARED = 200_000;
 const TILE_ROWS = 12;
 /** What some kernels cost for each value, in multiply-adds. */
 const COST = { add: 2, exponential: 16, norm: 4, rotation: 3 };
-
-/** Takes the operands of a kernel: the kernel itself, or who notes them down for a thread. */
-type Run = (...operands: number[]) => unknown;
-/** A piece of an operation: units `begin` to `begin + count`. */
-type Call = (run: Run, begin: number, count: number) => void;
 
 /**
  * One WebAssembly instance and its memory: the backend that runs on the CPU. `dispose()` drops both, so that the engine
@@ -189,23 +191,8 @@ export class Runtime implements Backend {
   #share(kernel: Run, count: number, step: number, work: number, call: Call): void {
     const { pool } = this.#live;
     // So short that engines put it, and the call, where it is used: small models are mostly such calls.
-    if (pool && work >= this.#leastShared) this.#shareWith(pool, kernel, count, step, work, call);
+    if (pool && work >= this.#leastShared) pool.share(kernel, count, step, work / this.#leastShared, call);
     else call(kernel, 0, count);
-  }
-
-  #shareWith(pool: ThreadPool, kernel: Run, count: number, step: number, work: number, call: Call): void {
-    const most = Math.min(Math.ceil(count / step), 4 * pool.size, MOST_CALLS);
-    // Small work in as few pieces as threads; more pieces of large work even out what else the machine does.
-    const pieces = Math.min(most, Math.max(pool.size, Math.floor(work / (64 * this.#leastShared))));
-    if (pieces < 2) {
-      call(kernel, 0, count);
-      return;
-    }
-    const size = Math.ceil(count / pieces / step) * step;
-    const calls: (readonly number[])[] = [];
-    const note: Run = (...operands) => calls.push(operands);
-    for (let begin = 0; begin < count; begin += size) call(note, begin, Math.min(size, count - begin));
-    pool.run(kernel, calls);
   }
 
   #track<T extends Tensor>(tensor: T): T {
@@ -440,34 +427,3 @@ function actualBuild({ RELAXED }: Kernels, { build, deterministic }: RuntimeOpti
     actual,
   });
 }
-
-const productKernels = {
-  f32: "gemm_f32",
-  f16: "gemm_f16",
-  bf16: "gemm_bf16",
-  q8: "gemm_q8",
-  q4: "gemm_q4",
-} as const satisfies Record<WeightDtype, keyof Kernels>;
-const inputKernels = { q8: "quantize_inputs_q8", q4: "quantize_inputs_q4" } as const;
-const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const;
-const panelKernels = {
-  f32: "embed_panels_f32",
-  f16: "embed_panels_f16",
-  bf16: "embed_panels_bf16",
-  q8: "embed_panels_q8",
-  q4: "embed_panels_q4",
-} as const satisfies Record<WeightDtype, keyof Kernels>;
-const activationKernels = {
-  silu: "silu_f32",
-  gelu: "gelu_f32",
-  gelu_tanh: "gelu_tanh_f32",
-  relu: "relu_f32",
-  tanh: "tanh_f32",
-  sigmoid: "sigmoid_f32",
-} as const satisfies Record<Activation, keyof Kernels>;
-const gateKernels = {
-  silu: "swiglu_f32",
-  gelu: "geglu_f32",
-  gelu_tanh: "geglu_tanh_f32",
-  relu: "reglu_f32",
-} as const satisfies Record<GatedActivation, keyof Kernels>;

@@ -13,6 +13,7 @@ import {
   KERNEL,
   type KernelList,
   MOST_ARGUMENTS,
+  MOST_CALLS,
   NEXT,
   SLEEPERS,
   work,
@@ -39,6 +40,11 @@ async function withLimit(starting: Promise<Thread>): Promise<Thread> {
   });
   return Promise.race([starting, late]).finally(() => clearTimeout(timer));
 }
+
+/** Takes the operands of a kernel: the kernel itself, or who notes them down for a thread. */
+export type Run = (...operands: number[]) => unknown;
+/** A piece of an operation: units `begin` to `begin + count`. */
+export type Call = (run: Run, begin: number, count: number) => void;
 
 /** Threads over one memory that make calls of kernels together with the thread that asks. */
 export class ThreadPool {
@@ -89,11 +95,30 @@ export class ThreadPool {
   }
 
   /**
+   * Makes `call` for units 0 to `count` in pieces that begin at multiples of `step`, and has threads share what it hands to `run`.
+   * @param worth the work of the whole, in units that are worth another thread
+   */
+  share(kernel: Run, count: number, step: number, worth: number, call: Call): void {
+    const most = Math.min(Math.ceil(count / step), 4 * this.size, MOST_CALLS);
+    // Small work in as few pieces as threads; more pieces of large work even out what else the machine does.
+    const pieces = Math.min(most, Math.max(this.size, Math.floor(worth / 64)));
+    if (pieces < 2) {
+      call(kernel, 0, count);
+      return;
+    }
+    const size = Math.ceil(count / pieces / step) * step;
+    const calls: (readonly number[])[] = [];
+    const note: Run = (...operands) => calls.push(operands);
+    for (let begin = 0; begin < count; begin += size) call(note, begin, Math.min(size, count - begin));
+    this.run(kernel, calls);
+  }
+
+  /**
    * Makes calls of one kernel, at most 64, in any order and on any thread; all are made when this returns. The calling thread
    * works too, and waits awake for the last: pages may not sleep.
    * @throws {WebAssembly.RuntimeError} after a trap
    */
-  run(kernel: unknown, calls: readonly (readonly number[])[]): void {
+  run(kernel: Run, calls: readonly (readonly number[])[]): void {
     const { words, values } = this.#control;
     for (const [index, call] of calls.entries()) values.set(call, index * MOST_ARGUMENTS);
     this.#job = (this.#job % 0x7fffff) + 1;
