@@ -4,7 +4,7 @@
 // The tiles that read half weights write nothing and return false where they meet an f16 infinity or NaN.
 // `depth` is the number of inputs, strides are in bytes.
 import { loadSome, multiplyAdd, storeSome } from "./simd";
-import { highWeights, inputFor, isFinite, largestSize, lowWeights, panelStep } from "./weights";
+import { highWeights, inputFor, isFinite, largestSize, lowWeights, maskOf, panelStep } from "./weights";
 
 /** Writes the sums of one row and one panel: the first block of a product without bias, all eight outputs. */
 @inline
@@ -57,7 +57,7 @@ export function tile6x8(
   let low5 = low0, high5 = low0;
   const end = <usize>depth * 4;
   for (let k: usize = 0; k < end; k += 4, w += panelStep<f32>()) {
-    const low = lowWeights<f32>(w), high = highWeights<f32>(w);
+    const low = v128.load(w), high = v128.load(w, 16);
     let value = v128.load32_splat(x + k);
     low0 = multiplyAdd(value, low, low0);
     high0 = multiplyAdd(value, high, high0);
@@ -120,7 +120,7 @@ export function tile5x8(
   let low4 = low0, high4 = low0;
   const end = <usize>depth * 4;
   for (let k: usize = 0; k < end; k += 4, w += panelStep<f32>()) {
-    const low = lowWeights<f32>(w), high = highWeights<f32>(w);
+    const low = v128.load(w), high = v128.load(w, 16);
     let value = v128.load32_splat(x + k);
     low0 = multiplyAdd(value, low, low0);
     high0 = multiplyAdd(value, high, high0);
@@ -175,7 +175,7 @@ export function tile4x8(
   let low3 = low0, high3 = low0;
   const end = <usize>depth * 4;
   for (let k: usize = 0; k < end; k += 4, w += panelStep<f32>()) {
-    const low = lowWeights<f32>(w), high = highWeights<f32>(w);
+    const low = v128.load(w), high = v128.load(w, 16);
     let value = v128.load32_splat(x + k);
     low0 = multiplyAdd(value, low, low0);
     high0 = multiplyAdd(value, high, high0);
@@ -220,10 +220,11 @@ export function tile3x8<T>(
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
   let low2 = low0, high2 = low0;
+  const mask = maskOf<T>();
   let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   for (let k: usize = 0; k < end; k += 4, w += panelStep<T>()) {
-    const low = lowWeights<T>(w), high = highWeights<T>(w);
+    const lanes = v128.load(w), low = lowWeights<T>(lanes, mask), high = highWeights<T>(lanes, w, mask);
     let value = inputFor<T>(x + k);
     low0 = multiplyAdd(value, low, low0);
     high0 = multiplyAdd(value, high, high0);
@@ -233,7 +234,7 @@ export function tile3x8<T>(
     value = inputFor<T>(x2 + k);
     low2 = multiplyAdd(value, low, low2);
     high2 = multiplyAdd(value, high, high2);
-    largest = largestSize<T>(largest, w);
+    largest = largestSize<T>(largest, lanes);
   }
   if (!isFinite<T>(largest)) return false;
   const whole = columns >= 8 && !continued && !bias;
@@ -267,26 +268,29 @@ export function tile2x16<T>(
   let low01 = low00, high01 = low00;
   let low10 = low00, high10 = low00;
   let low11 = low00, high11 = low00;
+  const mask = maskOf<T>();
   let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
     const value0 = inputFor<T>(x + k);
     const value1 = inputFor<T>(x1 + k);
-    let weights = lowWeights<T>(w + step);
+    let lanes = v128.load(w + step);
+    let weights = lowWeights<T>(lanes, mask);
     low00 = multiplyAdd(value0, weights, low00);
     low10 = multiplyAdd(value1, weights, low10);
-    weights = highWeights<T>(w + step);
+    weights = highWeights<T>(lanes, w + step, mask);
+    largest = largestSize<T>(largest, lanes);
     high00 = multiplyAdd(value0, weights, high00);
     high10 = multiplyAdd(value1, weights, high10);
-    weights = lowWeights<T>(w1 + step);
+    lanes = v128.load(w1 + step);
+    weights = lowWeights<T>(lanes, mask);
     low01 = multiplyAdd(value0, weights, low01);
     low11 = multiplyAdd(value1, weights, low11);
-    weights = highWeights<T>(w1 + step);
+    weights = highWeights<T>(lanes, w1 + step, mask);
+    largest = largestSize<T>(largest, lanes);
     high01 = multiplyAdd(value0, weights, high01);
     high11 = multiplyAdd(value1, weights, high11);
-    largest = largestSize<T>(largest, w + step);
-    largest = largestSize<T>(largest, w1 + step);
   }
   if (!isFinite<T>(largest)) return false;
   const whole = columns >= 16 && !continued && !bias;
@@ -321,19 +325,21 @@ export function tile2x8<T>(
   const x1 = x + xStride;
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
+  const mask = maskOf<T>();
   let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
     const value0 = inputFor<T>(x + k);
     const value1 = inputFor<T>(x1 + k);
-    let weights = lowWeights<T>(w + step);
+    let lanes = v128.load(w + step);
+    let weights = lowWeights<T>(lanes, mask);
     low0 = multiplyAdd(value0, weights, low0);
     low1 = multiplyAdd(value1, weights, low1);
-    weights = highWeights<T>(w + step);
+    weights = highWeights<T>(lanes, w + step, mask);
+    largest = largestSize<T>(largest, lanes);
     high0 = multiplyAdd(value0, weights, high0);
     high1 = multiplyAdd(value1, weights, high1);
-    largest = largestSize<T>(largest, w + step);
   }
   if (!isFinite<T>(largest)) return false;
   const whole = columns >= 8 && !continued && !bias;
@@ -367,23 +373,28 @@ export function tile1x32<T>(
   let low1 = low0, high1 = low0;
   let low2 = low0, high2 = low0;
   let low3 = low0, high3 = low0;
+  const mask = maskOf<T>();
   let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
     const value = inputFor<T>(x + k);
-    low0 = multiplyAdd(value, lowWeights<T>(w + step), low0);
-    high0 = multiplyAdd(value, highWeights<T>(w + step), high0);
-    low1 = multiplyAdd(value, lowWeights<T>(w1 + step), low1);
-    high1 = multiplyAdd(value, highWeights<T>(w1 + step), high1);
-    low2 = multiplyAdd(value, lowWeights<T>(w2 + step), low2);
-    high2 = multiplyAdd(value, highWeights<T>(w2 + step), high2);
-    low3 = multiplyAdd(value, lowWeights<T>(w3 + step), low3);
-    high3 = multiplyAdd(value, highWeights<T>(w3 + step), high3);
-    largest = largestSize<T>(largest, w + step);
-    largest = largestSize<T>(largest, w1 + step);
-    largest = largestSize<T>(largest, w2 + step);
-    largest = largestSize<T>(largest, w3 + step);
+    let lanes = v128.load(w + step);
+    low0 = multiplyAdd(value, lowWeights<T>(lanes, mask), low0);
+    high0 = multiplyAdd(value, highWeights<T>(lanes, w + step, mask), high0);
+    largest = largestSize<T>(largest, lanes);
+    lanes = v128.load(w1 + step);
+    low1 = multiplyAdd(value, lowWeights<T>(lanes, mask), low1);
+    high1 = multiplyAdd(value, highWeights<T>(lanes, w1 + step, mask), high1);
+    largest = largestSize<T>(largest, lanes);
+    lanes = v128.load(w2 + step);
+    low2 = multiplyAdd(value, lowWeights<T>(lanes, mask), low2);
+    high2 = multiplyAdd(value, highWeights<T>(lanes, w2 + step, mask), high2);
+    largest = largestSize<T>(largest, lanes);
+    lanes = v128.load(w3 + step);
+    low3 = multiplyAdd(value, lowWeights<T>(lanes, mask), low3);
+    high3 = multiplyAdd(value, highWeights<T>(lanes, w3 + step, mask), high3);
+    largest = largestSize<T>(largest, lanes);
   }
   if (!isFinite<T>(largest)) return false;
   const whole = columns >= 8 && !continued && !bias;
@@ -405,14 +416,16 @@ export function tile1x32<T>(
 /** One row, eight outputs. */
 export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): bool {
   let low0 = f32x4.splat(0), high0 = low0;
+  const mask = maskOf<T>();
   let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
     const value = inputFor<T>(x + k);
-    low0 = multiplyAdd(value, lowWeights<T>(w + step), low0);
-    high0 = multiplyAdd(value, highWeights<T>(w + step), high0);
-    largest = largestSize<T>(largest, w + step);
+    let lanes = v128.load(w + step);
+    low0 = multiplyAdd(value, lowWeights<T>(lanes, mask), low0);
+    high0 = multiplyAdd(value, highWeights<T>(lanes, w + step, mask), high0);
+    largest = largestSize<T>(largest, lanes);
   }
   if (!isFinite<T>(largest)) return false;
   const whole = columns >= 8 && !continued && !bias;

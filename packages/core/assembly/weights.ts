@@ -17,23 +17,27 @@ export function panelStep<T>(): usize {
 const BITS = memory.data<u32>([0x8fffe000, 0x77800000, 0x0f800000, 0x7f800000, 0xffff0000, 0x7fff7fff]);
 
 /**
- * The weights of outputs 0 to 3 of one input, as f32. Float16 weights come 2^112 too small, because sign, exponent and
- * fraction are only moved to where an f32 has them; `inputFor` makes up for it, exactly, where `isFinite` and `isSmall` hold.
+ * The weights of outputs 0 to 3 of one input, as f32, of the 16 bytes where they begin. Float16 weights come 2^112 too small, because sign,
+ * exponent and fraction are only moved to where an f32 has them; `inputFor` makes up for it, exactly, where `isFinite` and `isSmall` hold.
  */
 @inline
-export function lowWeights<T>(address: usize): v128 {
-  const lanes = v128.load(address);
+export function lowWeights<T>(lanes: v128, mask: v128): v128 {
   if (sizeof<T>() == 4) return lanes;
   const upper = i32x4.shl(lanes, 16);
-  return isSigned<T>() ? upper : moved(upper);
+  return isSigned<T>() ? upper : v128.and(i32x4.shr_s(upper, 3), mask);
 }
 
-/** The weights of outputs 4 to 7 of one input. */
+/** The weights of outputs 4 to 7: of the same bytes, or of f32 those behind them. */
 @inline
-export function highWeights<T>(address: usize): v128 {
+export function highWeights<T>(lanes: v128, address: usize, mask: v128): v128 {
   if (sizeof<T>() == 4) return v128.load(address, 16);
-  const lanes = v128.load(address);
-  return isSigned<T>() ? v128.and(lanes, constant(BITS + 16)) : moved(lanes);
+  return v128.and(isSigned<T>() ? lanes : i32x4.shr_s(lanes, 3), mask);
+}
+
+/** What `lowWeights` and `highWeights` leave of lanes: loops have it in a register. */
+@inline
+export function maskOf<T>(): v128 {
+  return constant(isSigned<T>() ? BITS + 16 : BITS);
 }
 
 /** What to multiply weights by: four copies of the input at `address`. */
@@ -67,9 +71,9 @@ export function widenOne<T>(address: usize): f32 {
 
 /** The largest bits that f16 weights had so far, without their signs: `isFinite` tells whether one was infinite or NaN. */
 @inline
-export function largestSize<T>(soFar: v128, address: usize): v128 {
+export function largestSize<T>(soFar: v128, lanes: v128): v128 {
   if (sizeof<T>() == 4 || isSigned<T>()) return soFar;
-  return i16x8.max_u(soFar, v128.and(v128.load(address), constant(BITS + 20)));
+  return i16x8.max_u(soFar, v128.and(lanes, constant(BITS + 20)));
 }
 
 export function isFinite<T>(largest: v128): bool {
