@@ -1,6 +1,8 @@
 import { abortable, checkRead, failShortRead, failSource, guarded, type Source } from "./source-base.ts";
 
 const nothing = new Uint8Array(0);
+/** Bytes that a stream is asked for at once where it fills buffers of ours. */
+const BUFFER_BYTES = 2 ** 20;
 
 /**
  * A stream, read forward only and never as a whole: what was not consumed yet of one chunk is all it keeps.
@@ -36,6 +38,9 @@ class StreamSource implements Source {
   readonly sequential = true;
   size: number;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** In place of it where the stream fills a buffer of ours: one for all, as chunks would be garbage that engines leave lying about. */
+  readonly #filler: ReadableStreamBYOBReader | undefined;
+  #buffer = new ArrayBuffer(0);
   /** A read of the stream under way; an abort leaves it to the next one. */
   #pending: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
   #chunk: Uint8Array = nothing;
@@ -46,7 +51,8 @@ class StreamSource implements Source {
   constructor(name: string, body: ReadableStream<Uint8Array> | null, size: number) {
     this.name = name;
     this.size = size;
-    this.#reader = body?.getReader();
+    this.#filler = fillerOf(body);
+    if (!this.#filler) this.#reader = body?.getReader();
   }
 
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
@@ -55,7 +61,7 @@ class StreamSource implements Source {
       // One chunk often holds all of a small read.
       if (this.#chunk.length === 0 && length > 0) await this.#next(signal);
       if (this.#chunk.length >= length) {
-        const bytes = this.#take(length);
+        const bytes = this.#keep(this.#take(length));
         await this.#checkEnd(signal);
         return bytes;
       }
@@ -87,7 +93,7 @@ class StreamSource implements Source {
       const chunks: Uint8Array[] = [];
       while (await this.#next(signal)) {
         if (this.#position + this.#chunk.length > maxBytes) return undefined;
-        chunks.push(this.#take(this.#chunk.length));
+        chunks.push(this.#keep(this.#take(this.#chunk.length)));
       }
       const bytes = new Uint8Array(this.#position);
       let begin = 0;
@@ -101,7 +107,7 @@ class StreamSource implements Source {
 
   async close(): Promise<void> {
     this.#chunk = nothing;
-    await this.#reader?.cancel().catch(() => {});
+    await (this.#filler ?? this.#reader)?.cancel().catch(() => {});
   }
 
   /** Reads that overlap in time follow each other, whatever becomes of the ones before. */
@@ -147,6 +153,11 @@ class StreamSource implements Source {
     return part;
   }
 
+  /** Bytes for somebody else: the stream will fill our buffer again. */
+  #keep(bytes: Uint8Array): Uint8Array {
+    return this.#filler ? bytes.slice() : bytes;
+  }
+
   /** Once the last byte is read, there must be nothing behind it. */
   async #checkEnd(signal?: AbortSignal): Promise<void> {
     if (this.#position !== this.size) return;
@@ -160,7 +171,7 @@ class StreamSource implements Source {
   /** Brings the next chunk that is not empty; false at the end. */
   async #next(signal?: AbortSignal): Promise<boolean> {
     while (this.#chunk.length === 0 && !this.#ended) {
-      this.#pending ??= this.#reader?.read() ?? Promise.resolve({ done: true, value: undefined });
+      this.#pending ??= this.#readChunk();
       const result = await guarded(this.name, signal, () => abortable(this.#pending!, signal));
       this.#pending = undefined;
       this.#ended = result.done;
@@ -168,7 +179,25 @@ class StreamSource implements Source {
       if (!(result.value instanceof Uint8Array))
         failSource("read-failed", this.name, "chunks of bytes", typeof result.value);
       this.#chunk = result.value;
+      if (this.#filler) this.#buffer = result.value.buffer as ArrayBuffer;
     }
     return this.#chunk.length > 0;
+  }
+
+  #readChunk(): Promise<ReadableStreamReadResult<Uint8Array>> {
+    if (!this.#filler) return this.#reader?.read() ?? Promise.resolve({ done: true, value: undefined });
+    // A buffer goes to the stream, and comes back as another one over the same memory.
+    const buffer = this.#buffer.byteLength === 0 ? new ArrayBuffer(BUFFER_BYTES) : this.#buffer;
+    this.#buffer = new ArrayBuffer(0);
+    return this.#filler.read(new Uint8Array(buffer));
+  }
+}
+
+/** A reader that has the stream fill our buffers; undefined where the stream brings chunks of its own. */
+function fillerOf(body: ReadableStream<Uint8Array> | null): ReadableStreamBYOBReader | undefined {
+  try {
+    return body?.getReader({ mode: "byob" });
+  } catch {
+    return undefined;
   }
 }

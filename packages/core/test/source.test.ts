@@ -37,6 +37,23 @@ function chunked(...chunks: unknown[]): ReadableStream<Uint8Array> & { pulls: nu
   return state;
 }
 
+/** A stream that fills its reader's buffers, as those of responses do; `room` says how large each was. */
+function filling(...chunks: Uint8Array[]): ReadableStream<Uint8Array> & { room: number[] } {
+  const room: number[] = [];
+  const stream = new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const { view } = controller.byobRequest!;
+      const chunk = chunks.shift();
+      room.push(view!.byteLength);
+      if (chunk) new Uint8Array(view!.buffer, view!.byteOffset).set(chunk);
+      else controller.close();
+      controller.byobRequest!.respond(chunk?.length ?? 0);
+    },
+  });
+  return Object.assign(stream as ReadableStream<Uint8Array>, { room });
+}
+
 const never = <T>() => new Promise<T>(() => {});
 
 describe("every source", () => {
@@ -58,6 +75,7 @@ describe("every source", () => {
     ["blobSource", () => blobSource("f", new Blob([ten]))],
     ["rangeSource", () => rangeSource("f", async (begin, end) => ten.slice(begin, end), { size: 10 })],
     ["streamSource", () => streamSource("f", chunked(ten.slice(0, 3), new Uint8Array(0), ten.slice(3)), 10)],
+    ["streamSource that fills", () => streamSource("f", filling(ten.slice(0, 3), ten.slice(3)), 10)],
     ["fileSource", () => fileSource(path, "f")],
   ];
 
@@ -177,6 +195,30 @@ describe("streamSource", () => {
     expect([...(await source.read(3, 3))]).toEqual([3, 4, 5]);
     expect(stream.pulls).toBe(2);
     expect([...(await source.read(9, 1))]).toEqual([9]);
+  });
+
+  test("has a stream that can fill one buffer, again and again, and nobody notices", async () => {
+    const stream = filling(ten.slice(0, 4), ten.slice(4, 6), ten.slice(6));
+    const source = streamSource("f", stream, 10);
+    const first = await source.read(0, 3);
+    const target = new Uint8Array(5);
+    await source.readInto!(3, target);
+    const last = await source.read(8, 2);
+    expect([...first, ...target, ...last]).toEqual([...ten]);
+    // The last request finds the end.
+    expect(stream.room).toEqual([2 ** 20, 2 ** 20, 2 ** 20, 2 ** 20]);
+    const whole = await streamSource("f", filling(ten.slice(0, 4), ten.slice(4)), 10).readToEnd!(10);
+    expect([...whole!]).toEqual([...ten]);
+    await rejects(
+      streamSource("f", filling(ten, ten.slice(0, 1)), 10).read(0, 10),
+      "wrong-length",
+      "f: expected a stream of 10 bytes, got more",
+    );
+    await rejects(
+      streamSource("f", filling(ten.slice(0, 4)), 10).read(0, 10),
+      "short-read",
+      "f: expected 10 bytes at byte 0, got 4",
+    );
   });
 
   test("rejects a read backwards", async () => {
