@@ -7,7 +7,14 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const force = process.argv.includes("--force");
-const packages = ["core", "tokenizers", "models", "cli"];
+const libraries = ["core", "tokenizers", "models"];
+const packages = [...libraries, "cli"];
+/** What the packages' JavaScript is made of. */
+const sources = [
+  "tsconfig.base.json",
+  "tsconfig.json",
+  ...packages.flatMap((name) => [`packages/${name}/src`, `packages/${name}/tsconfig.json`]),
+];
 
 /** Every file below the given paths, sorted; `dist` and `node_modules` are passed over. */
 function filesBelow(paths) {
@@ -58,16 +65,6 @@ function step({ label, inputs, outputs, stamp, command, args, forced }) {
   writeFileSync(stampFile, print);
 }
 
-/** What the files of a package for Node are made of. */
-function bundled(name) {
-  return [
-    `packages/${name}/src`,
-    `packages/${name}/package.json`,
-    `packages/${name}/tsconfig.json`,
-    "tsconfig.base.json",
-  ];
-}
-
 step({
   label: "installing packages (npm ci)",
   inputs: ["package-lock.json"],
@@ -87,11 +84,7 @@ step({
 });
 step({
   label: "building the packages (TypeScript)",
-  inputs: [
-    "tsconfig.base.json",
-    "tsconfig.json",
-    ...packages.flatMap((name) => [`packages/${name}/src`, `packages/${name}/tsconfig.json`]),
-  ],
+  inputs: sources,
   outputs: packages.map((name) => `packages/${name}/dist/.tsbuildinfo`),
   stamp: "node_modules/.kiloformer-typescript",
   command: "npx",
@@ -100,8 +93,8 @@ step({
 });
 step({
   label: "joining the packages' files for Node",
-  inputs: ["scripts/bundle-node.mjs", ...["core", "tokenizers", "models"].flatMap(bundled)],
-  outputs: ["core", "tokenizers", "models"].map((name) => `packages/${name}/dist/node/index.js`),
+  inputs: ["scripts/bundle-node.mjs", ...sources, ...libraries.map((name) => `packages/${name}/package.json`)],
+  outputs: libraries.map((name) => `packages/${name}/dist/node/index.js`),
   stamp: "node_modules/.kiloformer-node",
   command: "node",
   args: ["scripts/bundle-node.mjs"],

@@ -24,14 +24,14 @@ const BITS = memory.data<u32>([0x8fffe000, 0x77800000, 0x0f800000, 0x7f800000, 0
 export function lowWeights<T>(lanes: v128, mask: v128): v128 {
   if (sizeof<T>() == 4) return lanes;
   const upper = i32x4.shl(lanes, 16);
-  return isSigned<T>() ? upper : v128.and(i32x4.shr_s(upper, 3), mask);
+  return isSigned<T>() ? upper : moved(upper, mask);
 }
 
 /** The weights of outputs 4 to 7: of the same bytes, or of f32 those behind them. */
 @inline
 export function highWeights<T>(lanes: v128, address: usize, mask: v128): v128 {
   if (sizeof<T>() == 4) return v128.load(address, 16);
-  return v128.and(isSigned<T>() ? lanes : i32x4.shr_s(lanes, 3), mask);
+  return isSigned<T>() ? v128.and(lanes, mask) : moved(lanes, mask);
 }
 
 /** What `lowWeights` and `highWeights` leave of lanes: loops have it in a register. */
@@ -50,14 +50,14 @@ export function inputFor<T>(address: usize): v128 {
 
 /** The f16 in the upper halves of four lanes as f32, 2^112 too small. */
 @inline
-function moved(lanes: v128): v128 {
-  return v128.and(i32x4.shr_s(lanes, 3), constant(BITS));
+function moved(lanes: v128, mask: v128): v128 {
+  return v128.and(i32x4.shr_s(lanes, 3), mask);
 }
 
 /** Four floats from the halves in the upper halves of four lanes, exact for every value. */
 export function widen<T>(lanes: v128): v128 {
   if (isSigned<T>()) return v128.and(lanes, constant(BITS + 16));
-  const bits = moved(lanes);
+  const bits = moved(lanes, constant(BITS));
   const infinity = constant(BITS + 8);
   const special = i32x4.eq(v128.and(bits, infinity), infinity);
   return v128.or(f32x4.mul(bits, constant(BITS + 4)), v128.and(special, constant(BITS + 12)));

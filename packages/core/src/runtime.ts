@@ -232,12 +232,8 @@ export class Runtime implements Backend {
     const biasPlace = bias ? bias.place : 0;
     if (dtype === "q8" || dtype === "q4") this.#quantizedLinear(x, shape, dtype, place, biasPlace, y);
     else {
-      const isRow = M === 1;
       this.#shareProduct(kernels[productKernels[dtype]], M, N, work, (run, begin, count) => {
-        const row = isRow ? 0 : begin,
-          column = isRow ? begin : 0;
-        const rows = isRow ? 1 : count,
-          columns = isRow ? count : N;
+        const { row, rows, column, columns } = productPiece(M, N, begin, count);
         const inputs = x.place + 4 * row * K;
         const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
         const biases = biasPlace && biasPlace + 4 * column;
@@ -268,12 +264,8 @@ export class Runtime implements Backend {
       run(x.place + 4 * row * K, inputs + row * inputBytes, params + row * groups * 8, scratch, rows, K);
     });
     const panels = Math.ceil(N / PANEL) * onePanelBytes(K, dtype);
-    const isRow = M === 1;
     this.#shareProduct(kernels[productKernels[dtype]], M, N, M * N * K, (run, begin, count) => {
-      const row = isRow ? 0 : begin,
-        column = isRow ? begin : 0;
-      const rows = isRow ? 1 : count,
-        columns = isRow ? count : N;
+      const { row, rows, column, columns } = productPiece(M, N, begin, count);
       const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
       const scales = dtype === "q8" ? place + panels + 4 * column : 0;
       const biases = bias && bias + 4 * column;
@@ -415,6 +407,12 @@ export class Runtime implements Backend {
     this.memory.ints.set(addresses, table / 4);
     return table;
   }
+}
+
+/** What of `[M, N]` a piece of `#shareProduct` is. */
+function productPiece(M: number, N: number, begin: number, count: number) {
+  if (M === 1) return { row: 0, rows: 1, column: begin, columns: count };
+  return { row: begin, rows: count, column: 0, columns: N };
 }
 
 /** One file given for `wasm` may be either build: what it is decides, unless the caller asked for the other. */

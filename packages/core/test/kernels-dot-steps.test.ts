@@ -58,8 +58,3 @@ describe.each(["q8", "q4"] as const)("gemm_%s", (kind) => {
     }
   });
 });
-
-test("the module picks one of the two by itself", () => {
-  const [x, w] = [randomFloats(64, 1), randomFloats(64 * 8, 2)];
-  expectSame("steps", multiply("q8", 0, x, w, 1, 8, 64), multiply("q8", HALVES, x, w, 1, 8, 64));
-});

@@ -37,21 +37,21 @@ function chunked(...chunks: unknown[]): ReadableStream<Uint8Array> & { pulls: nu
   return state;
 }
 
-/** A stream that fills its reader's buffers, as those of responses do; `room` says how large each was. */
-function filling(...chunks: Uint8Array[]): ReadableStream<Uint8Array> & { room: number[] } {
-  const room: number[] = [];
+/** A stream that fills its reader's buffers, as those of responses do; `found` is what lay second in each, and its size. */
+function filling(...chunks: Uint8Array[]): ReadableStream<Uint8Array> & { found: number[][] } {
+  const found: number[][] = [];
   const stream = new ReadableStream({
     type: "bytes",
     pull(controller) {
       const { view } = controller.byobRequest!;
       const chunk = chunks.shift();
-      room.push(view!.byteLength);
+      found.push([new Uint8Array(view!.buffer, view!.byteOffset)[1], view!.byteLength]);
       if (chunk) new Uint8Array(view!.buffer, view!.byteOffset).set(chunk);
       else controller.close();
       controller.byobRequest!.respond(chunk?.length ?? 0);
     },
   });
-  return Object.assign(stream as ReadableStream<Uint8Array>, { room });
+  return Object.assign(stream as ReadableStream<Uint8Array>, { found });
 }
 
 const never = <T>() => new Promise<T>(() => {});
@@ -205,8 +205,8 @@ describe("streamSource", () => {
     await source.readInto!(3, target);
     const last = await source.read(8, 2);
     expect([...first, ...target, ...last]).toEqual([...ten]);
-    // The last request finds the end.
-    expect(stream.room).toEqual([2 ** 20, 2 ** 20, 2 ** 20, 2 ** 20]);
+    // One memory: what the chunk before left is found. The last request finds the end.
+    expect(stream.found).toEqual([0, 1, 5, 7].map((second) => [second, 2 ** 20]));
     const whole = await streamSource("f", filling(ten.slice(0, 4), ten.slice(4)), 10).readToEnd!(10);
     expect([...whole!]).toEqual([...ten]);
     await rejects(

@@ -130,8 +130,9 @@ export function* decode(
   layers: number,
   parts: {
     embed(ids: Tensor<readonly [T: number]>): TD;
-    /** @param wanted in the last layer, of models that pick, the rows to give: what others would be is not computed */
+    /** @param wanted in the last layer, where `picks` says so, the rows to give: what others would be is not computed */
     block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted?: Wanted): TD;
+    /** Whether `block` minds `wanted`. */
     readonly picks?: boolean;
     norm(x: TD): TD;
   },

@@ -52,15 +52,17 @@ export class ThreadPool {
   readonly size: number;
   readonly #threads: readonly Thread[];
   readonly #control: Control;
-  readonly #numbers: ReadonlyMap<unknown, number>;
+  readonly #numbers: ReadonlyMap<Run, number>;
+  readonly #names: readonly string[];
   readonly #kernels: KernelList;
   #job = 0;
 
-  private constructor(threads: readonly Thread[], control: Control, kernels: KernelList) {
+  private constructor(threads: readonly Thread[], control: Control, names: readonly string[], kernels: KernelList) {
     this.size = threads.length + 1;
     this.#threads = threads;
     this.#control = control;
     this.#numbers = new Map(kernels.map((kernel, number) => [kernel, number]));
+    this.#names = names;
     this.#kernels = kernels;
   }
 
@@ -91,7 +93,7 @@ export class ThreadPool {
       throw new RuntimeError("no-threads", message, {}, { cause });
     }
     const kernels = names.map((name) => exports[name]) as unknown as KernelList;
-    return new ThreadPool(threads, controlOf(control), kernels);
+    return new ThreadPool(threads, controlOf(control), names, kernels);
   }
 
   /**
@@ -110,7 +112,7 @@ export class ThreadPool {
     const calls: (readonly number[])[] = [];
     const note: Run = (...operands) => calls.push(operands);
     for (let begin = 0; begin < count; begin += size) call(note, begin, Math.min(size, count - begin));
-    this.run(kernel, calls);
+    this.#run(this.#numbers.get(kernel)!, calls);
   }
 
   /**
@@ -118,11 +120,11 @@ export class ThreadPool {
    * works too, and waits awake for the last: pages may not sleep.
    * @throws {WebAssembly.RuntimeError} after a trap
    */
-  run(kernel: Run, calls: readonly (readonly number[])[]): void {
+  #run(kernel: number, calls: readonly (readonly number[])[]): void {
     const { words, values } = this.#control;
     for (const [index, call] of calls.entries()) values.set(call, index * MOST_ARGUMENTS);
     this.#job = (this.#job % 0x7fffff) + 1;
-    words[KERNEL] = this.#numbers.get(kernel)!;
+    words[KERNEL] = kernel;
     words[ARGUMENTS] = calls[0].length;
     Atomics.store(words, DONE, 0);
     Atomics.store(words, JOB, this.#job);
@@ -131,7 +133,7 @@ export class ThreadPool {
     if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, NEXT, calls.length - 1);
     work(this.#control, this.#kernels);
     while (Atomics.load(words, DONE) < calls.length);
-    if (words[FAILED]) throw new WebAssembly.RuntimeError("on another thread");
+    if (words[FAILED]) throw new WebAssembly.RuntimeError(`${this.#names[kernel]} on another thread`);
   }
 
   /** Ends the threads. */
