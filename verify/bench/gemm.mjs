@@ -70,7 +70,10 @@ async function ours(build, type, x, w, [M, K, N]) {
   }
   const scratch = yAt + M * N * 4;
   const gemm = kernels[`gemm_${type}`];
-  return { run: () => gemm(xAt, wAt, 0, yAt, M, N, K, scratch), result: () => all.subarray(yAt / 4, yAt / 4 + M * N) };
+  return {
+    run: () => gemm(xAt, wAt, 0, yAt, M, N, K, 0, 0, scratch),
+    result: () => all.subarray(yAt / 4, yAt / 4 + M * N),
+  };
 }
 
 async function onnxruntime(x, transposed, [M, K, N]) {

@@ -66,7 +66,7 @@ class Model:
         sections = custom_sections(data)
         directory, files = sections["kiloformer.directory"], sections["kiloformer.files"]
         version, expected = struct.unpack("<II", directory[:8])
-        assert version == 1, f"{path}: expected format 1, got {version}"
+        assert version == 2, f"{path}: expected format 2, got {version}"
         assert checksum(directory[8:]) == expected, f"{path}: the directory is damaged"
         directory = json.loads(directory[8:])
         assert checksum(files) == directory["files"]["checksum"], f"{path}: the files are damaged"
@@ -125,7 +125,7 @@ class Model:
             self.call(f"dequantize_rows_{dtype}", place + id * row, scales + id * scale, x + index * width * 4, 1, width)
         return x
 
-    def linear(self, x, rows, name, bias=0):
+    def linear(self, x, rows, name, bias=0, residual=0):
         weight = self.weights[name]
         dtype, (outputs, inputs), place = weight["dtype"], weight["shape"], weight["address"]
         y = self.take(rows * outputs * 4)
@@ -138,20 +138,15 @@ class Model:
             # Behind the panels of 8-bit weights lie their scales; those of 4-bit ones lie within.
             scales = place + -(-outputs // 8) * (whole // GROUP) * 8 * (2 + GROUP) if dtype == "q8" else 0
             scratch = self.take(64 * 4)
-            self.call(f"gemm_{dtype}", quantized, parameters, place, scales, bias, y, *shape, scratch)
+            self.call(f"gemm_{dtype}", quantized, parameters, place, scales, bias, y, *shape, 0, residual, scratch)
         else:
-            self.call(f"gemm_{dtype}", x, place, bias, y, *shape, self.take(8 * 256 * 4))
+            self.call(f"gemm_{dtype}", x, place, bias, y, *shape, 0, residual, self.take(8 * 256 * 4))
         return y
 
     def norm(self, x, rows, name):
         y = self.take(rows * self.config["hidden_size"] * 4)
         eps = self.config.get("rms_norm_eps", 1e-6)
         self.call("rms_norm_f32", x, self.weights[name]["address"], y, rows, self.config["hidden_size"], eps)
-        return y
-
-    def add(self, a, b, count):
-        y = self.take(count * 4)
-        self.call("add_f32", a, b, y, count)
         return y
 
     def logits(self, ids):
@@ -166,11 +161,11 @@ class Model:
         for layer in range(config["num_hidden_layers"]):
             block = f"model.layers.{layer}."
             attended = self.attention(self.norm(x, rows, block + "input_layernorm.weight"), rows, block, cos, sin, heads, groups, head)
-            x = self.add(x, self.linear(attended, rows, block + "self_attn.o_proj.weight"), rows * width)
+            x = self.linear(attended, rows, block + "self_attn.o_proj.weight", residual=x)
             fed = self.linear(self.norm(x, rows, block + "post_attention_layernorm.weight"), rows, block + "mlp.gate_proj.weight")
             gated = self.take(rows * config["intermediate_size"] * 4)
             self.call("swiglu_f32", fed, gated, rows, config["intermediate_size"])
-            x = self.add(x, self.linear(gated, rows, block + "mlp.down_proj.weight"), rows * width)
+            x = self.linear(gated, rows, block + "mlp.down_proj.weight", residual=x)
         last = self.norm(x + (rows - 1) * width * 4, 1, "model.norm.weight")
         name = "lm_head.weight" if "lm_head.weight" in self.weights else "model.embed_tokens.weight"
         y = self.linear(last, 1, name)

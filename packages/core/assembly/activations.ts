@@ -2,7 +2,8 @@
 import { exponential, gelu, geluTanh, hyperbolicTangent, sigmoid, silu } from "./functions";
 import { loadSome, storeSome } from "./simd";
 
-const enum Unary { Exp, Gelu, GeluTanh, Relu, Sigmoid, Silu, Tanh }
+/** Numbers of the activations, as products take them; `kernel-names.ts` has the same. */
+const enum Unary { None, Silu, Gelu, GeluTanh, Relu, Tanh, Sigmoid, Exp }
 
 @inline
 function apply(operation: Unary, x: v128): v128 {
@@ -38,16 +39,29 @@ export function silu_f32(x: usize, y: usize, n: i32): void { unary(Unary.Silu, x
 /** `tanh x` */
 export function tanh_f32(x: usize, y: usize, n: i32): void { unary(Unary.Tanh, x, y, n); }
 
-@inline
-function gate(operation: Unary, gateUp: usize, y: usize, rows: i32, F: i32): void {
+/** One of the kernels above. */
+function activate(activation: i32, x: usize, y: usize, n: i32): void {
+  if (activation == Unary.Silu) silu_f32(x, y, n);
+  else if (activation == Unary.Gelu) gelu_f32(x, y, n);
+  else if (activation == Unary.GeluTanh) gelu_tanh_f32(x, y, n);
+  else if (activation == Unary.Relu) relu_f32(x, y, n);
+  else if (activation == Unary.Tanh) tanh_f32(x, y, n);
+  else sigmoid_f32(x, y, n);
+}
+
+/**
+ * What follows a block of rows of a product while it is near: n outputs become `activation(y) + residual`. Activation 0 is none; the
+ * residual lies `shift` bytes behind y (0: none).
+ */
+export function finish(activation: i32, shift: usize, y: usize, n: i32): void {
+  if (activation) activate(activation, y, y, n);
+  if (shift) add_f32(y + shift, y, y, n);
+}
+
+function gate(activation: i32, gateUp: usize, y: usize, rows: i32, F: i32): void {
   for (; rows > 0; rows--, gateUp += <usize>F * 8, y += <usize>F * 4) {
-    const up = gateUp + <usize>F * 4;
-    const whole = (F & ~3) * 4;
-    for (let i = 0; i < whole; i += 16) {
-      v128.store(y + i, f32x4.mul(apply(operation, v128.load(gateUp + i)), v128.load(up + i)));
-    }
-    const left = F & 3;
-    if (left) storeSome(y + whole, f32x4.mul(apply(operation, loadSome(gateUp + whole, left)), loadSome(up + whole, left)), left);
+    activate(activation, gateUp, y, F);
+    mul_f32(y, gateUp + <usize>F * 4, y, F);
   }
 }
 
@@ -57,7 +71,6 @@ export function swiglu_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { g
 export function geglu_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.Gelu, gateUp, y, rows, F); }
 /** `geluTanh(gate) * up` */
 export function geglu_tanh_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.GeluTanh, gateUp, y, rows, F); }
-
 /** `relu(gate) * up` */
 export function reglu_f32(gateUp: usize, y: usize, rows: i32, F: i32): void { gate(Unary.Relu, gateUp, y, rows, F); }
 

@@ -1,5 +1,22 @@
 // Every kernel that the module exports.
-export * from "./activations";
+export {
+  add_f32,
+  exp_f32,
+  geglu_f32,
+  geglu_tanh_f32,
+  gelu_f32,
+  gelu_tanh_f32,
+  mul_f32,
+  reglu_f32,
+  relu_f32,
+  scale_f32,
+  sigmoid_f32,
+  silu_f32,
+  sum_rows_f32,
+  swiglu_f32,
+  tanh_f32,
+  transpose_f32,
+} from "./activations";
 export {
   attention_f32,
   attention_general_f32,
@@ -7,7 +24,7 @@ export {
   attention_scratch_f32,
 } from "./attention";
 export { cache_append_f32 } from "./cache";
-export * from "./gemm";
+export { gemm_bf16, gemm_f16, gemm_f32 } from "./gemm";
 export { layer_norm_f32, rms_norm_f32, rms_norm_heads_f32 } from "./norms";
 export {
   embed_panels_bf16,

@@ -1,4 +1,5 @@
 // The matrix product over packed weights, from the tiles: linear layers and both halves of attention.
+import { finish } from "./activations";
 import { tile1x32, tile1x8, tile2x16, tile2x8, tile3x8, tile4x8, tile5x8, tile6x8 } from "./tiles";
 import { isSmall, panelStep, widenPanel } from "./weights";
 
@@ -8,7 +9,8 @@ const TILE_ROWS = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 const ROW_BLOCK_FLOATS = 48 * 1024;
 
 /**
- * `y[rows, columns] = x[rows, depth] · w + bias`, or added to y when `continued`. Strides are in bytes, `bias` 0 is none.
+ * `y[rows, columns] = activation(x[rows, depth] · w + bias) + residual`, or added to y when `continued`. Strides are in bytes, `bias` 0 is
+ * none, `activation` 0 is none, and the residual lies `shift` bytes behind y (0: none); where there is one of the two, rows of y follow each other.
  * A sum runs over blocks of `blockLength` inputs: each starts at zero and takes its inputs in order, then the blocks are
  * added in order, then the bias. Half weights need `scratch` for one panel of one block in f32.
  */
@@ -25,10 +27,13 @@ export function product<T>(
   depth: i32,
   blockLength: i32,
   continued: bool,
+  activation: i32,
+  shift: usize,
   scratch: usize,
 ): void {
   if (rows < (sizeof<T>() == 4 ? 3 : 4)) {
-    return few<T>(x, xStride, w, panelStride, bias, y, yStride, rows, columns, depth, blockLength, continued, scratch);
+    few<T>(x, xStride, w, panelStride, bias, y, yStride, rows, columns, depth, blockLength, continued, scratch);
+    return finish(activation, shift, y, rows * columns);
   }
   let tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
   const blockTiles = max(ROW_BLOCK_FLOATS / max(depth, 1), 4 * TILE_ROWS) / TILE_ROWS;
@@ -39,6 +44,7 @@ export function product<T>(
     const extra = min(higher, now);
     many<T>(x, xStride, w, panelStride, bias, y, yStride, height, extra, now, columns, depth, blockLength, continued, scratch);
     const done = height * now + extra;
+    finish(activation, shift, y, done * columns);
     x += xStride * done;
     y += yStride * done;
     rows -= done;
@@ -79,13 +85,14 @@ function many<T>(
       }
       const add = continued || start > 0;
       const tileBias = start + length >= depth && bias ? bias + column * 4 : 0;
+      const tileColumns = columnsOf(left, 8, add, tileBias);
       let tileX = x + start * 4, tileY = y;
       for (let tile = 0; tile < tiles; tile++) {
         const rows = tile < extra ? height + 1 : height;
-        if (TILE_ROWS == 6 && rows == 6) tile6x8(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
-        else if (rows == 5) tile5x8(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
-        else if (rows == 4) tile4x8(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
-        else tile3x8<f32>(tileX, xStride, panel, length, tileY, yStride, left, add, tileBias);
+        if (TILE_ROWS == 6 && rows == 6) tile6x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
+        else if (rows == 5) tile5x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
+        else if (rows == 4) tile4x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
+        else tile3x8<f32>(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
         tileX += xStride * rows;
         tileY += yStride * rows;
       }
@@ -158,11 +165,19 @@ function narrowTile<T>(
   continued: bool,
   bias: usize,
 ): bool {
+  if (panels == 4) columns -= apart * 24;
+  columns = columnsOf(columns, panels == 2 ? 16 : 8, continued, bias);
   if (rows == 3) return tile3x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);
   if (rows == 2) {
     if (panels == 1) return tile2x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);
     return tile2x16<T>(x, xStride, panel, panelStride, depth, y, yStride, columns, continued, bias);
   }
   if (panels == 1) return tile1x8<T>(x, panel, depth, y, columns, continued, bias);
-  return tile1x32<T>(x, panel, panelStride * apart, depth, y, apart * 32, columns - apart * 24, continued, bias);
+  return tile1x32<T>(x, panel, panelStride * apart, depth, y, apart * 32, columns, continued, bias);
+}
+
+/** What tiles take for `columns` outputs from the first of the tile's last panels on: 0 where there are `width`, and nothing to add. */
+@inline
+function columnsOf(columns: i32, width: i32, continued: bool, bias: usize): i32 {
+  return columns >= width && !continued && !bias ? 0 : columns;
 }

@@ -1,5 +1,7 @@
 // Linear layers over 8- and 4-bit weights: inputs are quantized first, integers are multiplied, groups are joined in f32.
 // Both builds compute the same integers; a sum over groups runs in order, so that it depends on K alone.
+import { finish } from "./activations";
+import { shiftOf } from "./gemm";
 import { GROUP, GROUP_BYTES_Q4, GROUP_BYTES_Q8, INPUT_BYTES } from "./quantize";
 import { multiplyAdd, loadSome, storeSome } from "./simd";
 import { widen } from "./weights";
@@ -380,6 +382,8 @@ function product(
   M: i32,
   N: i32,
   K: i32,
+  activation: i32,
+  shift: usize,
   scratch: usize,
 ): void {
   const groups = (K + GROUP - 1) / GROUP;
@@ -422,12 +426,13 @@ function product(
         }
       }
     }
+    finish(activation, shift, y + yStride * begin, (end - begin) * N);
   }
 }
 
 /**
- * `y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]` over inputs that `quantize_inputs_q8` made of x, and 8-bit weights with `scales[N]`;
- * bias 0 is none. Whole panels of scales are read; `scratch` has a place for 64 floats.
+ * `y[M, N] = activation(x[M, K] · w[N, K]ᵀ + bias[N]) + residual[M, N]` over inputs that `quantize_inputs_q8` made of x, and 8-bit
+ * weights with `scales[N]`; bias, activation and residual 0 are none. Whole panels of scales are read; `scratch` has a place for 64 floats.
  */
 export function gemm_q8(
   q: usize,
@@ -439,9 +444,11 @@ export function gemm_q8(
   M: i32,
   N: i32,
   K: i32,
+  activation: i32,
+  residual: usize,
   scratch: usize,
 ): void {
-  product(Q8_HALVES + prefersWhole(), q, params, w, scales, bias, y, M, N, K, scratch);
+  product(Q8_HALVES + prefersWhole(), q, params, w, scales, bias, y, M, N, K, activation, shiftOf(residual, y), scratch);
 }
 
 /** The same over inputs of `quantize_inputs_q4` and 4-bit weights, which have their scales with them: the operand is not read. */
@@ -455,7 +462,9 @@ export function gemm_q4(
   M: i32,
   N: i32,
   K: i32,
+  activation: i32,
+  residual: usize,
   scratch: usize,
 ): void {
-  product(Q4_HALVES + prefersWhole(), q, params, w, 0, bias, y, M, N, K, scratch);
+  product(Q4_HALVES + prefersWhole(), q, params, w, 0, bias, y, M, N, K, activation, shiftOf(residual, y), scratch);
 }

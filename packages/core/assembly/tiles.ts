@@ -2,7 +2,7 @@
 // Each output has one accumulator, which starts at zero and takes the inputs in order; `put` joins it to y.
 // Fewer than eight accumulators wait for the multiplier; more than twelve do not fit the registers that V8 allots.
 // The tiles that read half weights write nothing and return false where they meet an f16 infinity or NaN.
-// `depth` is the number of inputs, strides are in bytes.
+// `depth` is the number of inputs, strides are in bytes; `columns` is the number of outputs that there are, or 0 where `put` will do.
 import { loadSome, multiplyAdd, storeSome } from "./simd";
 import { highWeights, inputFor, isFinite, largestSize, lowWeights, maskOf, panelStep } from "./weights";
 
@@ -77,23 +77,22 @@ export function tile6x8(
     low5 = multiplyAdd(value, low, low5);
     high5 = multiplyAdd(value, high, high5);
   }
-  const whole = columns >= 8 && !continued && !bias;
-  if (whole) put(y, low0, high0);
+  if (!columns) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1);
+  if (!columns) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2);
+  if (!columns) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low3, high3);
+  if (!columns) put(y, low3, high3);
   else putSome(y, low3, high3, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low4, high4);
+  if (!columns) put(y, low4, high4);
   else putSome(y, low4, high4, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low5, high5);
+  if (!columns) put(y, low5, high5);
   else putSome(y, low5, high5, columns, continued, bias);
 }
 
@@ -137,20 +136,19 @@ export function tile5x8(
     low4 = multiplyAdd(value, low, low4);
     high4 = multiplyAdd(value, high, high4);
   }
-  const whole = columns >= 8 && !continued && !bias;
-  if (whole) put(y, low0, high0);
+  if (!columns) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1);
+  if (!columns) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2);
+  if (!columns) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low3, high3);
+  if (!columns) put(y, low3, high3);
   else putSome(y, low3, high3, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low4, high4);
+  if (!columns) put(y, low4, high4);
   else putSome(y, low4, high4, columns, continued, bias);
 }
 
@@ -189,17 +187,16 @@ export function tile4x8(
     low3 = multiplyAdd(value, low, low3);
     high3 = multiplyAdd(value, high, high3);
   }
-  const whole = columns >= 8 && !continued && !bias;
-  if (whole) put(y, low0, high0);
+  if (!columns) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1);
+  if (!columns) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2);
+  if (!columns) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low3, high3);
+  if (!columns) put(y, low3, high3);
   else putSome(y, low3, high3, columns, continued, bias);
 }
 
@@ -237,14 +234,13 @@ export function tile3x8<T>(
     largest = largestSize<T>(largest, lanes);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 8 && !continued && !bias;
-  if (whole) put(y, low0, high0);
+  if (!columns) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low1, high1);
+  if (!columns) put(y, low1, high1);
   else putSome(y, low1, high1, columns, continued, bias);
   y += yStride;
-  if (whole) put(y, low2, high2);
+  if (!columns) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
   return true;
 }
@@ -293,10 +289,9 @@ export function tile2x16<T>(
     high11 = multiplyAdd(value1, weights, high11);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 16 && !continued && !bias;
   const y1 = y + yStride;
   const bias1 = bias ? bias + 32 : 0;
-  if (whole) {
+  if (!columns) {
     put(y, low00, high00);
     put(y + 32, low01, high01);
     put(y1, low10, high10);
@@ -342,9 +337,8 @@ export function tile2x8<T>(
     high1 = multiplyAdd(value1, weights, high1);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 8 && !continued && !bias;
   const y1 = y + yStride;
-  if (whole) {
+  if (!columns) {
     put(y, low0, high0);
     put(y1, low1, high1);
   } else {
@@ -397,9 +391,8 @@ export function tile1x32<T>(
     largest = largestSize<T>(largest, lanes);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 8 && !continued && !bias;
   const y1 = y + yStep, y2 = y1 + yStep, y3 = y2 + yStep;
-  if (whole) {
+  if (!columns) {
     put(y, low0, high0);
     put(y1, low1, high1);
     put(y2, low2, high2);
@@ -428,8 +421,7 @@ export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i3
     largest = largestSize<T>(largest, lanes);
   }
   if (!isFinite<T>(largest)) return false;
-  const whole = columns >= 8 && !continued && !bias;
-  if (whole) put(y, low0, high0);
+  if (!columns) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   return true;
 }

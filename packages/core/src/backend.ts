@@ -6,6 +6,13 @@ export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu" | "tanh" | "sigm
 /** Activations of gated feed-forward layers: `activation(gate) * up`. */
 export type GatedActivation = "silu" | "gelu" | "gelu_tanh" | "relu";
 
+/** What follows a linear layer in the same kernel, while its outputs are near: `activation(x · Wᵀ + b) + residual`. */
+export interface Epilogue {
+  readonly activation?: Activation;
+  /** `[T, N]`, as the outputs. */
+  readonly residual?: Tensor<readonly [T: number, N: number]>;
+}
+
 /** The new rows of one sequence within a batch, and the keys and values that they see. */
 export interface SequenceSpan {
   /** First row of this sequence in the batch. */
@@ -46,7 +53,7 @@ export interface Backend {
 
   embedding(ids: Tensor, table: EmbeddingWeight, y: Tensor): void;
   gatherRows(x: Tensor, rows: Tensor, y: Tensor): void;
-  linear(x: Tensor, weight: LinearWeight, y: Tensor): void;
+  linear(x: Tensor, weight: LinearWeight, y: Tensor, epilogue: Epilogue): void;
   add(a: Tensor, b: Tensor, y: Tensor): void;
   multiply(a: Tensor, b: Tensor, y: Tensor): void;
   scale(x: Tensor, factor: number, y: Tensor): void;

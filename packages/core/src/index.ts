@@ -3,6 +3,7 @@ export type {
   AttentionOptions,
   Backend,
   DistanceBias,
+  Epilogue,
   GatedActivation,
   GlobalKeys,
   HeadLayout,

@@ -27,6 +27,15 @@ export const activationKernels = {
   tanh: "tanh_f32",
   sigmoid: "sigmoid_f32",
 } as const satisfies Record<Activation, keyof Kernels>;
+/** What products take for an activation; 0 is none. */
+export const activationNumbers: Readonly<Record<Activation, number>> = {
+  silu: 1,
+  gelu: 2,
+  gelu_tanh: 3,
+  relu: 4,
+  tanh: 5,
+  sigmoid: 6,
+};
 export const gateKernels = {
   silu: "swiglu_f32",
   gelu: "geglu_f32",

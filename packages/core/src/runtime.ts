@@ -1,8 +1,17 @@
-import type { Activation, AttentionOptions, Backend, GatedActivation, HeadLayout, SequenceSpan } from "./backend.ts";
+import type {
+  Activation,
+  AttentionOptions,
+  Backend,
+  Epilogue,
+  GatedActivation,
+  HeadLayout,
+  SequenceSpan,
+} from "./backend.ts";
 import { PAGE, pageFloats } from "./cache.ts";
 import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
 import {
   activationKernels,
+  activationNumbers,
   gateKernels,
   inputKernels,
   panelKernels,
@@ -222,64 +231,53 @@ export class Runtime implements Backend {
     this.kernels.embed_rows_f32(rows.place, x.place, y.place, sizeOf(rows.shape), x.shape[1]);
   }
 
-  linear(x: Tensor, { shape, dtype, place, bias }: LinearWeight, y: Tensor): void {
+  linear(x: Tensor, weight: LinearWeight, y: Tensor, { activation, residual }: Epilogue): void {
+    const { shape, dtype, place, bias } = weight;
     const [N, K] = shape;
     const M = x.shape[0];
     const work = M * N * K;
     this.work += work;
     const { kernels, memory } = this;
     const mark = memory.mark();
-    const biasPlace = bias ? bias.place : 0;
-    if (dtype === "q8" || dtype === "q4") this.#quantizedLinear(x, shape, dtype, place, biasPlace, y);
-    else {
-      this.#shareProduct(kernels[productKernels[dtype]], M, N, work, (run, begin, count) => {
-        const { row, rows, column, columns } = productPiece(M, N, begin, count);
-        const inputs = x.place + 4 * row * K;
-        const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
-        const biases = biasPlace && biasPlace + 4 * column;
-        const to = y.place + 4 * (row * N + column);
-        if (dtype === "f32") run(inputs, weights, biases, to, rows, columns, K);
-        else run(inputs, weights, biases, to, rows, columns, K, memory.push(WIDEN_SCRATCH * 4));
-      });
-    }
+    const isQuantized = dtype === "q8" || dtype === "q4";
+    const inputs = isQuantized
+      ? this.#quantizeInputs(x, dtype)
+      : { place: x.place, rowBytes: 4 * K, params: 0, rowParams: 0 };
+    const scales = dtype === "q8" ? place + Math.ceil(N / PANEL) * onePanelBytes(K, dtype) : 0;
+    const follows = activation ? activationNumbers[activation] : 0;
+    const call: Call = (run, begin, count) => {
+      const { row, rows, column, columns } = productPiece(M, N, begin, count);
+      const from = inputs.place + row * inputs.rowBytes;
+      const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
+      const biases = bias ? bias.place + 4 * column : 0;
+      const at = 4 * (row * N + column);
+      const to = y.place + at;
+      const added = residual ? residual.place + at : 0;
+      if (dtype === "f32") run(from, weights, biases, to, rows, columns, K, follows, added);
+      else if (isQuantized) {
+        const [params, scale] = [inputs.params + row * inputs.rowParams, scales && scales + 4 * column];
+        run(from, params, weights, scale, biases, to, rows, columns, K, follows, added, memory.push(SUMS * 4));
+      } else run(from, weights, biases, to, rows, columns, K, follows, added, memory.push(WIDEN_SCRATCH * 4));
+    };
+    // Pieces of a product: rows where there are many, else the outputs of one row.
+    if (M === 1) this.#share(kernels[productKernels[dtype]], N, 8 * PANEL, work, call);
+    else this.#share(kernels[productKernels[dtype]], M, TILE_ROWS, work, call);
     memory.release(mark);
   }
 
-  #quantizedLinear(
-    x: Tensor,
-    [N, K]: LinearWeight["shape"],
-    dtype: "q8" | "q4",
-    place: number,
-    bias: number,
-    y: Tensor,
-  ): void {
+  #quantizeInputs(x: Tensor, dtype: "q8" | "q4") {
     const { kernels, memory } = this;
-    const M = x.shape[0];
+    const [M, K] = x.shape;
     const groups = Math.ceil(K / GROUP);
-    const inputBytes = groups * GROUP * (this.build === "relaxed" ? 1 : 2);
-    const inputs = memory.push(M * inputBytes);
-    const params = memory.push(M * groups * 8);
+    const rowBytes = groups * GROUP * (this.build === "relaxed" ? 1 : 2);
+    const rowParams = groups * 8;
+    const place = memory.push(M * rowBytes);
+    const params = memory.push(M * rowParams);
     this.#share(kernels[inputKernels[dtype]], M, 4, M * K * COST.norm, (run, row, rows) => {
       const scratch = memory.push(groups * GROUP * 4);
-      run(x.place + 4 * row * K, inputs + row * inputBytes, params + row * groups * 8, scratch, rows, K);
+      run(x.place + 4 * row * K, place + row * rowBytes, params + row * rowParams, scratch, rows, K);
     });
-    const panels = Math.ceil(N / PANEL) * onePanelBytes(K, dtype);
-    this.#shareProduct(kernels[productKernels[dtype]], M, N, M * N * K, (run, begin, count) => {
-      const { row, rows, column, columns } = productPiece(M, N, begin, count);
-      const weights = place + (column / PANEL) * onePanelBytes(K, dtype);
-      const scales = dtype === "q8" ? place + panels + 4 * column : 0;
-      const biases = bias && bias + 4 * column;
-      const to = y.place + 4 * (row * N + column);
-      const from = inputs + row * inputBytes;
-      const scratch = memory.push(SUMS * 4);
-      run(from, params + row * groups * 8, weights, scales, biases, to, rows, columns, K, scratch);
-    });
-  }
-
-  /** Pieces of a product: rows where there are many, else the outputs of one row. */
-  #shareProduct(kernel: Run, M: number, N: number, work: number, call: Call): void {
-    if (M === 1) this.#share(kernel, N, 8 * PANEL, work, call);
-    else this.#share(kernel, M, TILE_ROWS, work, call);
+    return { place, rowBytes, params, rowParams };
   }
 
   add(a: Tensor, b: Tensor, y: Tensor): void {

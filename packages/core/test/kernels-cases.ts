@@ -1,4 +1,5 @@
 // One sweep for each kernel: every length from 0 to 257, and every dimension of those that have several.
+import { activationNumbers } from "../src/kernel-names.ts";
 import {
   add,
   attention,
@@ -139,14 +140,20 @@ function gemmCase(type: "f32" | "f16" | "bf16"): Case {
     // Both, where there are several blocks; else in turn.
     const biases = K > 500 ? [undefined, randomIntegers(N, N)] : [(M + N + K) % 2 ? randomIntegers(N, N) : undefined];
     for (const bias of biases) {
+      const [isRelu, hasResidual] = [(M + N) % 2 > 0, (N + K) % 3 > 1];
       const expected = new Float32Array(M * N);
       gemm(x, values, bias, expected, M, N, K);
-      const [y] = run(build, kernel, input(x), weight, bias ? input(bias) : 0, output(M * N), M, N, K, ...more);
-      expectClose(`${kernel} ${M} ${N} ${K} ${bias ? "with" : "without"} bias`, y, expected, 0);
+      if (isRelu) elementwise(relu, expected, expected, M * N);
+      const residual = randomIntegers(M * N, M * N);
+      if (hasResidual) add(expected, residual, expected, M * N);
+      const operands = [input(x), weight, bias ? input(bias) : 0, output(M * N), M, N, K];
+      const follows = [isRelu ? activationNumbers.relu : 0, hasResidual ? input(residual) : 0];
+      const [y] = run(build, kernel, ...operands, ...follows, ...more);
+      expectClose(`${kernel} ${M} ${N} ${K} ${!!bias} ${isRelu} ${hasResidual}`, y, expected, 0);
     }
   };
   return {
-    behaviour: "is exact on whole numbers for every M, N and K, with and without bias",
+    behaviour: "is exact on whole numbers for every M, N and K, with and without bias, activation and residual",
     sweep(build) {
       for (const M of lengths) check(build, M, 11, 5);
       for (const M of [1, 2, 3, 4, 6, 7]) for (const N of lengths) check(build, M, N, 3);

@@ -21,7 +21,7 @@ function multiply(kind: "q8" | "q4", steps: number, x: Float32Array, w: Float32A
   const scales = kind === "q8" ? input(new Float32Array(panels.slice(end).buffer)) : 0;
   const operands = [input(new Uint8Array(q.buffer)), input(params), input(panels.slice(0, end)), scales, 0];
   build.dotSteps.value = steps;
-  return run(build, `gemm_${kind}`, ...operands, output(M * N), M, N, K, scratch(64))[0];
+  return run(build, `gemm_${kind}`, ...operands, output(M * N), M, N, K, 0, 0, scratch(64))[0];
 }
 
 afterEach(() => {

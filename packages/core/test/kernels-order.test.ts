@@ -1,5 +1,6 @@
 // The promises about the order of sums: exact equality, on random numbers.
 import { describe, expect, test } from "vitest";
+import { activationKernels, activationNumbers } from "../src/kernel-names.ts";
 import {
   attention,
   fromBFloat16,
@@ -19,6 +20,7 @@ import {
   expectClose,
   expectSame,
   input,
+  type Operand,
   output,
   randomFloats,
   run,
@@ -58,16 +60,20 @@ function weights(): Weight[] {
   ];
 }
 
+/** What follows a product: nothing, unless it is said. */
+const fill = (follows: [number, Operand | 0] | []) => (follows.length > 0 ? follows : [0, 0]);
+
 function multiply(
   build: Build,
   x: Float32Array,
   type: string,
   packed: Float32Array | Uint16Array,
   n: number,
+  ...follows: [activation: number, residual: Operand | 0] | []
 ): Float32Array {
   const M = x.length / K;
   const more = type === "f32" ? [] : [scratch(2048)];
-  return run(build, `gemm_${type}`, input(x), input(packed), 0, output(M * n), M, n, K, ...more)[0];
+  return run(build, `gemm_${type}`, input(x), input(packed), 0, output(M * n), M, n, K, ...fill(follows), ...more)[0];
 }
 
 /** A product of inputs that are quantized first. */
@@ -77,6 +83,7 @@ function multiplyQuantized(
   x: Float32Array,
   panels: Uint8Array,
   n: number,
+  ...follows: [activation: number, residual: Operand | 0] | []
 ): Float32Array {
   const M = x.length / K;
   const count = M * Math.ceil(K / 32);
@@ -87,7 +94,7 @@ function multiplyQuantized(
   const all = Math.ceil(n / 8) * Math.ceil(K / 32) * (kind === "q8" ? 272 : 144);
   const scales = kind === "q8" ? input(new Float32Array(panels.slice(all).buffer)) : 0;
   const operands = [input(new Uint8Array(q.buffer)), input(params), input(panels.slice(0, all)), scales, 0];
-  return run(build, `gemm_${kind}`, ...operands, output(M * n), M, n, K, scratch(64))[0];
+  return run(build, `gemm_${kind}`, ...operands, output(M * n), M, n, K, ...fill(follows), scratch(64))[0];
 }
 
 describe.each(builds)("$name kernels", (build) => {
@@ -237,6 +244,35 @@ describe.each(builds)("$name kernels", (build) => {
       }
     }
   });
+
+  test.each(["f32", "f16", "bf16", "q8", "q4"] as const)(
+    "gemm_%s followed by more has the bits of the kernels in turn",
+    (type) => {
+      const values = randomFloats(N * K, 2);
+      const isRelaxed = build.name === "relaxed";
+      const quantized = {
+        q8: () => packQ8(quantizeRowsQ8(values, N, K), N, K, isRelaxed),
+        q4: () => packQ4(quantizeRowsQ4(values, N, K), N, K, isRelaxed),
+      };
+      const product = (x: Float32Array, ...follows: [number, Operand | 0] | []) => {
+        if (type === "q8" || type === "q4") return multiplyQuantized(build, type, x, quantized[type](), N, ...follows);
+        const packed = type === "f32" ? packPanels(values, N, K) : packHalfPanels(halfBits(N * K, type), N, K);
+        return multiply(build, x, type, packed, N, ...follows);
+      };
+      for (const M of [1, 2, 3, 4, 5, 6, 13]) {
+        const [x, residual] = [randomFloats(M * K, M), input(randomFloats(M * N, M + 1))];
+        const plain = product(x);
+        const added = (y: Float32Array) => run(build, "add_f32", residual, input(y), output(M * N), M * N)[0];
+        expectSame(`${M} rows`, product(x, 0, residual), added(plain));
+        for (const [name, number] of Object.entries(activationNumbers)) {
+          const kernel = activationKernels[name as keyof typeof activationKernels];
+          const [active] = run(build, kernel, input(plain), output(M * N), M * N);
+          expectSame(`${M} rows, ${name}`, product(x, number, 0), active);
+          expectSame(`${M} rows, ${name} and a residual`, product(x, number, residual), added(active));
+        }
+      }
+    },
+  );
 
   test("activations give an element the same bits wherever it stands", () => {
     const x = randomFloats(19, 1, 5);
@@ -454,6 +490,6 @@ test("the simd build sums in the documented order: fround by fround in blocks of
       expected[m * N + n] = total + bias[n];
     }
   }
-  const [y] = run(build, "gemm_f32", input(x), input(packPanels(w, N, K)), input(bias), output(4 * N), 4, N, K);
+  const [y] = run(build, "gemm_f32", input(x), input(packPanels(w, N, K)), input(bias), output(4 * N), 4, N, K, 0, 0);
   expectSame("gemm_f32", y, expected);
 });

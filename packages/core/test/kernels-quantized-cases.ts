@@ -1,5 +1,6 @@
 // Sweeps of the kernels for 8 and 4 bits.
 import {
+  add,
   dequantizeRows,
   fromFloat16,
   gemmQuantized,
@@ -99,6 +100,8 @@ function gemmCase(kind: Kind) {
     const bias = (M + N + K) % 2 ? randomFloats(N, N) : undefined;
     const expected = new Float64Array(M * N);
     gemmQuantized(kind, inputs, weights, bias, expected, M, N, K);
+    const residual = (N + K) % 3 > 1 ? randomFloats(M * N, M + K) : undefined;
+    if (residual) add(expected, residual, expected, M * N);
     const q = relaxed ? Int8Array.from(inputs.q) : Int16Array.from(inputs.q);
     const whole = packed(kind, build, weights, N, K);
     const end = kind === "q8" ? Math.ceil(N / 8) * groupsOf(K) * 272 : whole.length;
@@ -106,7 +109,8 @@ function gemmCase(kind: Kind) {
     const scales = kind === "q8" ? input(new Float32Array(whole.slice(end).buffer)) : 0;
     const place = bias ? input(bias) : 0;
     const operands = [input(q), input(inputParams(inputs)), panels, scales, place];
-    const [y] = run(build, kernel, ...operands, output(M * N), M, N, K, scratch(64));
+    const follows = [0, residual ? input(residual) : 0];
+    const [y] = run(build, kernel, ...operands, output(M * N), M, N, K, ...follows, scratch(64));
     expectClose(`${kernel} ${M} ${N} ${K}`, y, expected, (K + 4) * 3e-7);
   };
   return {

@@ -1,4 +1,4 @@
-import { activate, add, embedding, linear, type Tensor, type Weights } from "@kiloformer/core";
+import { add, embedding, linear, type Tensor, type Weights } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
@@ -47,7 +47,7 @@ export function reserveEmbeddings(
 function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Weights, model: Weights): EncoderHeads {
   const { hiddenSize: D, labels } = checked;
   const dense = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
-  const pooler = dense && ((first: TD) => activate(linear(first, dense), "tanh"));
+  const pooler = dense && ((first: TD) => linear(first, dense, { activation: "tanh" }));
   if (!weights.has("classifier.weight")) return { pooler };
   if (config.task === "TokenClassification") {
     return { pooler, tokenClassification: reserveTokenClassifier(weights, D, labels) };

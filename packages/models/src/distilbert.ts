@@ -1,4 +1,4 @@
-import { activate, add, embedding, linear } from "@kiloformer/core";
+import { add, embedding, linear } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderHeads } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
@@ -63,7 +63,7 @@ export const distilbert: Architecture = {
     if (weights.has("pre_classifier.weight")) {
       const dense = weights.linear({ pre_classifier: D }, D, headOptions);
       const output = weights.linear({ classifier: config.labels }, D, headOptions);
-      sequenceClassification = (x, batch) => linear(activate(linear(firstRows(x, batch), dense), "relu"), output);
+      sequenceClassification = (x, batch) => linear(linear(firstRows(x, batch), dense, { activation: "relu" }), output);
     } else if (weights.has("classifier.weight")) {
       tokenClassification = reserveTokenClassifier(weights, D, config.labels);
     }

@@ -1,6 +1,5 @@
 import {
   type Activation,
-  activate,
   add,
   embedding,
   type Forward,
@@ -181,16 +180,18 @@ class GptNeoxDecoder implements DecoderModel {
 
   #block(x: TD, weights: GptNeoxBlock, angles: Angles, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
     const { attentionNorm, mlpNorm } = weights;
-    const attended = this.#attention(normalize(x, attentionNorm), weights, angles, spans, wanted);
+    const seen = this.#attention(normalize(x, attentionNorm), weights, angles, spans, wanted);
     x = pick(x, wanted);
-    if (this.#config.isParallel) return add(add(this.#mlp(normalize(x, mlpNorm), weights), attended), x);
-    x = add(x, attended);
-    return add(x, this.#mlp(normalize(x, mlpNorm), weights));
+    if (this.#config.isParallel) {
+      return add(this.#mlp(normalize(x, mlpNorm), weights, linear(seen, weights.output)), x);
+    }
+    x = linear(seen, weights.output, { residual: x });
+    return this.#mlp(normalize(x, mlpNorm), weights, x);
   }
 
   #attention(
     x: TD,
-    { qkv, output }: GptNeoxBlock,
+    { qkv }: GptNeoxBlock,
     { cos, sin }: Angles,
     spans: readonly SequenceSpan[],
     wanted: Wanted | undefined,
@@ -198,10 +199,10 @@ class GptNeoxDecoder implements DecoderModel {
     const { layout } = this.#config;
     const turned = rotate(linear(x, qkv), cos, sin, layout);
     const options = { scale: 1 / Math.sqrt(layout.headWidth) };
-    return linear(attend(turned, spans, layout, options, wanted), output);
+    return attend(turned, spans, layout, options, wanted);
   }
 
-  #mlp(x: TD, { up, down }: GptNeoxBlock): TD {
-    return linear(activate(linear(x, up), this.#config.activation), down);
+  #mlp(x: TD, { up, down }: GptNeoxBlock, residual: TD): TD {
+    return linear(linear(x, up, { activation: this.#config.activation }), down, { residual });
   }
 }

@@ -1,6 +1,5 @@
 import {
   type Activation,
-  activate,
   add,
   type EmbeddingWeight,
   embedding,
@@ -190,15 +189,17 @@ export class Gpt2Decoder implements DecoderModel {
   }
 
   #block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
-    const { attentionNorm, mlpNorm, up, down } = this.#weights.blocks[layer];
-    x = add(pick(x, wanted), this.#attention(normalize(x, attentionNorm), layer, spans, wanted));
-    return add(x, linear(activate(linear(normalize(x, mlpNorm), up), this.#config.activation), down));
+    const { attentionNorm, output, mlpNorm, up, down } = this.#weights.blocks[layer];
+    const seen = this.#attention(normalize(x, attentionNorm), layer, spans, wanted);
+    x = linear(seen, output, { residual: pick(x, wanted) });
+    const widened = linear(normalize(x, mlpNorm), up, { activation: this.#config.activation });
+    return linear(widened, down, { residual: x });
   }
 
   #attention(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
     const { layout, scale, window } = this.#config;
-    const { qkv, output } = this.#weights.blocks[layer];
+    const { qkv } = this.#weights.blocks[layer];
     const options = { scale: scale(layer), window: window?.(layer) };
-    return linear(attend(linear(x, qkv), spans, layout, options, wanted), output);
+    return attend(linear(x, qkv), spans, layout, options, wanted);
   }
 }

@@ -14,10 +14,10 @@ function localAttention(radius: number): EncoderAttention {
       const table = encoder.embedding(`block.0.layer.0.${name}.relative_attention_bias`, [buckets.count, layout.heads]);
       return ({ runtime, lengths }) => {
         const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, radius + 1);
-        return function* (x, { qkv, output }) {
+        return function* (x, { qkv }) {
           const projected = yield* linearSteps(x, qkv);
           const options = { scale: 1, window: radius, bias };
-          return yield* linearSteps(yield* encoderAttentionSteps(projected, lengths, layout, options), output);
+          return yield* encoderAttentionSteps(projected, lengths, layout, options);
         };
       };
     },
@@ -49,7 +49,7 @@ function transientGlobalAttention(radius: number, block: number): EncoderAttenti
             .map((count) => [count, bucketBias(runtime, global, both, count)]),
         );
         const pages = runtime.temporaryPages(Math.max(0, ...lengths.map((length, i) => length + counts[i])), layout);
-        return function* (x, { qkv, output }, layer) {
+        return function* (x, { qkv }, layer) {
           const rows = yield* linearSteps(x, qkv);
           const y = runtime.allocate([x.shape[0], column] as const);
           let row = 0;
@@ -66,7 +66,7 @@ function transientGlobalAttention(radius: number, block: number): EncoderAttenti
             row += count;
             yield;
           }
-          return yield* linearSteps(y, output);
+          return y;
         };
       };
     },

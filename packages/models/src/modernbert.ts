@@ -1,6 +1,4 @@
 import {
-  activate,
-  add,
   type EmbeddingWeight,
   embedding,
   encoderAttentionSteps,
@@ -121,7 +119,7 @@ function reserveHeads(
   if (!weights.has("head.dense.weight")) return {};
   const dense = weights.linear({ "head.dense": D }, D, { ...headOptions, bias: classifierBias });
   const norm = reserveNorm(weights, "head.norm", D, eps, normBias);
-  const transform = (x: TD) => normalize(activate(linear(x, dense), classifierActivation), norm);
+  const transform = (x: TD) => normalize(linear(x, dense, { activation: classifierActivation }), norm);
   if (!weights.has("classifier.weight")) {
     const rows = tokens.shape[0];
     const bias = checked.decoderBias ? weights.vector("decoder.bias", rows) : undefined;
@@ -193,9 +191,9 @@ class ModernBert implements EncoderModel {
     const turned = rotate(projected, cos, sin, layout);
     const scale = 1 / Math.sqrt(layout.headWidth);
     const attended = yield* encoderAttentionSteps(turned, lengths, layout, { scale, window });
-    x = add(x, yield* linearSteps(attended, output));
+    x = yield* linearSteps(attended, output, { residual: x });
     const widened = yield* linearSteps(normalize(x, mlpNorm), gateUp);
-    return add(x, yield* linearSteps(gated(widened, activation), down));
+    return yield* linearSteps(gated(widened, activation), down, { residual: x });
   }
 }
 

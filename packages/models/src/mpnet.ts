@@ -1,4 +1,4 @@
-import { activate, add, embedding, linear } from "@kiloformer/core";
+import { add, embedding, linear } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, TD } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
@@ -48,7 +48,7 @@ export const mpnet: Architecture = {
     });
     const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
     const heads = {
-      pooler: pool && ((first: TD) => activate(linear(first, pool), "tanh")),
+      pooler: pool && ((first: TD) => linear(first, pool, { activation: "tanh" })),
       maskedLm: masked ? reserveMaskedLm(weights, robertaMaskedLm, tokens, D, { eps, activation: "gelu" }) : undefined,
       sequenceClassification: weights.has("classifier.out_proj.weight")
         ? reserveDenseClassifier(weights, D, labels, "tanh")

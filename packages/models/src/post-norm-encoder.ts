@@ -1,8 +1,6 @@
 // The encoder that BERT began: attention and feed-forward, each followed by a norm of the sum.
 import {
   type Activation,
-  activate,
-  add,
   type DistanceBias,
   type EmbeddingWeight,
   encoderAttentionSteps,
@@ -144,7 +142,7 @@ export function reserveMaskedLm(
   const decoder = own
     ? weights.linear({ [names.decoder]: rows }, width, { bias, leastBits: 8 })
     : weights.tied(tokens, bias);
-  return (x) => linear(normalize(activate(linear(x, dense), activation), norm), decoder);
+  return (x) => linear(normalize(linear(x, dense, { activation }), norm), decoder);
 }
 
 /** Classification as most of these families do it: dense, activation, output, of the first row. */
@@ -156,7 +154,7 @@ export function reserveDenseClassifier(
 ): EncoderHeads["sequenceClassification"] {
   const dense = weights.linear({ "classifier.dense": width }, width, headOptions);
   const output = weights.linear({ "classifier.out_proj": labels }, width, headOptions);
-  return (x, batch) => linear(activate(linear(firstRows(x, batch), dense), activation), output);
+  return (x, batch) => linear(linear(firstRows(x, batch), dense, { activation }), output);
 }
 
 /** A linear layer over every row. */
@@ -204,8 +202,8 @@ export class PostNormEncoder implements EncoderModel {
     const scale = 1 / Math.sqrt(layout.headWidth);
     const qkv = yield* linearSteps(x, weights.qkv);
     const attended = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, bias });
-    x = normalize(add(x, yield* linearSteps(attended, weights.output)), weights.attentionNorm);
-    const widened = activate(yield* linearSteps(x, weights.up), activation);
-    return normalize(add(x, yield* linearSteps(widened, weights.down)), weights.outputNorm);
+    x = normalize(yield* linearSteps(attended, weights.output, { residual: x }), weights.attentionNorm);
+    const widened = yield* linearSteps(x, weights.up, { activation });
+    return normalize(yield* linearSteps(widened, weights.down, { residual: x }), weights.outputNorm);
   }
 }

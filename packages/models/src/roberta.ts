@@ -1,4 +1,4 @@
-import { activate, linear } from "@kiloformer/core";
+import { linear } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
 import { reserveEmbeddings } from "./bert.ts";
@@ -58,7 +58,7 @@ export const roberta: Architecture = {
     const blocks = reserveBlocks(checked, model.scope("encoder."));
     const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
     const heads: EncoderHeads = {
-      pooler: pool && ((first: TD) => activate(linear(first, pool), "tanh")),
+      pooler: pool && ((first: TD) => linear(first, pool, { activation: "tanh" })),
       maskedLm: masked
         ? reserveMaskedLm(weights, robertaMaskedLm, tokens, D, { eps: checked.eps, activation: "gelu" })
         : undefined,

@@ -324,17 +324,17 @@ export class RotaryDecoder implements DecoderModel {
     spans: readonly SequenceSpan[],
     wanted?: Wanted,
   ): TD {
-    const { eps } = this.#config;
-    const { attentionNorm, afterAttention, mlpNorm, afterMlp } = weights;
-    const attended = this.#attention(rmsNorm(x, attentionNorm, eps), weights, plan, angles, spans, wanted);
-    x = add(pick(x, wanted), afterAttention ? rmsNorm(attended, afterAttention, eps) : attended);
-    const fed = this.#mlp(rmsNorm(x, mlpNorm, eps), weights);
-    return add(x, afterMlp ? rmsNorm(fed, afterMlp, eps) : fed);
+    const { eps, activation } = this.#config;
+    const { attentionNorm, output, afterAttention, mlpNorm, gateUp, down, afterMlp } = weights;
+    const seen = this.#attention(rmsNorm(x, attentionNorm, eps), weights, plan, angles, spans, wanted);
+    x = addLinear(pick(x, wanted), seen, output, afterAttention, eps);
+    const widened = gated(linear(rmsNorm(x, mlpNorm, eps), gateUp), activation);
+    return addLinear(x, widened, down, afterMlp, eps);
   }
 
   #attention(
     x: TD,
-    { qkv: projection, headNorms, output }: BlockWeights,
+    { qkv: projection, headNorms }: BlockWeights,
     { window }: LayerPlan,
     angles: Angles | undefined,
     spans: readonly SequenceSpan[],
@@ -344,12 +344,13 @@ export class RotaryDecoder implements DecoderModel {
     const qkv = linear(x, projection);
     if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
     if (angles) rotate(qkv, angles.cos, angles.sin, layout);
-    return linear(attend(qkv, spans, layout, { scale, window }, wanted), output);
+    return attend(qkv, spans, layout, { scale, window }, wanted);
   }
+}
 
-  #mlp(x: TD, { gateUp, down }: BlockWeights): TD {
-    return linear(gated(linear(x, gateUp), this.#config.activation), down);
-  }
+/** `x + linear(y)`, or `x + norm(linear(y))` in models that norm what a half of a block gives. */
+function addLinear(x: TD, y: TD, weight: LinearWeight, norm: VectorWeight | undefined, eps: number): TD {
+  return norm ? add(x, rmsNorm(linear(y, weight), norm, eps)) : linear(y, weight, { residual: x });
 }
 
 function capped(logits: TD, softcap: number | undefined): TD {

@@ -5,11 +5,13 @@ import {
   encoderAttentionSteps,
   type Forward,
   gated,
+  type LinearWeight,
   linearSteps,
   normHeads,
   rmsNorm,
   rotate,
   scale,
+  type VectorWeight,
 } from "@kiloformer/core";
 import type { EncoderBatch, EncoderModel, TD } from "./architecture.ts";
 import { type Angles, anglesOf, encode } from "./layers.ts";
@@ -77,10 +79,15 @@ export class RotaryEncoder implements EncoderModel {
     if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
     if (angles) rotate(qkv, angles.cos, angles.sin, layout);
     const seen = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, window });
-    const attended = yield* linearSteps(seen, weights.output);
-    x = add(x, afterAttention ? rmsNorm(attended, afterAttention, eps) : attended);
+    x = yield* addLinearSteps(x, seen, weights.output, afterAttention, eps);
     const widened = yield* linearSteps(rmsNorm(x, mlpNorm, eps), weights.gateUp);
-    const fed = yield* linearSteps(gated(widened, activation), weights.down);
-    return add(x, afterMlp ? rmsNorm(fed, afterMlp, eps) : fed);
+    return yield* addLinearSteps(x, gated(widened, activation), weights.down, afterMlp, eps);
   }
+}
+
+/** `x + linear(y)`, or `x + norm(linear(y))` in models that norm what a half of a block gives. */
+function* addLinearSteps(x: TD, y: TD, weight: LinearWeight, norm: VectorWeight | undefined, eps: number): Forward<TD> {
+  return norm
+    ? add(x, rmsNorm(yield* linearSteps(y, weight), norm, eps))
+    : yield* linearSteps(y, weight, { residual: x });
 }

@@ -1,12 +1,9 @@
 import {
   type Activation,
-  activate,
-  add,
   appendKeys,
   attendTo,
   attention,
   bindCaches,
-  type DistanceBias,
   type EmbeddingWeight,
   embedding,
   encoderAttentionSteps,
@@ -168,15 +165,15 @@ function reserveCrossAttention({ hiddenSize: D, layout }: T5Config, layer: Weigh
 
 /** `x + f(norm(x))`, f the feed-forward layer. */
 function* feed(x: TD, { norm, up, down }: FeedForward, { eps, gate, activation }: T5Config): Forward<TD> {
-  const widened = yield* linearSteps(rmsNorm(x, norm, eps), up);
-  return add(x, yield* linearSteps(gate ? gated(widened, gate) : activate(widened, activation!), down));
+  const widened = yield* linearSteps(rmsNorm(x, norm, eps), up, { activation });
+  return yield* linearSteps(gate ? gated(widened, gate) : widened, down, { residual: x });
 }
 
 /** What distinguishes encoders: how a layer attends. Made once for each forward. */
 export interface EncoderAttention {
   /** The layer's `SelfAttention` in names of tensors. */
   readonly name: string;
-  /** Reserves what it needs beside the projections; gives what each forward does. */
+  /** Reserves what it needs beside the projections; gives what each forward does before the output layer. */
   reserve(
     config: T5Config,
     encoder: Weights,
@@ -193,10 +190,9 @@ const fullAttention: EncoderAttention = {
     ]);
     return ({ runtime, lengths }) => {
       const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, Math.max(1, ...lengths));
-      return function* (x, { qkv, output }) {
+      return function* (x, { qkv }) {
         const projected = yield* linearSteps(x, qkv);
-        const attended = yield* encoderAttentionSteps(projected, lengths, layout, { scale: 1, bias });
-        return yield* linearSteps(attended, output);
+        return yield* encoderAttentionSteps(projected, lengths, layout, { scale: 1, bias });
       };
     };
   },
@@ -249,7 +245,8 @@ class T5Encoder implements EncoderModel {
 
   *#block(x: TD, layer: number, attend: ReturnType<ReturnType<EncoderAttention["reserve"]>>): Forward<TD> {
     const { attention, feedForward } = this.#blocks[layer];
-    x = add(x, yield* attend(rmsNorm(x, attention.norm, this.#config.eps), attention, layer));
+    const seen = yield* attend(rmsNorm(x, attention.norm, this.#config.eps), attention, layer);
+    x = yield* linearSteps(seen, attention.output, { residual: x });
     return yield* feed(x, feedForward, this.#config);
   }
 }
@@ -311,8 +308,11 @@ class T5Decoder implements DecoderModel {
       embed: (ids) => embedding(ids, this.#tokens),
       block: (x, layer, spans) => {
         const { attention: self, cross, feedForward } = this.blocks[layer];
-        x = add(x, attendSelf(rmsNorm(x, self.norm, eps), self, spans, layout, bias));
-        x = add(x, attendCross(rmsNorm(x, cross.norm, eps), cross, memories[layer], layout));
+        const own = linear(rmsNorm(x, self.norm, eps), self.qkv);
+        const before = attention(own, spans, layout, { scale: 1, causal: true, bias });
+        x = linear(before, self.output, { residual: x });
+        const queries = linear(rmsNorm(x, cross.norm, eps), cross.query);
+        x = linear(attendToMemory(queries, memories[layer], layout), cross.output, { residual: x });
         return drain(feed(x, feedForward, this.#config));
       },
       norm: (x) => rmsNorm(x, this.#norm, eps),
@@ -328,25 +328,10 @@ function drain<R>(forward: Forward<R>): R {
   }
 }
 
-function attendSelf(
-  x: TD,
-  { qkv, output }: SelfAttention,
-  spans: readonly SequenceSpan[],
-  layout: HeadLayout,
-  bias: DistanceBias,
-): TD {
-  return linear(attention(linear(x, qkv), spans, layout, { scale: 1, causal: true, bias }), output);
-}
-
 /** To the encoder's states, whose keys and values a memory has. */
-function attendCross(
-  x: TD,
-  { query, output }: CrossAttention,
-  memories: readonly SequenceSpan[],
-  layout: HeadLayout,
-): TD {
+function attendToMemory(queries: TD, memories: readonly SequenceSpan[], layout: HeadLayout): TD {
   const spans = memories.map((span) => ({ ...span, position: 0, keys: span.position }));
-  return linear(attendTo(linear(x, query), spans, layout, { scale: 1, causal: false }), output);
+  return attendTo(queries, spans, layout, { scale: 1, causal: false });
 }
 
 /** Multiply-adds of a block for one position. */

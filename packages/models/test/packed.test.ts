@@ -157,7 +157,7 @@ describe("is refused", () => {
       file[find(file, "kiloformer.directory") + "kiloformer.directory".length] = 7;
     };
     await expect(changed(change)).rejects.toEqual(
-      failing("wrong-format", "packed model: expected format 1, got 7; pack the model again"),
+      failing("wrong-format", "packed model: expected format 2, got 7; pack the model again"),
     );
   });
 

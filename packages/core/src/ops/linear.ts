@@ -1,16 +1,16 @@
+import type { Epilogue } from "../backend.ts";
 import { RuntimeError } from "../errors.ts";
 import { expectLive, expectShape, type Tensor } from "../tensor.ts";
 import type { EmbeddingWeight, LinearWeight } from "../weights.ts";
 
-/** `x · Wᵀ + b`: `[T, K] -> [T, N]`. The order of each sum depends only on K. */
+/** `activation(x · Wᵀ + b) + residual`, in one kernel: `[T, K] -> [T, N]`. The order of each sum depends only on K. */
 export function linear(
   x: Tensor<readonly [T: number, K: number]>,
   weight: LinearWeight,
+  epilogue: Epilogue = NONE,
 ): Tensor<readonly [T: number, N: number]> {
-  const [N, K] = weight.shape;
-  expectShape("linear", "x", x, [x.shape[0], K]);
-  const y = x.backend.allocate([x.shape[0], N] as const);
-  x.backend.linear(x, weight, y);
+  const y = outputs(x, weight, epilogue);
+  x.backend.linear(x, weight, y, epilogue);
   return y;
 }
 
@@ -21,20 +21,35 @@ export const STEP_WORK = 5e8;
 export function* linearSteps(
   x: Tensor<readonly [T: number, K: number]>,
   weight: LinearWeight,
+  epilogue: Epilogue = NONE,
 ): Generator<undefined, Tensor<readonly [T: number, N: number]>> {
   const [N, K] = weight.shape;
   const [T] = x.shape;
   const step = Math.max(1, Math.floor(STEP_WORK / (N * K)));
-  if (T <= step) return linear(x, weight);
-  expectShape("linear", "x", x, [T, K]);
+  if (T <= step) return linear(x, weight, epilogue);
+  const y = outputs(x, weight, epilogue);
   const { backend } = x;
-  const y = backend.allocate([T, N] as const);
+  const { activation, residual } = epilogue;
   for (let row = 0; row < T; row += step) {
     const count = Math.min(step, T - row);
-    backend.linear(backend.rows(x, row, count), weight, backend.rows(y, row, count));
+    const rows = (tensor: Tensor) => backend.rows(tensor, row, count);
+    backend.linear(rows(x), weight, rows(y), { activation, residual: residual && rows(residual) });
     yield;
   }
   return y;
+}
+
+const NONE: Epilogue = {};
+
+function outputs(
+  x: Tensor<readonly [T: number, K: number]>,
+  { shape: [N, K] }: LinearWeight,
+  { residual }: Epilogue,
+): Tensor<readonly [T: number, N: number]> {
+  const [T] = x.shape;
+  expectShape("linear", "x", x, [T, K]);
+  if (residual) expectShape("linear", "residual", residual, [T, N]);
+  return x.backend.allocate([T, N] as const);
 }
 
 /** Rows of a table: ids `[T] -> [T, D]`. Ids are trusted: they are checked where they enter. */

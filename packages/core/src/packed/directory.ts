@@ -5,7 +5,7 @@ import type { Dtype } from "../safetensors.ts";
 import type { DtypeOption, Reservation, Weight, WeightDtype } from "../weights.ts";
 
 /** Raised when the layout of weights, the map of memory, or what a kernel takes changes. */
-export const PACKED_FORMAT = 1;
+export const PACKED_FORMAT = 2;
 export const DIRECTORY_SECTION = "kiloformer.directory";
 export const FILES_SECTION = "kiloformer.files";
 /** Format version and checksum, before the JSON. */
