@@ -1,29 +1,64 @@
 import { charLength, lastCharLength } from "./aligned.ts";
 
-/** The tokens of one text, before special tokens come around them. */
-export interface Part {
-  readonly ids: number[];
-  /** Where each token begins and ends in the text, in UTF-16 code units. */
-  readonly begins: number[];
-  readonly ends: number[];
-  /** The index of the word that each token is part of. */
-  readonly words: number[];
-  /** The text of tokens that their ids do not tell: an unknown piece, an added token with the space that it took. */
-  readonly texts: Map<number, string>;
+// Tokens of a block.
+const blockLength = 16_384;
+// Numbers of a token.
+const fields = 4;
+
+/**
+ * The tokens of one text, before special tokens come around them: id, where the token begins and ends in the text (in UTF-16 code
+ * units), and the index of the word that it is part of. Blocks do not move, as a list of millions would when it grows.
+ */
+export class Part {
+  length = 0;
   /** How many words there are. */
-  wordCount: number;
-}
+  wordCount = 0;
+  /** The text of tokens that their ids do not tell: an unknown piece, an added token with the space that it took. */
+  readonly texts = new Map<number, string>();
+  readonly #blocks: Uint32Array[] = [];
+  #last = new Uint32Array(0);
 
-export function emptyPart(): Part {
-  return { ids: [], begins: [], ends: [], words: [], texts: new Map(), wordCount: 0 };
-}
+  push(id: number, begin: number, end: number, word: number): void {
+    const at = (this.length++ % blockLength) * fields;
+    if (at === 0 || at === this.#last.length) this.#grow(at);
+    const block = this.#last;
+    block[at] = id;
+    block[at + 1] = begin;
+    block[at + 2] = end;
+    block[at + 3] = word;
+  }
 
-/** Appends a token to a part. */
-export function push(part: Part, id: number, begin: number, end: number, word: number): void {
-  part.ids.push(id);
-  part.begins.push(begin);
-  part.ends.push(end);
-  part.words.push(word);
+  id(at: number): number {
+    return this.#number(at, 0);
+  }
+
+  begin(at: number): number {
+    return this.#number(at, 1);
+  }
+
+  end(at: number): number {
+    return this.#number(at, 2);
+  }
+
+  word(at: number): number {
+    return this.#number(at, 3);
+  }
+
+  #number(at: number, field: number): number {
+    return this.#blocks[Math.floor(at / blockLength)][(at % blockLength) * fields + field];
+  }
+
+  /** Makes room behind `length` numbers of the last block, or behind it. */
+  #grow(length: number): void {
+    const tokens = length > 0 || this.#blocks.length === 0 ? Math.max(length, 32) : blockLength;
+    const block = new Uint32Array(Math.min(tokens, blockLength) * fields);
+    if (length > 0) {
+      block.set(this.#last);
+      this.#blocks.pop();
+    }
+    this.#blocks.push(block);
+    this.#last = block;
+  }
 }
 
 /** Tokens of a text, and whether they are a window after the first one, whose type may be another. */
@@ -59,131 +94,152 @@ export interface EncodingView {
   readonly trim?: { readonly add_prefix_space: boolean };
 }
 
-/** A list, made of others when it is first asked for. */
-function lazily<Value>(make: () => Value): () => Value {
-  let value: Value | undefined;
-  return () => {
-    value ??= make();
-    return value;
-  };
-}
+/** Tokens of a text, or a token of no text, so many times. */
+type Segment =
+  | {
+      readonly part: Part;
+      readonly begin: number;
+      readonly end: number;
+      readonly type: number;
+      readonly sequence: number;
+    }
+  | {
+      readonly id: number;
+      readonly token: string;
+      readonly count: number;
+      readonly type: number;
+      readonly attention: number;
+    };
 
 /**
- * What `encode` returns: ids, and by index as many of everything else. Names are those of Hugging Face's `Encoding`.
+ * What `encode` returns: ids, and by index as many of everything else, made when it is first asked for. Names are those of
+ * Hugging Face's `Encoding`.
  */
 export class Encoding {
-  readonly ids: number[] = [];
-  /** 0 for the first text and 1 for the second, as the model's template says. */
-  readonly type_ids: number[] = [];
-  /** 0 for padding, else 1. */
-  readonly attention_mask: number[] = [];
-  /** Which text each token comes from: 0, 1, or null for a special token. */
-  readonly sequence_ids: (number | null)[] = [];
+  readonly ids: number[];
   /** The windows of a text that was cut at `max_length`, where `return_overflowing_tokens` asks for them. */
   overflowing: Encoding[] = [];
-  readonly #begins: number[] = [];
-  readonly #ends: number[] = [];
-  readonly #words: (number | null)[] = [];
-  readonly #texts = new Map<number, string>();
   readonly #view: EncodingView;
-  readonly #tokens = lazily(() => this.ids.map((id, at) => this.#texts.get(at) ?? this.#view.idToToken(id) ?? ""));
-  readonly #offsets = lazily(() => {
-    const { countsCodePoints, texts } = this.#view;
-    const units = countsCodePoints ? texts.map(codePointIndices) : [];
-    return this.#begins.map((begin, at): [number, number] => {
-      const [from, to] = this.#trim(at, begin, this.#ends[at]);
-      const unit = units[this.sequence_ids[at] ?? 0];
-      return unit ? [unit(from), unit(to)] : [from, to];
-    });
-  });
+  readonly #segments: Segment[] = [];
+  #length = 0;
+  #typeIds?: number[];
+  #attentionMask?: number[];
+  #sequenceIds?: (number | null)[];
+  #wordIds?: (number | null)[];
+  #tokens?: string[];
+  #offsets?: [number, number][];
 
-  constructor(view: EncodingView) {
+  /** @param length how many tokens will be appended */
+  constructor(view: EncodingView, length = 0) {
     this.#view = view;
+    // What grows by millions is copied time and again.
+    this.ids = length > blockLength ? new Array(length) : [];
   }
 
   get length(): number {
-    return this.ids.length;
+    return this.#length;
   }
 
-  /** The tokens as the vocabulary spells them; what is unknown as it stands in the text. */
-  get tokens(): string[] {
-    return this.#tokens();
+  /** 0 for the first text and 1 for the second, as the model's template says. */
+  get type_ids(): number[] {
+    this.#typeIds ??= this.#list(({ type }) => type);
+    return this.#typeIds;
   }
 
-  /** Where each token begins and ends (exclusive) in its text; [0, 0] for special tokens. */
-  get offsets(): [number, number][] {
-    return this.#offsets();
+  /** 0 for padding, else 1. */
+  get attention_mask(): number[] {
+    this.#attentionMask ??= this.#list((segment) => ("part" in segment ? 1 : segment.attention));
+    return this.#attentionMask;
   }
 
-  /** The index of the word that each token is part of, null for special tokens. */
-  get word_ids(): (number | null)[] {
-    return this.#words;
+  /** Which text each token comes from: 0, 1, or null for a special token. */
+  get sequence_ids(): (number | null)[] {
+    this.#sequenceIds ??= this.#list((segment) => ("part" in segment ? segment.sequence : null));
+    return this.#sequenceIds;
   }
 
   /** 1 for tokens that do not come from a text, padding included. */
   get special_tokens_mask(): number[] {
-    return this.sequence_ids.map((sequence) => (sequence === null ? 1 : 0));
+    return this.#list((segment) => ("part" in segment ? 0 : 1));
+  }
+
+  /** The index of the word that each token is part of, null for special tokens. */
+  get word_ids(): (number | null)[] {
+    this.#wordIds ??= this.#list((segment, at) => ("part" in segment ? segment.part.word(at) : null));
+    return this.#wordIds;
+  }
+
+  /** The tokens as the vocabulary spells them; what is unknown as it stands in the text. */
+  get tokens(): string[] {
+    const { idToToken } = this.#view;
+    this.#tokens ??= this.#list((segment, at) =>
+      "part" in segment ? (segment.part.texts.get(at) ?? idToToken(segment.part.id(at)) ?? "") : segment.token,
+    );
+    return this.#tokens;
+  }
+
+  /** Where each token begins and ends (exclusive) in its text; [0, 0] for special tokens. */
+  get offsets(): [number, number][] {
+    const { countsCodePoints, texts } = this.#view;
+    const units = countsCodePoints && !this.#offsets ? texts.map(codePointIndices) : [];
+    this.#offsets ??= this.#list((segment, at, index): [number, number] => {
+      if (!("part" in segment)) return [0, 0];
+      const [from, to] = this.#trim(index, segment.part.begin(at), segment.part.end(at));
+      const unit = units[segment.sequence];
+      return unit ? [unit(from), unit(to)] : [from, to];
+    });
+    return this.#offsets;
   }
 
   /** Everything as plain lists. */
   toJSON(): object {
+    const { ids, type_ids, attention_mask, sequence_ids, overflowing } = this;
     const { tokens, offsets, word_ids, special_tokens_mask } = this;
-    return { ...this, tokens, offsets, word_ids, special_tokens_mask };
+    const lists = { ids, type_ids, attention_mask, sequence_ids, overflowing };
+    return { ...lists, tokens, offsets, word_ids, special_tokens_mask };
   }
 
-  /** Notes the texts of tokens `begin` to `end`, which are appended next. */
-  appendTexts({ texts }: Part, begin: number, end: number): void {
-    for (const [at, text] of texts) if (at >= begin && at < end) this.#texts.set(this.length + at - begin, text);
+  /** Appends tokens `begin` to `end` of a text, with a pause after every so many. */
+  *append(part: Part, begin: number, end: number, type: number, sequence: number): Generator<void> {
+    for (let from = begin; from < end; from += blockLength) {
+      this.#add({ part, begin: from, end: Math.min(from + blockLength, end), type, sequence });
+      if (from > begin) yield;
+    }
   }
 
-  /** Appends tokens `begin` to `end` of a text. */
-  append({ ids, begins, ends, words }: Part, begin: number, end: number, type: number, sequence: number): void {
-    for (let at = begin; at < end; at++) this.#push(ids[at], type, 1, sequence, begins[at], ends[at], words[at]);
-  }
-
-  /** Appends a token that comes from no text. */
-  appendSpecial(id: number, token: string, type: number, attention = 1): void {
-    this.#texts.set(this.length, token);
-    this.#push(id, type, attention, null, 0, 0, null);
+  /** Appends a token that comes from no text, `count` times. */
+  appendSpecial(id: number, token: string, type: number, attention = 1, count = 1): void {
+    this.#add({ id, token, count, type, attention });
   }
 
   /** The same with tokens of no text before it. */
   after(count: number, id: number, token: string, type: number): Encoding {
-    const all = new Encoding(this.#view);
+    const all = new Encoding(this.#view, count + this.length);
     all.overflowing = this.overflowing;
-    for (let at = 0; at < count; at++) all.appendSpecial(id, token, type, 0);
-    for (const [at, text] of this.#texts) all.#texts.set(count + at, text);
-    this.ids.forEach((id, at) => {
-      const { type_ids, attention_mask, sequence_ids } = this;
-      all.#push(
-        id,
-        type_ids[at],
-        attention_mask[at],
-        sequence_ids[at],
-        this.#begins[at],
-        this.#ends[at],
-        this.#words[at],
-      );
-    });
+    all.appendSpecial(id, token, type, 0, count);
+    for (const segment of this.#segments) all.#add(segment);
     return all;
   }
 
-  #push(
-    id: number,
-    type: number,
-    attention: number,
-    sequence: number | null,
-    begin: number,
-    end: number,
-    word: number | null,
-  ): void {
-    this.ids.push(id);
-    this.type_ids.push(type);
-    this.attention_mask.push(attention);
-    this.sequence_ids.push(sequence);
-    this.#begins.push(begin);
-    this.#ends.push(end);
-    this.#words.push(word);
+  #add(segment: Segment): void {
+    this.#segments.push(segment);
+    const { ids } = this;
+    let length = this.#length;
+    if ("part" in segment) for (let at = segment.begin; at < segment.end; at++) ids[length++] = segment.part.id(at);
+    else for (let at = 0; at < segment.count; at++) ids[length++] = segment.id;
+    this.#length = length;
+    // Lists that were made before are as long as it was.
+    this.#typeIds = this.#attentionMask = this.#sequenceIds = this.#wordIds = this.#tokens = this.#offsets = undefined;
+  }
+
+  /** A value for each token; `at` is its index in its text. */
+  #list<Value>(valueOf: (segment: Segment, at: number, index: number) => Value): Value[] {
+    const values: Value[] = [];
+    for (const segment of this.#segments) {
+      const [begin, end] = "part" in segment ? [segment.begin, segment.end] : [0, segment.count];
+      for (let at = begin; at < end; at++) values.push(valueOf(segment, at, values.length));
+    }
+    return values;
   }
 
   /** A token's place without the spaces at its ends, where those do not count. */
@@ -211,9 +267,6 @@ export class Encoding {
 // Neither white space nor what a byte-level model writes for it.
 const notSpace = /[^\u0120\p{White_Space}]/u;
 
-// How many tokens are appended before other work may have its turn.
-const batchSize = 16_384;
-
 /** The pieces of a template that stand around one text, or around two. */
 export function piecesOf({ single, pair }: Template, count: number, adds = true): readonly TemplatePiece[] {
   return (count > 1 ? pair : single).filter((piece) => adds || "sequence" in piece);
@@ -227,17 +280,21 @@ export function* assemble(
   view: EncodingView,
   ranges?: readonly Range[],
 ): Generator<void, Encoding> {
-  const encoding = new Encoding(view);
-  for (const piece of piecesOf(template, parts.length, adds)) {
+  const pieces = piecesOf(template, parts.length, adds);
+  const rangeOf = (sequence: number): Range => ranges?.[sequence] ?? [0, parts[sequence].length];
+  const lengths = pieces.map((piece) => {
+    const [begin, end] = "sequence" in piece ? rangeOf(piece.sequence) : [0, piece.ids.length];
+    return end - begin;
+  });
+  const encoding = new Encoding(
+    view,
+    lengths.reduce((sum, length) => sum + length, 0),
+  );
+  for (const piece of pieces) {
     if ("sequence" in piece) {
       const { sequence, type, laterType = adds === false ? sequence : type } = piece;
-      const part = parts[sequence];
-      const [begin, end, isLater] = ranges?.[sequence] ?? [0, part.ids.length];
-      encoding.appendTexts(part, begin, end);
-      for (let at = begin; at < end; at += batchSize) {
-        encoding.append(part, at, Math.min(at + batchSize, end), isLater ? laterType : type, sequence);
-        if (at > begin) yield;
-      }
+      const [begin, end, isLater] = rangeOf(sequence);
+      yield* encoding.append(parts[sequence], begin, end, isLater ? laterType : type, sequence);
     } else for (const [at, id] of piece.ids.entries()) encoding.appendSpecial(id, piece.tokens[at], piece.type);
   }
   return encoding;

@@ -14,13 +14,20 @@ const surroundings = 64;
 // Between two of these no published normalizer looks across: letters of ASCII, kana, ideographs, syllables.
 const seam = /[A-Za-z\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}/g;
 
-/** All of a text, with a pause after every so many characters. */
-export function* normalizeInChunks(normalize: Normalizer, input: Aligned): Generator<void, Aligned> {
+/**
+ * All of a text, with a pause after every so many characters.
+ * @param seamAfter where the text can be cut, from a place on
+ */
+export function* normalizeInChunks(
+  normalize: Normalizer,
+  input: Aligned,
+  seamAfter: (from: number) => number = (from) => findSeam(normalize, input, from),
+): Generator<void, Aligned> {
   const { length } = input.text;
   if (length <= chunkLength) return normalize(input);
   const parts: Aligned[] = [];
   for (let begin = 0; begin < length; yield) {
-    const end = findSeam(normalize, input, begin + chunkLength);
+    const end = Math.min(seamAfter(begin + chunkLength), length);
     parts.push(normalize(slice(input, begin, end), begin === 0, end === length));
     begin = end;
   }

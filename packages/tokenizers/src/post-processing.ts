@@ -65,7 +65,7 @@ function truncate(
   options: EncodeOptions,
 ): Range[][] {
   const { truncation = options.max_length !== undefined && options.padding !== "max_length", stride = 0 } = options;
-  const lengths = parts.map(({ ids }) => ids.length);
+  const lengths = parts.map(({ length }) => length);
   const limits = [...lengths];
   if (truncation) {
     const most = lengthOf(tokenizer, options, "truncation") - added;
@@ -146,7 +146,7 @@ function pad(encodings: Encoding[], tokenizer: Tokenizer, options: EncodeOptions
     const missing = target - encoding.length;
     if (missing <= 0) return encoding;
     if (side === "left") return encoding.after(missing, id, token, type);
-    for (let count = 0; count < missing; count++) encoding.appendSpecial(id, token, type, 0);
+    encoding.appendSpecial(id, token, type, 0, missing);
     return encoding;
   };
   return encodings.map(fill);

@@ -9,7 +9,7 @@ export interface PreTokenizer {
   readonly prepare?: (piece: Aligned) => Aligned;
   /** Appends pieces from unit `from` on, about `limit` at most, and returns where the next call goes on. */
   readonly split?: (piece: Aligned, from: number, limit: number, out: Aligned[]) => number;
-  /** Changes every piece after the cut. */
+  /** Changes every piece after the cut, each character by itself. */
   readonly finish?: (piece: Aligned) => Aligned;
 }
 

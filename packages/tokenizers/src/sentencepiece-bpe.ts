@@ -97,8 +97,8 @@ function chunkCut({ vocabulary, unkId, whole }: Pieces): Cut {
         emit(begin + seam, end);
       }
     };
-    const kept = yield* mergeSteps(begins.length, { rank, merge });
-    for (const symbol of kept) emit(begins[symbol], ends[symbol]);
+    const next = yield* mergeSteps(begins.length, { rank, merge });
+    for (let symbol = 0; symbol < begins.length; symbol = next[symbol]) emit(begins[symbol], ends[symbol]);
   };
 }
 

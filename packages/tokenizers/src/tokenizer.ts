@@ -1,7 +1,7 @@
 import type { Section } from "./added-tokens.ts";
-import { type Aligned, beginOf, endOf } from "./aligned.ts";
+import { type Aligned, beginOf, endOf, lastCharLength } from "./aligned.ts";
 import type { JinjaModule } from "./chat-template.ts";
-import { assemble, type Encoding, type EncodingView, emptyPart, type Part, push, type Template } from "./encoding.ts";
+import { assemble, type Encoding, type EncodingView, Part, type Template } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
 import type { Model, Tokens } from "./models/model.ts";
 import { type Normalizer, normalizeInChunks } from "./normalizers.ts";
@@ -108,8 +108,8 @@ export class Tokenizer implements TextTokenizer {
   readonly maxLength?: number;
   readonly parts: TokenizerParts;
   /** What short pieces become: inside a text, and at its begin. */
-  readonly #cache = new Map<string, Part>();
-  readonly #firstCache = new Map<string, Part>();
+  readonly #cache = new Map<string, PieceTokens>();
+  readonly #firstCache = new Map<string, PieceTokens>();
 
   constructor(parts: TokenizerParts) {
     const { model, added } = parts;
@@ -240,14 +240,14 @@ export class Tokenizer implements TextTokenizer {
     { split_special_tokens: splits = this.parts.splitsSpecialTokens ?? false }: EncodeOptions,
   ): Generator<void, Part> {
     const { added, normalize, cutter } = this.parts;
-    const part = emptyPart();
+    const part = new Part();
     const whole = { text, at: 0 };
     const normal = normalize ? yield* normalizeInChunks(normalize, whole) : whole;
     for (const section of added ? yield* added.sections(normal, splits) : [normal]) {
       const { id } = section as Section;
       if (id !== undefined) {
-        part.texts.set(part.ids.length, section.text);
-        push(part, id, beginOf(section, 0), endOf(section, section.text.length - 1), part.wordCount++);
+        part.texts.set(part.length, section.text);
+        part.push(id, beginOf(section, 0), endOf(section, section.text.length - 1), part.wordCount++);
         continue;
       }
       const prepared = cutter?.prepare(section) ?? section;
@@ -280,7 +280,7 @@ export class Tokenizer implements TextTokenizer {
       }
     }
     if (tokens.texts.size > 0) {
-      for (const [index, found] of tokens.texts) part.texts.set(part.ids.length + index, found);
+      for (const [index, found] of tokens.texts) part.texts.set(part.length + index, found);
     }
     pushTokens(part, piece, tokens, 0);
     part.wordCount += tokens.wordCount;
@@ -289,7 +289,11 @@ export class Tokenizer implements TextTokenizer {
   /** The same for a long piece, a part of its tokens at a time. */
   *#pushLong(part: Part, piece: Aligned): Generator<void> {
     const { model, cutter } = this.parts;
-    const words = cutter?.finish ? [yield* normalizeInChunks(cutter.finish, piece)] : (cutter?.words(piece) ?? [piece]);
+    // Each character is changed by itself: any place between two will do.
+    const seamAfter = (from: number): number => from - 1 + lastCharLength(piece.text, from + 1);
+    const words = cutter?.finish
+      ? [yield* normalizeInChunks(cutter.finish, piece, seamAfter)]
+      : (cutter?.words(piece) ?? [piece]);
     for (const word of words) {
       if (word.text === "") continue;
       for (const tokens of model.tokenizeLong?.(word.text) ?? [model.tokenize(word.text)]) {
@@ -301,9 +305,9 @@ export class Tokenizer implements TextTokenizer {
   }
 
   /** What the further pre-tokenizers and the model make of a piece; `at` only says whether a text begins with it. */
-  #tokensOf(piece: Aligned): Part {
+  #tokensOf(piece: Aligned): PieceTokens {
     const { model, cutter } = this.parts;
-    const part = emptyPart();
+    const part = new PieceTokens();
     for (const word of cutter?.words(piece) ?? [piece]) {
       if (word.text === "") continue;
       this.#pushTokens(part, word, model.tokenize(word.text), piece.at);
@@ -312,10 +316,10 @@ export class Tokenizer implements TextTokenizer {
     return part;
   }
 
-  #pushTokens(part: Part, word: Aligned, { ids, begins, ends }: Tokens, offset: number): void {
+  #pushTokens(part: TokenSink, word: Aligned, { ids, begins, ends }: Tokens, offset: number): void {
     const { surfaceId } = this.parts;
     for (let at = 0; at < ids.length; at++) {
-      if (ids[at] === surfaceId) part.texts.set(part.ids.length + at, word.text.slice(begins[at], ends[at]));
+      if (ids[at] === surfaceId) part.texts.set(part.length + at, word.text.slice(begins[at], ends[at]));
     }
     pushTokens(part, word, { ids, begins, ends }, offset);
   }
@@ -326,11 +330,35 @@ export class Tokenizer implements TextTokenizer {
   }
 }
 
+/** What takes tokens: a text's, or a piece's that is kept. */
+type TokenSink = Pick<Part, "length" | "wordCount" | "texts" | "push">;
+
+/** The tokens of a piece, in lists, as they are few. */
+class PieceTokens implements Tokens, TokenSink {
+  readonly ids: number[] = [];
+  readonly begins: number[] = [];
+  readonly ends: number[] = [];
+  readonly words: number[] = [];
+  readonly texts = new Map<number, string>();
+  wordCount = 0;
+
+  get length(): number {
+    return this.ids.length;
+  }
+
+  push(id: number, begin: number, end: number, word: number): void {
+    this.ids.push(id);
+    this.begins.push(begin);
+    this.ends.push(end);
+    this.words.push(word);
+  }
+}
+
 /** Appends tokens of a piece, with their places in the piece turned into those in the text, less `offset`. */
 function pushTokens(
-  part: Part,
+  part: TokenSink,
   piece: Aligned,
-  { ids, begins, ends, words }: Pick<Part, "ids" | "begins" | "ends"> & Partial<Part>,
+  { ids, begins, ends, words }: Tokens & { readonly words?: readonly number[] },
   offset: number,
 ): void {
   const { length } = piece.text;
@@ -339,6 +367,6 @@ function pushTokens(
     const end = ends[at];
     const from = begin < length ? beginOf(piece, begin) : endOf(piece, begin - 1);
     const to = end > begin ? endOf(piece, end - 1) : from;
-    push(part, ids[at], from - offset, to - offset, part.wordCount + (words ? words[at] : 0));
+    part.push(ids[at], from - offset, to - offset, part.wordCount + (words ? words[at] : 0));
   }
 }

@@ -17,8 +17,10 @@ function merge(text: string, ranks: ReadonlyMap<string, number>): { pieces: stri
   });
   let step = steps.next();
   while (!step.done) step = steps.next();
-  const kept = step.value;
-  return { pieces: kept.map((symbol) => pieces[symbol]), lookups };
+  const next = step.value;
+  const kept: string[] = [];
+  for (let symbol = 0; symbol < pieces.length; symbol = next[symbol]) kept.push(pieces[symbol]);
+  return { pieces: kept, lookups };
 }
 
 /** The definition: look at every pair, take the lowest rank, the leftmost of equal ones, and begin again. */

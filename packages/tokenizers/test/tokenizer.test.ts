@@ -149,7 +149,7 @@ describe("an option", () => {
   };
   const view = (options: EncodeOptions) => {
     const show = (encoding: ReturnType<typeof tokenizer.encode>): unknown => [
-      { ...encoding },
+      encoding.toJSON(),
       encoding.tokens,
       encoding.offsets,
       encoding.overflowing.map(show),

@@ -1,6 +1,5 @@
 import { charLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
-import { drain } from "../steps.ts";
 import { utf8Bytes } from "../utf8.ts";
 import type { Model, Tokens } from "./model.ts";
 import { TokenMap } from "./token-map.ts";
@@ -58,6 +57,9 @@ class MergeTable {
   }
 }
 
+/** The same as `Tokens` in numbers that stay where they are, for words of millions of characters. */
+type Symbols = { readonly [key in keyof Tokens]: number[] | Int32Array };
+
 /** Appends tokens whose text begins at a place. */
 function appendTokens({ ids, begins, ends }: Tokens, added: Tokens, place: number): void {
   for (let at = 0; at < added.ids.length; at++) {
@@ -77,6 +79,8 @@ const noRank = 0xffffffff;
 // A longer chunk is merged in steps, of so many symbols.
 const longChunk = 16_384;
 const batchSize = 8192;
+// Characters that are looked at before other work may have its turn.
+const scanned = 2 ** 19;
 // The rows of the table are 32-bit numbers.
 const largestId = 2 ** 31 - 1;
 
@@ -90,6 +94,8 @@ export class Bpe extends TokenMap implements Model {
   readonly #merges: MergeTable;
   readonly #unk: number | undefined;
   readonly #byteIds: (number | undefined)[] = [];
+  /** Whether no character is unknown, as its bytes are tokens. */
+  readonly #hasAllBytes: boolean;
   /** Whether nothing is put before or after characters. */
   readonly #isPlain: boolean;
   #neighbours?: Uint8Array;
@@ -133,6 +139,7 @@ export class Bpe extends TokenMap implements Model {
     for (let byte = 0; byte < 256 && byte_fallback; byte++) {
       this.#byteIds.push(this.ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`));
     }
+    this.#hasAllBytes = this.#byteIds.length > 0 && !this.#byteIds.includes(undefined);
   }
 
   tokenize(word: string): Tokens {
@@ -165,23 +172,27 @@ export class Bpe extends TokenMap implements Model {
     const isKnown = (at: number): boolean => this.#unitIds[word.charCodeAt(at)] >= 0;
     let tokens: Tokens = { ids: [], begins: [], ends: [] };
     for (let begin = 0; begin < word.length; ) {
-      let end = begin + 1;
+      let end = canCut ? begin + 1 : word.length;
       while (end < word.length) {
-        const isCut = neighbours[pairHash(word, end)] === 0 && isKnown(end - 1) && isKnown(end);
-        if (isCut && canCut) break;
-        end++;
+        if (neighbours[pairHash(word, end)] === 0 && isKnown(end - 1) && isKnown(end)) break;
+        if (++end % scanned === 0) yield;
       }
       const chunk = word.slice(begin, end);
-      let found = this.#chunks.get(chunk);
-      if (!found) {
-        found =
-          end - begin > longChunk
-            ? yield* this.#mergeLong(yield* this.#symbolsLong(chunk))
-            : this.#merge(this.#symbols(chunk));
-        if (this.#chunks.size > 10_000) this.#chunks.clear();
-        if (chunk.length < 13) this.#chunks.set(chunk, found);
+      if (chunk.length > longChunk) {
+        for (const found of this.#mergeLong(yield* this.#symbolsLong(chunk))) {
+          if (found) appendTokens(tokens, found, begin);
+          yield found && tokens;
+          if (found) tokens = { ids: [], begins: [], ends: [] };
+        }
+      } else {
+        let found = this.#chunks.get(chunk);
+        if (!found) {
+          found = this.#merge(this.#symbols(chunk));
+          if (this.#chunks.size > 10_000) this.#chunks.clear();
+          if (chunk.length < 13) this.#chunks.set(chunk, found);
+        }
+        appendTokens(tokens, found, begin);
       }
-      appendTokens(tokens, found, begin);
       begin = end;
       if (tokens.ids.length < batchSize) continue;
       yield tokens;
@@ -294,34 +305,59 @@ export class Bpe extends TokenMap implements Model {
     }
   }
 
-  #merge(tokens: Tokens): Tokens {
-    if (tokens.ids.length <= fewSymbols) return this.#mergeShort(tokens);
-    return drain(this.#mergeLong(tokens));
-  }
-
-  /** The characters of a long word, a part at a time where no unknown run can cross. */
-  *#symbolsLong(word: string): Generator<undefined, Tokens> {
-    if (this.#unk !== undefined || !this.#canCut(word)) return this.#symbols(word);
+  #merge(symbols: Tokens): Tokens {
+    if (symbols.ids.length <= fewSymbols) return this.#mergeShort(symbols);
     const tokens: Tokens = { ids: [], begins: [], ends: [] };
-    for (let begin = 0; begin < word.length; begin += longChunk) {
-      // No part ends inside a character: those of two code units are not known by their units.
-      appendTokens(tokens, this.#symbols(word.slice(begin, begin + longChunk)), begin);
-      yield;
-    }
+    for (const found of this.#mergeLong(symbols)) if (found) appendTokens(tokens, found, 0);
     return tokens;
   }
 
-  *#mergeLong({ ids, begins, ends }: Tokens): Generator<undefined, Tokens> {
+  /** The characters of a long word, a part at a time: a part ends behind a character that is known, so that no unknown run crosses. */
+  *#symbolsLong(word: string): Generator<undefined, Symbols> {
+    if (!this.#canCut(word)) return this.#symbols(word);
+    // At most as many as there are code units, or bytes of those: three for each.
+    const ids = new Int32Array((this.#byteIds.length > 0 ? 3 : 1) * word.length);
+    const [begins, ends] = [new Int32Array(ids.length), new Int32Array(ids.length)];
+    let count = 0;
+    for (let begin = 0; begin < word.length; yield) {
+      let end = Math.min(begin + longChunk, word.length);
+      while (end < word.length && !this.#isSeam(word, end)) end++;
+      const part = this.#symbols(word.slice(begin, end));
+      ids.set(part.ids, count);
+      for (let at = 0; at < part.ids.length; at++) {
+        begins[count] = begin + part.begins[at];
+        ends[count++] = begin + part.ends[at];
+      }
+      begin = end;
+    }
+    return { ids: ids.subarray(0, count), begins, ends };
+  }
+
+  /** Whether no unknown run, and no character, goes on across a place. */
+  #isSeam(word: string, at: number): boolean {
+    if (this.#unitIds[word.charCodeAt(at - 1)] >= 0) return true;
+    return this.#hasAllBytes && charLength(word, at - 1) === 1;
+  }
+
+  /** Merges many symbols, and gives the tokens a part at a time, or a pause. */
+  *#mergeLong({ ids, begins, ends }: Symbols): Generator<Tokens | undefined> {
     const merges = this.#merges;
-    const kept = yield* mergeSteps(ids.length, {
+    const next = yield* mergeSteps(ids.length, {
       rank: (left, right) => merges.rank(ids[left], ids[right]),
       merge: (left, right) => {
         ids[left] = merges.merged(ids[left], ids[right]);
         ends[left] = ends[right];
       },
     });
-    const pick = (values: readonly number[]): number[] => kept.map((symbol) => values[symbol]);
-    return { ids: pick(ids), begins: pick(begins), ends: pick(ends) };
+    for (let symbol = 0; symbol < ids.length; ) {
+      const tokens: Tokens = { ids: [], begins: [], ends: [] };
+      for (; symbol < ids.length && tokens.ids.length < batchSize; symbol = next[symbol]) {
+        tokens.ids.push(ids[symbol]);
+        tokens.begins.push(begins[symbol]);
+        tokens.ends.push(ends[symbol]);
+      }
+      yield tokens;
+    }
   }
 
   /** The same for a few symbols, where looking at all of them each time is the fastest. */
@@ -376,17 +412,17 @@ export interface Merges {
  *
  * Heap entries are `rank * count + left`, one number each. An entry is stale when the pair that starts at `left` now
  * has another rank; the same rank means an equal entry, so nothing else has to be remembered.
- * @returns the numbers of the symbols that are left, in order, after a pause for every so many steps
+ * @returns by symbol that is left, the next one that is (from 0 on, `count` behind the last), after a pause for every so many steps
  */
-export function* mergeSteps(count: number, merges: Merges): Generator<undefined, number[]> {
+export function* mergeSteps(count: number, merges: Merges): Generator<undefined, Int32Array> {
   const previous = new Int32Array(count);
   const next = new Int32Array(count);
   const ranks = new Int32Array(count).fill(-1);
-  const heap: number[] = [];
+  const heap = new Heap();
   const offer = (left: number): void => {
     if (left < 0) return;
     ranks[left] = next[left] < count ? merges.rank(left, next[left]) : -1;
-    if (ranks[left] >= 0) push(heap, ranks[left] * count + left);
+    if (ranks[left] >= 0) heap.push(ranks[left] * count + left);
   };
   for (let symbol = 0; symbol < count; symbol++) {
     previous[symbol] = symbol - 1;
@@ -396,7 +432,7 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
   }
   for (let step = 1; heap.length > 0; step++) {
     if (step % batchSize === 0) yield;
-    const entry = pop(heap);
+    const entry = heap.pop();
     const left = entry % count;
     if (ranks[left] !== (entry - left) / count) continue;
     const right = next[left];
@@ -407,35 +443,44 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
     offer(previous[left]);
     offer(left);
   }
-  const kept: number[] = [];
-  for (let symbol = 0; symbol < count; symbol = next[symbol]) kept.push(symbol);
-  return kept;
+  return next;
 }
 
-function push(heap: number[], entry: number): void {
-  let at = heap.length;
-  heap.push(entry);
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    if (heap[parent] <= entry) break;
-    heap[at] = heap[parent];
-    at = parent;
-  }
-  heap[at] = entry;
-}
+/** Numbers, of which the least comes out first. */
+class Heap {
+  length = 0;
+  #entries = new Float64Array(64);
 
-function pop(heap: number[]): number {
-  const top = heap[0];
-  const entry = heap.pop() as number;
-  const { length } = heap;
-  if (length === 0) return top;
-  let at = 0;
-  for (let child = 1; child < length; child = 2 * at + 1) {
-    if (child + 1 < length && heap[child + 1] < heap[child]) child++;
-    if (heap[child] >= entry) break;
-    heap[at] = heap[child];
-    at = child;
+  push(entry: number): void {
+    if (this.length === this.#entries.length) {
+      const larger = new Float64Array(2 * this.length);
+      larger.set(this.#entries);
+      this.#entries = larger;
+    }
+    const heap = this.#entries;
+    let at = this.length++;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent] <= entry) break;
+      heap[at] = heap[parent];
+      at = parent;
+    }
+    heap[at] = entry;
   }
-  heap[at] = entry;
-  return top;
+
+  pop(): number {
+    const heap = this.#entries;
+    const top = heap[0];
+    const length = --this.length;
+    const entry = heap[length];
+    let at = 0;
+    for (let child = 1; child < length; child = 2 * at + 1) {
+      if (child + 1 < length && heap[child + 1] < heap[child]) child++;
+      if (heap[child] >= entry) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = entry;
+    return top;
+  }
 }
