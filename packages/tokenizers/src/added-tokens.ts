@@ -27,6 +27,8 @@ export interface Section extends Aligned {
   readonly id?: number;
 }
 
+// Characters that are looked at before other work may have its turn.
+const scanned = 2 ** 19;
 const word = /* @__PURE__ */ new CharacterSet(wordClass);
 
 /**
@@ -80,10 +82,10 @@ export class AddedTokens implements AddedVocabulary {
   *sections(input: Aligned, splits: boolean): Generator<void, Section[]> {
     const allows = (token: AddedToken): boolean => !(splits && token.special);
     const sections: Section[] = [];
-    for (const section of this.#raw.cut(input, allows)) {
+    for (const section of yield* this.#raw.cut(input, allows)) {
       const parts =
         section.id === undefined
-          ? this.#normalized.cut(yield* normalizeInChunks(this.#normalize, section), allows)
+          ? yield* this.#normalized.cut(yield* normalizeInChunks(this.#normalize, section), allows)
           : [section];
       for (const part of parts) sections.push(part);
     }
@@ -122,13 +124,20 @@ class Matcher {
     this.#match = new LongestMatch(this.#ids.keys());
   }
 
-  cut(input: Aligned, allows: (token: AddedToken) => boolean): Section[] {
+  /** The parts of a text, with a pause after every so many characters. */
+  *cut(input: Aligned, allows: (token: AddedToken) => boolean): Generator<void, Section[]> {
     const { text } = input;
     const sections: Section[] = [];
     let kept = 0;
     const isWord = (at: number): boolean => at >= 0 && at < text.length && word.has(text.codePointAt(at) as number);
-    for (let from = 0; this.#match.find(text, from); ) {
+    for (let from = this.#ids.size > 0 ? 0 : text.length; from < text.length; ) {
+      const isFound = this.#match.find(text, from, from + scanned);
       const { begin: at, end } = this.#match;
+      from = end;
+      if (!isFound) {
+        yield;
+        continue;
+      }
       const id = this.#ids.get(text.slice(at, end)) as number;
       const token = this.#tokens.get(id) as AddedToken;
       const isAlone = !token.single_word || !((at > 0 && isWord(at - lastCharLength(text, at))) || isWord(end));
@@ -143,7 +152,6 @@ class Matcher {
         if (begin < stop) sections.push({ ...slice(input, begin, stop), id });
         kept = stop;
       }
-      from = end;
     }
     if (kept === 0) return text === "" ? [] : [input];
     if (kept < text.length) sections.push(slice(input, kept, text.length));

@@ -77,7 +77,12 @@ export class Charsmap {
     for (let at = 0; at < text.length; ) {
       const found = this.at(text, at, text.length, isGoogle);
       if (!found) at++;
-      else if (isGoogle) {
+      else if (!isGoogle && isJoiner(text, at)) {
+        // The cluster has six bytes and more.
+        const one = this.at(text, at, at + 1, false);
+        if (one) out.replace(at, at + 1, one.text);
+        at++;
+      } else if (isGoogle) {
         out.replace(at, at + found.length, found.text);
         at += found.length;
       } else {
@@ -96,12 +101,15 @@ export class Charsmap {
           size += utf8Length(character.codePointAt(0) as number);
         const whole = size < 6 ? this.at(text, begin, end, false) : undefined;
         if (whole) out.replace(begin, end, whole.text);
-        while (begin < end) {
-          const next = begin + charLength(text, begin);
-          const one = whole ? undefined : this.at(text, begin, next, false);
-          if (one) out.replace(begin, next, one.text);
-          begin = next;
+        else {
+          // Nothing begins with what comes before in the cluster, or it has been replaced.
+          for (let next = at; at < end; at = next) {
+            next += charLength(text, at);
+            const one = this.at(text, at, next, false);
+            if (one) out.replace(at, next, one.text);
+          }
         }
+        begin = end;
         at = end;
       }
     }
@@ -172,6 +180,19 @@ export class Charsmap {
     }
     return found;
   }
+}
+
+/**
+ * Whether a zero width joiner or a variation selector stands here that is of one cluster with the pictograph, symbol or selector before
+ * it: together they have six bytes.
+ */
+function isJoiner(text: string, at: number): boolean {
+  const unit = text.charCodeAt(at);
+  if (unit !== 0x200d && (unit & 0xfff0) !== 0xfe00) return false;
+  const before = text.charCodeAt(at - 1);
+  if ((before & 0xfc00) !== 0xdc00) return (before >= 0x2190 && before <= 0x2bff) || (before & 0xfff0) === 0xfe00;
+  const first = text.charCodeAt(at - 2);
+  return first >= 0xd83c && first <= 0xd83e;
 }
 
 /**

@@ -54,10 +54,17 @@ export class LongestMatch {
     }
   }
 
-  /** Whether one begins at `from` or later; `begin` and `end` then say where. */
-  find(text: string, from: number): boolean {
+  /**
+   * Whether one begins at `from` or later; `begin` and `end` then say where. Where none has begun before `until` it stops, and `end` is
+   * the place from which to go on.
+   */
+  find(text: string, from: number, until = text.length): boolean {
     this.begin = -1;
     for (let at = from, node = 0; at < text.length; ) {
+      if (node === 0 && at >= until) {
+        this.end = at;
+        return false;
+      }
       const unit = text.charCodeAt(at++);
       if (node === 0 && !this.#begins[unit]) continue;
       node = this.#step(node, unit);
@@ -68,6 +75,7 @@ export class LongestMatch {
       this.begin = begin;
       this.end = at;
     }
+    if (this.begin < 0) this.end = text.length;
     return this.begin >= 0;
   }
 

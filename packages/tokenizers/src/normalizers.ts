@@ -11,43 +11,53 @@ export type Normalizer = (input: Aligned, isFirst?: boolean, isLast?: boolean) =
 
 const chunkLength = 32_768;
 const surroundings = 64;
-// Between two of these no published normalizer looks across: letters of ASCII, kana, ideographs, syllables.
-const seam = /[A-Za-z\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}/g;
+// Between two of these no published normalizer looks across: letters and digits of ASCII, kana, ideographs, syllables; nor between a pictograph
+// and another or a single space.
+const seam =
+  /[A-Za-z0-9\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}|[\p{Extended_Pictographic}\p{Emoji_Modifier}](?= \S|\p{Extended_Pictographic})/gu;
 
 /**
  * All of a text, with a pause after every so many characters.
- * @param seamAfter where the text can be cut, from a place on
+ * @param seamAfter the next place where the text can be cut, from a place on; undefined if there is none for a long way
  */
 export function* normalizeInChunks(
   normalize: Normalizer,
   input: Aligned,
-  seamAfter: (from: number) => number = (from) => findSeam(normalize, input, from),
+  seamAfter: (from: number) => number | undefined = (from) => findSeam(normalize, input, from),
 ): Generator<void, Aligned> {
   const { length } = input.text;
   if (length <= chunkLength) return normalize(input);
   const parts: Aligned[] = [];
   for (let begin = 0; begin < length; yield) {
-    const end = Math.min(seamAfter(begin + chunkLength), length);
-    parts.push(normalize(slice(input, begin, end), begin === 0, end === length));
+    let end: number | undefined;
+    for (let from = begin + chunkLength; end === undefined; from += chunkLength) {
+      end = from < length ? seamAfter(from) : length;
+      if (end === undefined) yield;
+    }
+    const part = normalize(slice(input, begin, end), begin === 0, end === length);
+    // Engines keep what was joined as it was put together, until a character of it is asked for.
+    part.text.charCodeAt(0);
+    parts.push(part);
     begin = end;
   }
   return yield* join(parts);
 }
 
-/** The next place where a text can be cut: its surroundings come out the same in one part and in two. */
-function findSeam(normalize: Normalizer, input: Aligned, from: number): number {
-  seam.lastIndex = from;
-  for (let found = seam.exec(input.text); found; found = seam.exec(input.text)) {
-    const at = found.index + 1;
+/** The next place where a text can be cut, within a chunk's length: its surroundings come out the same in one part and in two. */
+function findSeam(normalize: Normalizer, input: Aligned, from: number): number | undefined {
+  const part = input.text.slice(from, from + chunkLength + surroundings);
+  seam.lastIndex = 0;
+  for (let found = seam.exec(part); found; found = seam.exec(part)) {
+    const at = from + found.index + charLength(part, found.index);
     const [left, right, both] = [
       [at - surroundings, at],
       [at, at + surroundings],
       [at - surroundings, at + surroundings],
     ].map(([begin, end]) => normalize(slice(input, begin, end), false, false).text);
     if (left + right === both) return at;
-    seam.lastIndex = at + surroundings;
+    seam.lastIndex = at + surroundings - from;
   }
-  return input.text.length;
+  return undefined;
 }
 
 function* join(parts: readonly Aligned[]): Generator<void, Aligned> {

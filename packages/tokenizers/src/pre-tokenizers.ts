@@ -157,7 +157,7 @@ export interface Cutter {
   cut(section: Aligned, from: number, out: Aligned[]): number;
   /** What the others make of such a piece. */
   words(piece: Aligned): Aligned[];
-  /** Where there are no others, what changes such a piece. */
+  /** Where the others do not cut it, what changes such a piece, each character by itself. */
   readonly finish?: (piece: Aligned) => Aligned;
 }
 
@@ -165,8 +165,13 @@ export interface Cutter {
 const batchSize = 1024;
 
 export function cutterOf([first, ...rest]: readonly PreTokenizer[]): Cutter {
+  const finishes = [first, ...rest].flatMap((step) => step?.finish ?? []);
+  const isCut = rest.some(({ prepare, split }) => prepare || split);
   return {
-    finish: rest.length === 0 ? first?.finish : undefined,
+    finish:
+      isCut || finishes.length === 0
+        ? undefined
+        : (piece) => finishes.reduce((changed, finish) => finish(changed), piece),
     prepare: (section) => first?.prepare?.(section) ?? section,
     cut(section, from, out) {
       if (first?.split) return first.split(section, from, batchSize, out);

@@ -13,6 +13,9 @@ export interface Pieces {
 }
 
 const cacheSize = 10_000;
+const cachedLength = 31;
+// Characters that are looked at before other work may have its turn.
+const scanned = 8192;
 
 /**
  * Merges neighbours whose text together is a piece, the highest score first. User-defined pieces stay whole; unused ones
@@ -37,26 +40,30 @@ export function bpeCut(pieces: Pieces): Cut {
   const cache = new Map<string, number[]>();
   return function* (text, add) {
     let begin = 0;
-    let chunks = 0;
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0, steps = 1; at < text.length; steps++) {
+      if (steps % scanned === 0) yield;
       at += whole.lengthAt(text, at) || charLength(text, at);
       if (at < text.length && neighbours[pair(text.charCodeAt(at - 1), text.charCodeAt(at))]) continue;
       const chunk = text.slice(begin, at);
+      const place = begin;
+      begin = at;
+      if (chunk.length > cachedLength) {
+        yield* cut(chunk, (id, from, end) => add(id, place + from, place + end));
+        continue;
+      }
       let found = cache.get(chunk);
       if (!found) {
         const fresh: number[] = [];
         yield* cut(chunk, (id, _, end) => fresh.push(id, end));
         if (cache.size >= cacheSize) cache.clear();
-        if (chunk.length < 32) cache.set(chunk, fresh);
+        cache.set(chunk, fresh);
         found = fresh;
       }
-      for (let index = 0, last = begin; index < found.length; index += 2) {
-        const end = begin + found[index + 1];
+      for (let index = 0, last = place; index < found.length; index += 2) {
+        const end = place + found[index + 1];
         add(found[index], last, end);
         last = end;
       }
-      begin = at;
-      if (++chunks % 1024 === 0) yield;
     }
   };
 }
@@ -67,15 +74,17 @@ function chunkCut({ vocabulary, unkId, whole }: Pieces): Cut {
   const order = new Map([...new Set(scores)].sort((a, b) => b - a).map((score, rank) => [score, rank]));
   const ranks = Int32Array.from(scores, (score) => order.get(score) as number);
   return function* (text, add) {
-    const begins: number[] = [];
-    const ends: number[] = [];
-    const isWhole: boolean[] = [];
+    const begins = new Int32Array(text.length);
+    const ends = new Int32Array(text.length);
+    const isWhole = new Uint8Array(text.length);
+    let count = 0;
     for (let at = 0; at < text.length; ) {
       const length = whole.lengthAt(text, at);
-      begins.push(at);
-      isWhole.push(length > 0);
+      begins[count] = at;
+      isWhole[count] = length > 0 ? 1 : 0;
       at += length || charLength(text, at);
-      ends.push(at);
+      ends[count++] = at;
+      if (count % scanned === 0) yield;
     }
     // Where an unused piece was put together last.
     const seams = new Map<number, number>();
@@ -97,8 +106,11 @@ function chunkCut({ vocabulary, unkId, whole }: Pieces): Cut {
         emit(begin + seam, end);
       }
     };
-    const next = yield* mergeSteps(begins.length, { rank, merge });
-    for (let symbol = 0; symbol < begins.length; symbol = next[symbol]) emit(begins[symbol], ends[symbol]);
+    const next = yield* mergeSteps(count, { rank, merge });
+    for (let symbol = 0, steps = 1; symbol < count; symbol = next[symbol], steps++) {
+      emit(begins[symbol], ends[symbol]);
+      if (steps % scanned === 0) yield;
+    }
   };
 }
 

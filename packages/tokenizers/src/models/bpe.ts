@@ -166,7 +166,11 @@ export class Bpe extends TokenMap implements Model {
     const whole = this.#options.ignore_merges ? this.ids.get(word) : undefined;
     if (whole !== undefined) yield { ids: [whole], begins: [0], ends: [word.length] };
     if (whole !== undefined) return;
-    const canCut = this.#canCut(word);
+    let canCut = true;
+    for (let from = 0; canCut && from < word.length; from += scanned) {
+      canCut = this.#canCut(word, from, from + scanned);
+      if (from > 0) yield;
+    }
     this.#neighbours ??= this.#findNeighbours();
     const neighbours = this.#neighbours;
     const isKnown = (at: number): boolean => this.#unitIds[word.charCodeAt(at)] >= 0;
@@ -179,7 +183,7 @@ export class Bpe extends TokenMap implements Model {
       }
       const chunk = word.slice(begin, end);
       if (chunk.length > longChunk) {
-        for (const found of this.#mergeLong(yield* this.#symbolsLong(chunk))) {
+        for (const found of this.#mergeLong(yield* this.#symbolsLong(chunk, canCut))) {
           if (found) appendTokens(tokens, found, begin);
           yield found && tokens;
           if (found) tokens = { ids: [], begins: [], ends: [] };
@@ -202,10 +206,11 @@ export class Bpe extends TokenMap implements Model {
   }
 
   /** Whether a word can be cut into chunks: nothing is put around its characters, and none vanishes. */
-  #canCut(word: string): boolean {
-    let at = this.#isPlain ? 0 : word.length + 1;
-    while (at < word.length && (this.#unk !== undefined || this.#unitIds[word.charCodeAt(at)] >= 0)) at++;
-    return at === word.length;
+  #canCut(word: string, from = 0, to = word.length): boolean {
+    if (!this.#isPlain || this.#unk !== undefined) return this.#isPlain;
+    const end = Math.min(to, word.length);
+    for (let at = from; at < end; at++) if (this.#unitIds[word.charCodeAt(at)] < 0) return false;
+    return true;
   }
 
   #findNeighbours(): Uint8Array {
@@ -313,8 +318,8 @@ export class Bpe extends TokenMap implements Model {
   }
 
   /** The characters of a long word, a part at a time: a part ends behind a character that is known, so that no unknown run crosses. */
-  *#symbolsLong(word: string): Generator<undefined, Symbols> {
-    if (!this.#canCut(word)) return this.#symbols(word);
+  *#symbolsLong(word: string, canCut: boolean): Generator<undefined, Symbols> {
+    if (!canCut) return this.#symbols(word);
     // At most as many as there are code units, or bytes of those: three for each.
     const ids = new Int32Array((this.#byteIds.length > 0 ? 3 : 1) * word.length);
     const [begins, ends] = [new Int32Array(ids.length), new Int32Array(ids.length)];

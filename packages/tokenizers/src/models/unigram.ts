@@ -8,6 +8,7 @@ import { doubled, normalPiece, unusedPiece, userDefinedPiece, type Vocabulary } 
 const windowLength = 4096;
 // A pause comes after so many characters where no window ends.
 const pauseLength = 65_536;
+const piecesAtOnce = 16_384;
 const none = -1;
 const unknown = -2;
 
@@ -59,30 +60,35 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       last[end - from] = id;
     };
 
-    /** Adds the best pieces of the window. */
-    const addWindow = (to: number): void => {
-      // On the way back, the place where a piece begins takes the piece in, so that the way forth reads it there.
+    /** On the way back through the window, the place where a piece begins takes the piece in, so that the way forth reads it there. */
+    const turnWindow = (to: number): void => {
       for (let at = to, id = last[to - from]; at > from; ) {
         at -= id < 0 ? lastCharLength(word, at) : vocabulary.lengthOf(id);
         const before = last[at - from];
         last[at - from] = id;
         id = before;
       }
-      for (let at = from; at < to; ) {
+    };
+
+    /** Adds the best pieces of the window, or so many of them; gives where the next one begins. */
+    const addPieces = (begin: number, to: number): number => {
+      let at = begin;
+      for (let count = 0; at < to && count < piecesAtOnce; count++) {
         const id = last[at - from];
         const end = at + (id < 0 ? charLength(word, at) : vocabulary.lengthOf(id));
         add(id < 0 ? (unkId as number) : id, at, end);
         at = end;
       }
-      from = to;
+      return at;
     };
 
     best[0] = 0;
     for (let begin = 0, step = 1; begin < length; step++) {
       if (step % pauseLength === 0) yield;
       if (begin === reached && begin - from >= windowLength) {
-        addWindow(begin);
-        yield;
+        turnWindow(begin);
+        for (let at = from; at < begin; yield) at = addPieces(at, begin);
+        from = begin;
       }
       if (begin + longest - from >= last.length) last = doubled(last);
       const sum = best[begin & mask];
@@ -104,7 +110,8 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       }
       begin = next;
     }
-    addWindow(length);
+    turnWindow(length);
+    for (let at = addPieces(from, length); at < length; at = addPieces(at, length)) yield;
     spare.push({ best, last });
   }
 
