@@ -249,7 +249,8 @@ export class Encoding {
     if (!trim || sequence === null) return [begin, end];
     const token = this.tokens[at];
     const leading = token.search(notSpace);
-    const trailing = /[\u0120\p{White_Space}]*$/u.exec(token)?.[0].length ?? 0;
+    let trailing = 0;
+    while (trailing < token.length && !notSpace.test(token[token.length - 1 - trailing])) trailing++;
     const spaces = leading < 0 ? token.length : leading;
     const isFirst = begin === 0 || this.sequence_ids[at - 1] !== sequence;
     const text = texts[sequence];

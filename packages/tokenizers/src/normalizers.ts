@@ -1,5 +1,6 @@
 import { type Aligned, beginOf, charLength, endOf, lastCharLength, Rewriter, slice } from "./aligned.ts";
 import { type Finder, findNext } from "./finder.ts";
+import { CharacterSet } from "./regex/character-set.ts";
 import { isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
 
 /**
@@ -193,8 +194,25 @@ export const stripAccents = /* @__PURE__ */ mapCharacters(withoutAccent);
  * runs of them are put in their order first.
  */
 export function inForm(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
-  return text.replace(/\p{M}{64,}/gu, sortMarks).normalize(form);
+  if (!longRun.test(text)) return text.normalize(form);
+  // Run by run: an expression that matches a run of millions has no stack for it.
+  let sorted = "";
+  let kept = 0;
+  for (let begin = 0, end = 0; begin < text.length; begin = end) {
+    end = begin;
+    while (end < text.length && marks.has(text.codePointAt(end) as number)) end += charLength(text, end);
+    if (end - begin >= shortRun) {
+      sorted += text.slice(kept, begin) + sortMarks(text.slice(begin, end));
+      kept = end;
+    }
+    if (end === begin) end += charLength(text, end);
+  }
+  return (sorted + text.slice(kept)).normalize(form);
 }
+
+const shortRun = 64;
+const longRun = /\p{M}{64}/u;
+const marks = /* @__PURE__ */ new CharacterSet("\\p{M}");
 
 function sortMarks(run: string): string {
   const swaps = (first: string, second: string): boolean => (first + second).normalize("NFD") !== first + second;
@@ -226,8 +244,17 @@ export function unicodeForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
     if (/^\p{ASCII}*$/u.test(text)) return input;
     let out: Rewriter | undefined;
     let kept = 0;
+    const { length } = text;
+    const isAscii = (at: number): boolean => text.charCodeAt(at) < 0x80;
     // Forms change nothing across the place before an ASCII character.
-    for (const { 0: part, index } of text.matchAll(/\p{ASCII}?\P{ASCII}+/gu)) {
+    for (let at = 0; at < length; ) {
+      let index = at;
+      while (index < length && isAscii(index)) index++;
+      // The last one may be put together with what follows.
+      if (index > at) index--;
+      at = index + 1;
+      while (at < length && !isAscii(at)) at++;
+      const part = text.slice(index, at);
       const changed = inForm(part, form);
       if (changed === part) continue;
       out ??= new Rewriter(input);

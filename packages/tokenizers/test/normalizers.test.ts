@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { inForm } from "../src/normalizers.ts";
+import { inForm, unicodeForm } from "../src/normalizers.ts";
 
 const forms = ["NFC", "NFD", "NFKC", "NFKD"] as const;
 const marks = Array.from({ length: 0xe01f0 }, (_, codePoint) => codePoint)
@@ -29,4 +29,13 @@ test("and take time by their length", () => {
   const best = (pairs: number): number => Math.min(time(pairs), time(pairs), time(pairs));
   // The engine alone takes 16 times as long.
   expect(best(80_000) / best(20_000)).toBeLessThan(9);
+});
+
+test("runs of millions need no stack", () => {
+  for (const character of ["\u1100", "\ud800"]) {
+    const text = `e${character.repeat(10_000_000)}`;
+    expect(unicodeForm("NFC")({ text, at: 0 }).text === text).toBe(true);
+  }
+  const marks = `x${"\u0323".repeat(4_500_000)}`;
+  expect(inForm(marks, "NFC") === marks).toBe(true);
 });
