@@ -4,6 +4,7 @@ import { charLength, lastCharLength } from "./aligned.ts";
 const blockLength = 16_384;
 // Numbers of a token.
 const fields = 4;
+const none = new Uint32Array(0);
 
 /**
  * The tokens of one text, before special tokens come around them: id, where the token begins and ends in the text (in UTF-16 code
@@ -16,7 +17,13 @@ export class Part {
   /** The text of tokens that their ids do not tell: an unknown piece, an added token with the space that it took. */
   readonly texts = new Map<number, string>();
   readonly #blocks: Uint32Array[] = [];
-  #last = new Uint32Array(0);
+  #last = none;
+  readonly #first: number;
+
+  /** @param first how many tokens to make room for at first */
+  constructor(first = 0) {
+    this.#first = first;
+  }
 
   push(id: number, begin: number, end: number, word: number): void {
     const at = (this.length++ % blockLength) * fields;
@@ -50,7 +57,7 @@ export class Part {
 
   /** Makes room behind `length` numbers of the last block, or behind it. */
   #grow(length: number): void {
-    const tokens = length > 0 || this.#blocks.length === 0 ? Math.max(length, 32) : blockLength;
+    const tokens = length > 0 || this.#blocks.length === 0 ? Math.max(length, this.#first, 32) : blockLength;
     const block = new Uint32Array(Math.min(tokens, blockLength) * fields);
     if (length > 0) {
       block.set(this.#last);

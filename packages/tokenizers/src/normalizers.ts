@@ -93,7 +93,7 @@ export function mapCharacters(change: (character: string) => string): Normalizer
         known.set(codePoint, changed);
       }
       if (changed.length !== end - at || changed.codePointAt(0) !== codePoint) {
-        out ??= new Rewriter(input);
+        out ??= new Rewriter(input, Math.max(changed.length, 1));
         out.keep(kept, at);
         out.add(changed, at, end);
         kept = end;

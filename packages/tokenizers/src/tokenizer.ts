@@ -134,7 +134,10 @@ export class Tokenizer implements TextTokenizer {
     return this.#pad([drain(this.#encode(text, checkOptions(options, encodeChecks, "encode")))], options)[0];
   }
 
-  /** The same in steps of some 16 ms, between which timers run; words of megabytes have longer ones. */
+  /**
+   * The same in steps of some 16 ms, between which timers run. Megabytes of nothing but spaces, marks or punctuation that a normalizer
+   * must see in one have longer ones.
+   */
   async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
     const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));
     for (let since = performance.now(); ; ) {
@@ -240,7 +243,7 @@ export class Tokenizer implements TextTokenizer {
     { split_special_tokens: splits = this.parts.splitsSpecialTokens ?? false }: EncodeOptions,
   ): Generator<void, Part> {
     const { added, normalize, cutter } = this.parts;
-    const part = new Part();
+    const part = new Part(text.length >> 1);
     const whole = { text, at: 0 };
     const normal = normalize ? yield* normalizeInChunks(normalize, whole) : whole;
     for (const section of added ? yield* added.sections(normal, splits) : [normal]) {

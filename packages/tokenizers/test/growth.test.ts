@@ -150,7 +150,7 @@ function halfway(gaps: readonly number[]): number {
 
 describe.each(Object.entries(tokenizers))("X3: %s lets timers fire every 50 ms while it encodes:", (kind, open) => {
   const tokenizer = open();
-  test.each(isLarge ? Object.keys(texts) : ["prose"])(
+  test.each(Object.keys(texts))(
     "%s",
     async (name) => {
       const text = textOf(name, isLarge ? size : 500_000);
