@@ -11,6 +11,7 @@ import {
   KvCache,
   layerNorm,
   linear,
+  linearSteps,
   multiply,
   PagePool,
   Runtime,
@@ -178,6 +179,28 @@ describe.each(builds)("operations, %s build", (build) => {
   });
 });
 
+test.each(builds)(
+  "%s: linear layers in slices give the bits of one, activation and residual included",
+  async (build) => {
+    const runtime = await Runtime.create({ build });
+    const [rows, size] = [600, 1024];
+    const { place } = runtime.upload(randomArray(size * size, 1), [size * size]);
+    const weight = { shape: [size, size], dtype: "f32", bias: undefined, parts: [], place } as const;
+    const x = runtime.upload(randomArray(rows * size, 2), [rows, size] as const);
+    const epilogue = {
+      activation: "silu",
+      residual: runtime.upload(randomArray(rows * size, 3), [rows, size] as const),
+    } as const;
+    const steps = linearSteps(x, weight, epilogue);
+    let step = steps.next();
+    for (; !step.done; step = steps.next()) expect(step.value).toBeUndefined();
+    const whole = linear(x, weight, epilogue);
+    const inTurn = add(activate(linear(x, weight), "silu"), epilogue.residual);
+    expect(await runtime.read(step.value)).toEqual(await runtime.read(whole));
+    expect(await runtime.read(whole)).toEqual(await runtime.read(inTurn));
+  },
+);
+
 describe("operations refuse operands that do not fit", () => {
   const matrix = (runtime: Runtime, rows: number, columns: number) =>
     runtime.upload(new Float32Array(rows * columns), [rows, columns] as const);
@@ -192,6 +215,10 @@ describe("operations refuse operands that do not fit", () => {
       [() => add(a, b as unknown as typeof a), "add: expected b of shape [2, 3], got [3, 2]"],
       [() => multiply(a, b as unknown as typeof a), "multiply: expected b of shape [2, 3], got [3, 2]"],
       [() => linear(a, weight), "linear: expected x of shape [2, 4], got [2, 3]"],
+      [
+        () => linear(matrix(runtime, 2, 4), weight, { residual: a }),
+        "linear: expected residual of shape [2, 5], got [2, 3]",
+      ],
       [() => rmsNorm(a, norm, 1e-5), "rmsNorm: expected x of shape [2, 4], got [2, 3]"],
       [() => layerNorm(a, norm, undefined, 1e-5), "layerNorm: expected x of shape [2, 4], got [2, 3]"],
       [() => gated(a, "silu"), "gated: expected gateUp with an even last axis, got [2, 3]"],

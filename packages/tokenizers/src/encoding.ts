@@ -206,6 +206,11 @@ export class Encoding {
     return { ...lists, tokens, offsets, word_ids, special_tokens_mask };
   }
 
+  /** What Node's `console.log` shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): object {
+    return this.toJSON();
+  }
+
   /** Appends tokens `begin` to `end` of a text, with a pause after every so many. */
   *append(part: Part, begin: number, end: number, type: number, sequence: number): Generator<void> {
     for (let from = begin; from < end; from += blockLength) {

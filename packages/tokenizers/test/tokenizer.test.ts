@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { DecodeOptions, DecodeStreamOptions, EncodeOptions } from "../src/index.ts";
 import { encodeChecks } from "../src/options.ts";
@@ -71,6 +72,15 @@ describe("encode", () => {
       [0, 0],
     ]);
   });
+});
+
+test("an encoding is shown with all of its lists, as it is written to JSON", () => {
+  const encoding = tokenizer.encode("a b");
+  const names = ["ids", "type_ids", "attention_mask", "sequence_ids", "overflowing", "tokens", "offsets", "word_ids"];
+  for (const name of names) {
+    expect(inspect(encoding)).toContain(`${name}: [`);
+    expect(JSON.parse(JSON.stringify(encoding))).toHaveProperty(name);
+  }
 });
 
 describe("encodeBatch and encodeAsync", () => {
