@@ -12,8 +12,8 @@ export type Normalizer = (input: Aligned, isFirst?: boolean, isLast?: boolean) =
 
 const chunkLength = 32_768;
 const surroundings = 64;
-// Between two of these no published normalizer looks across: letters and digits of ASCII, kana, ideographs, syllables; nor between a pictograph
-// and another or a single space.
+// Between two of these no published normalizer looks across: letters and digits of ASCII, kana, ideographs, syllables; nor between
+// a pictograph and another or a single space.
 const seam =
   /[A-Za-z0-9\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}|[\p{Extended_Pictographic}\p{Emoji_Modifier}](?= \S|\p{Extended_Pictographic})/gu;
 

@@ -1,6 +1,6 @@
 import { charLength } from "./aligned.ts";
 import type { LongestMatch } from "./longest-match.ts";
-import { mergeSteps } from "./models/bpe.ts";
+import { mergeSteps } from "./models/merge-steps.ts";
 import type { Cut, PieceSink } from "./models/pieces.ts";
 import { unusedPiece, type Vocabulary } from "./models/vocabulary.ts";
 

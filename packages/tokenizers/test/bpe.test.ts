@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { mergeSteps } from "../src/models/bpe.ts";
+import { mergeSteps } from "../src/models/merge-steps.ts";
 
 /** Merges over digits: two neighbours join where `ranks` has their text together. */
 function merge(text: string, ranks: ReadonlyMap<string, number>): { pieces: string[]; lookups: number } {
