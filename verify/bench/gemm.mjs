@@ -71,7 +71,7 @@ async function ours(build, type, x, w, [M, K, N]) {
   const scratch = yAt + M * N * 4;
   const gemm = kernels[`gemm_${type}`];
   return {
-    run: () => gemm(xAt, wAt, 0, yAt, M, N, K, 0, 0, scratch),
+    run: () => gemm(xAt, wAt, 0, yAt, M, N, K, 0, 0, scratch, 1),
     result: () => all.subarray(yAt / 4, yAt / 4 + M * N),
   };
 }

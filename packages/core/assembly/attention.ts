@@ -33,7 +33,7 @@ function score(q: usize, qStride: usize, rows: i32, begin: i32, end: i32, pages:
     const inPage = at % PAGE;
     const count = min(end - at, PAGE - inPage);
     const panels = <usize>load<u32>(pages + (at / PAGE) * 4) + keys + <usize>(inPage * E) * 4;
-    product<f32>(q, qStride, panels, <usize>E * 32, 0, scores + (at - begin) * 4, stride, rows, count, E, SCORE_BLOCK, false, 0, 0, 0);
+    product<f32>(q, qStride, panels, <usize>E * 32, 0, scores + (at - begin) * 4, stride, rows, count, E, SCORE_BLOCK, false, 0, 0, true, 0);
     at += count;
   }
 }
@@ -44,7 +44,7 @@ function weigh(weights: usize, stride: usize, y: usize, yStride: usize, rows: i3
     const inPage = begin % PAGE;
     const count = min(end - begin, PAGE - inPage);
     const panels = <usize>load<u32>(pages + (begin / PAGE) * 4) + values + inPage * 32;
-    product<f32>(weights, stride, panels, PAGE * 32, 0, y, yStride, rows, E, count, PAGE, true, 0, 0, 0);
+    product<f32>(weights, stride, panels, PAGE * 32, 0, y, yStride, rows, E, count, PAGE, true, 0, 0, true, 0);
     begin += count;
     weights += count * 4;
   }

@@ -56,6 +56,7 @@ export {
 export { DOT_STEPS, gemm_q4, gemm_q8 } from "./quantized";
 export { rope_f32 } from "./rope";
 export { softmax_f32 } from "./softmax";
+export { is_finite_f16 } from "./weights";
 
 /** Which build this is: 1 with fused multiply-add, 0 without. */
 export const RELAXED: i32 = ASC_FEATURE_RELAXED_SIMD ? 1 : 0;

@@ -12,7 +12,8 @@ const ROW_BLOCK_FLOATS = 48 * 1024;
  * `y[rows, columns] = activation(x[rows, depth] · w + bias) + residual`, or added to y when `continued`. Strides are in bytes, `bias` 0 is
  * none, `activation` 0 is none, and the residual lies `shift` bytes behind y (0: none); where there is one of the two, rows of y follow each other.
  * A sum runs over blocks of `blockLength` inputs: each starts at zero and takes its inputs in order, then the blocks are
- * added in order, then the bias. Half weights need `scratch` for one panel of one block in f32.
+ * added in order, then the bias. Half weights need `scratch` for one panel of one block in f32;
+ * of f16 ones `isFinite` says that none is infinite or NaN, where that is known.
  */
 export function product<T>(
   x: usize,
@@ -29,10 +30,11 @@ export function product<T>(
   continued: bool,
   activation: i32,
   shift: usize,
+  isFinite: bool,
   scratch: usize,
 ): void {
   if (rows < (sizeof<T>() == 4 ? 3 : 4)) {
-    few<T>(x, xStride, w, panelStride, bias, y, yStride, rows, columns, depth, blockLength, continued, scratch);
+    few<T>(x, xStride, w, panelStride, bias, y, yStride, rows, columns, depth, blockLength, continued, isFinite, scratch);
     return finish(activation, shift, y, rows * columns);
   }
   let tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -115,14 +117,15 @@ function few<T>(
   depth: i32,
   blockLength: i32,
   continued: bool,
+  isFinite: bool,
   scratch: usize,
 ): void {
   const group = rows == 1 ? 4 : rows == 2 ? 2 : 1;
   // One row reads four streams, each through a quarter of the panels, as memory gives long ones fastest; two rows, panels that lie together.
   const all = (columns + 7) >> 3, inGroups = all - (all % group);
   const apart = rows == 1 ? all / group : 1;
-  let small = true;
-  for (let row = 0; row < rows; row++) if (!isSmall<T>(x + xStride * row, depth)) small = false;
+  let isPlain = isFinite;
+  for (let row = 0; row < rows; row++) if (!isSmall<T>(x + xStride * row, depth)) isPlain = false;
   for (let done = 0; rows > 0 && done < all; ) {
     const panels = done < inGroups ? group : 1;
     const first = rows == 1 && panels > 1 ? done / group : done;
@@ -135,8 +138,8 @@ function few<T>(
       const tileX = x + start * 4;
       const add = continued || start > 0;
       const tileBias = start + length >= depth && bias ? bias + first * 32 : 0;
-      const isDone = small && narrowTile<T>(rows, panels, apart, tileX, xStride, panel, panelStride, length, to, yStride, left, add, tileBias);
-      if (!isDone) {
+      if (isPlain) narrowTile<T>(rows, panels, apart, tileX, xStride, panel, panelStride, length, to, yStride, left, add, tileBias);
+      else {
         for (let i = 0; i < panels; i++) {
           const at = i * apart;
           widenPanel<T>(panel + panelStride * at, scratch, length);
@@ -164,7 +167,7 @@ function narrowTile<T>(
   columns: i32,
   continued: bool,
   bias: usize,
-): bool {
+): void {
   if (panels == 4) columns -= apart * 24;
   columns = columnsOf(columns, panels == 2 ? 16 : 8, continued, bias);
   if (rows == 3) return tile3x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);

@@ -1,10 +1,10 @@
 // Register tiles of the matrix product: a few rows of x times one or more panels of weights, for one block of inputs.
 // Each output has one accumulator, which starts at zero and takes the inputs in order; `put` joins it to y.
 // Fewer than eight accumulators wait for the multiplier; more than twelve do not fit the registers that V8 allots.
-// The tiles that read half weights write nothing and return false where they meet an f16 infinity or NaN.
+// The tiles that read half weights take no f16 infinity or NaN for what it is.
 // `depth` is the number of inputs, strides are in bytes; `columns` is the number of outputs that there are, or 0 where `put` will do.
 import { loadSome, multiplyAdd, storeSome } from "./simd";
-import { highWeights, inputFor, isFinite, largestSize, lowWeights, maskOf, panelStep } from "./weights";
+import { highWeights, inputFor, lowWeights, maskOf, panelStep } from "./weights";
 
 /** Writes the sums of one row and one panel: the first block of a product without bias, all eight outputs. */
 @inline
@@ -211,14 +211,13 @@ export function tile3x8<T>(
   columns: i32,
   continued: bool,
   bias: usize,
-): bool {
+): void {
   const x1 = x + xStride;
   const x2 = x1 + xStride;
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
   let low2 = low0, high2 = low0;
   const mask = maskOf<T>();
-  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   for (let k: usize = 0; k < end; k += 4, w += panelStep<T>()) {
     const lanes = v128.load(w), low = lowWeights<T>(lanes, mask), high = highWeights<T>(lanes, w, mask);
@@ -231,9 +230,7 @@ export function tile3x8<T>(
     value = inputFor<T>(x2 + k);
     low2 = multiplyAdd(value, low, low2);
     high2 = multiplyAdd(value, high, high2);
-    largest = largestSize<T>(largest, lanes);
   }
-  if (!isFinite<T>(largest)) return false;
   if (!columns) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
   y += yStride;
@@ -242,7 +239,6 @@ export function tile3x8<T>(
   y += yStride;
   if (!columns) put(y, low2, high2);
   else putSome(y, low2, high2, columns, continued, bias);
-  return true;
 }
 
 /** Two rows, sixteen outputs of panels that lie `panelStride` apart. */
@@ -257,7 +253,7 @@ export function tile2x16<T>(
   columns: i32,
   continued: bool,
   bias: usize,
-): bool {
+): void {
   const w1 = w + panelStride;
   const x1 = x + xStride;
   let low00 = f32x4.splat(0), high00 = low00;
@@ -265,7 +261,6 @@ export function tile2x16<T>(
   let low10 = low00, high10 = low00;
   let low11 = low00, high11 = low00;
   const mask = maskOf<T>();
-  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
@@ -276,7 +271,6 @@ export function tile2x16<T>(
     low00 = multiplyAdd(value0, weights, low00);
     low10 = multiplyAdd(value1, weights, low10);
     weights = highWeights<T>(lanes, w + step, mask);
-    largest = largestSize<T>(largest, lanes);
     high00 = multiplyAdd(value0, weights, high00);
     high10 = multiplyAdd(value1, weights, high10);
     lanes = v128.load(w1 + step);
@@ -284,11 +278,9 @@ export function tile2x16<T>(
     low01 = multiplyAdd(value0, weights, low01);
     low11 = multiplyAdd(value1, weights, low11);
     weights = highWeights<T>(lanes, w1 + step, mask);
-    largest = largestSize<T>(largest, lanes);
     high01 = multiplyAdd(value0, weights, high01);
     high11 = multiplyAdd(value1, weights, high11);
   }
-  if (!isFinite<T>(largest)) return false;
   const y1 = y + yStride;
   const bias1 = bias ? bias + 32 : 0;
   if (!columns) {
@@ -302,7 +294,6 @@ export function tile2x16<T>(
     putSome(y1, low10, high10, columns, continued, bias);
     putSome(y1 + 32, low11, high11, columns - 8, continued, bias1);
   }
-  return true;
 }
 
 /** Two rows, eight outputs. */
@@ -316,12 +307,11 @@ export function tile2x8<T>(
   columns: i32,
   continued: bool,
   bias: usize,
-): bool {
+): void {
   const x1 = x + xStride;
   let low0 = f32x4.splat(0), high0 = low0;
   let low1 = low0, high1 = low0;
   const mask = maskOf<T>();
-  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
@@ -332,11 +322,9 @@ export function tile2x8<T>(
     low0 = multiplyAdd(value0, weights, low0);
     low1 = multiplyAdd(value1, weights, low1);
     weights = highWeights<T>(lanes, w + step, mask);
-    largest = largestSize<T>(largest, lanes);
     high0 = multiplyAdd(value0, weights, high0);
     high1 = multiplyAdd(value1, weights, high1);
   }
-  if (!isFinite<T>(largest)) return false;
   const y1 = y + yStride;
   if (!columns) {
     put(y, low0, high0);
@@ -345,7 +333,6 @@ export function tile2x8<T>(
     putSome(y, low0, high0, columns, continued, bias);
     putSome(y1, low1, high1, columns, continued, bias);
   }
-  return true;
 }
 
 /** One row, thirty-two outputs of panels that lie `panelStride` apart. */
@@ -359,7 +346,7 @@ export function tile1x32<T>(
   columns: i32,
   continued: bool,
   bias: usize,
-): bool {
+): void {
   const w1 = w + panelStride;
   const w2 = w1 + panelStride;
   const w3 = w2 + panelStride;
@@ -368,7 +355,6 @@ export function tile1x32<T>(
   let low2 = low0, high2 = low0;
   let low3 = low0, high3 = low0;
   const mask = maskOf<T>();
-  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
@@ -376,21 +362,16 @@ export function tile1x32<T>(
     let lanes = v128.load(w + step);
     low0 = multiplyAdd(value, lowWeights<T>(lanes, mask), low0);
     high0 = multiplyAdd(value, highWeights<T>(lanes, w + step, mask), high0);
-    largest = largestSize<T>(largest, lanes);
     lanes = v128.load(w1 + step);
     low1 = multiplyAdd(value, lowWeights<T>(lanes, mask), low1);
     high1 = multiplyAdd(value, highWeights<T>(lanes, w1 + step, mask), high1);
-    largest = largestSize<T>(largest, lanes);
     lanes = v128.load(w2 + step);
     low2 = multiplyAdd(value, lowWeights<T>(lanes, mask), low2);
     high2 = multiplyAdd(value, highWeights<T>(lanes, w2 + step, mask), high2);
-    largest = largestSize<T>(largest, lanes);
     lanes = v128.load(w3 + step);
     low3 = multiplyAdd(value, lowWeights<T>(lanes, mask), low3);
     high3 = multiplyAdd(value, highWeights<T>(lanes, w3 + step, mask), high3);
-    largest = largestSize<T>(largest, lanes);
   }
-  if (!isFinite<T>(largest)) return false;
   const y1 = y + yStep, y2 = y1 + yStep, y3 = y2 + yStep;
   if (!columns) {
     put(y, low0, high0);
@@ -403,14 +384,12 @@ export function tile1x32<T>(
     putSome(y2, low2, high2, 8, continued, bias ? bias + 2 * yStep : 0);
     putSome(y3, low3, high3, columns, continued, bias ? bias + 3 * yStep : 0);
   }
-  return true;
 }
 
 /** One row, eight outputs. */
-export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): bool {
+export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i32, continued: bool, bias: usize): void {
   let low0 = f32x4.splat(0), high0 = low0;
   const mask = maskOf<T>();
-  let largest = f32x4.splat(0);
   const end = <usize>depth * 4;
   let step: usize = 0;
   for (let k: usize = 0; k < end; k += 4, step += panelStep<T>()) {
@@ -418,10 +397,7 @@ export function tile1x8<T>(x: usize, w: usize, depth: i32, y: usize, columns: i3
     let lanes = v128.load(w + step);
     low0 = multiplyAdd(value, lowWeights<T>(lanes, mask), low0);
     high0 = multiplyAdd(value, highWeights<T>(lanes, w + step, mask), high0);
-    largest = largestSize<T>(largest, lanes);
   }
-  if (!isFinite<T>(largest)) return false;
   if (!columns) put(y, low0, high0);
   else putSome(y, low0, high0, columns, continued, bias);
-  return true;
 }

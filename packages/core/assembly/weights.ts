@@ -18,7 +18,7 @@ const BITS = memory.data<u32>([0x8fffe000, 0x77800000, 0x0f800000, 0x7f800000, 0
 
 /**
  * The weights of outputs 0 to 3 of one input, as f32, of the 16 bytes where they begin. Float16 weights come 2^112 too small, because sign,
- * exponent and fraction are only moved to where an f32 has them; `inputFor` makes up for it, exactly, where `isFinite` and `isSmall` hold.
+ * exponent and fraction are only moved to where an f32 has them; `inputFor` makes up for it, exactly, where `is_finite_f16` and `isSmall` hold.
  */
 @inline
 export function lowWeights<T>(lanes: v128, mask: v128): v128 {
@@ -69,16 +69,13 @@ export function widenOne<T>(address: usize): f32 {
   return f32x4.extract_lane(widen<T>(i32x4.shl(v128.load16_splat(address), 16)), 0);
 }
 
-/** The largest bits that f16 weights had so far, without their signs: `isFinite` tells whether one was infinite or NaN. */
-@inline
-export function largestSize<T>(soFar: v128, lanes: v128): v128 {
-  if (sizeof<T>() == 4 || isSigned<T>()) return soFar;
-  return i16x8.max_u(soFar, v128.and(lanes, constant(BITS + 20)));
-}
-
-export function isFinite<T>(largest: v128): bool {
-  if (sizeof<T>() == 4 || isSigned<T>()) return true;
-  return !v128.any_true(i16x8.ge_u(largest, i16x8.splat(0x7c00)));
+/** Whether none of n f16 numbers is infinite or NaN. */
+export function is_finite_f16(x: usize, n: i32): i32 {
+  const sizes = constant(BITS + 20);
+  let largest = i16x8.splat(0);
+  for (; n >= 8; n -= 8, x += 16) largest = i16x8.max_u(largest, v128.and(v128.load(x), sizes));
+  for (; n > 0; n--, x += 2) largest = i16x8.max_u(largest, v128.and(v128.load16_splat(x), sizes));
+  return i32(!v128.any_true(i16x8.ge_u(largest, i16x8.splat(0x7c00))));
 }
 
 /** Whether `inputFor` does not overflow for `n` inputs. */

@@ -26,6 +26,7 @@ export interface Kernels {
   embed_rows_f16: K;
   embed_rows_bf16: K;
   widen_f16: K;
+  is_finite_f16: (x: number, n: number) => number;
   widen_bf16: K;
   narrow_f16: K;
   narrow_bf16: K;

@@ -33,6 +33,8 @@ const UNLIMITED = 2 ** 29;
 const WIDEN_SCRATCH = 8 * 256;
 /** Floats that quantized products need: the sums of the panels that one row reads side by side. */
 const SUMS = 64;
+/** The most rows for which products widen half weights as they go, and have to know whether some are infinite. */
+const FEW_ROWS = 3;
 /** Multiply-adds that are worth another thread: about 10 microseconds' worth. */
 const LEAST_SHARED = 200_000;
 /** Rows of the largest register tiles, of all products: pieces that begin there waste none. */
@@ -53,6 +55,8 @@ export class Runtime implements Backend {
   workAtTurn = 0;
   #state: { readonly memory: MemoryMap; readonly kernels: Kernels; readonly pool: ThreadPool | undefined } | undefined;
   readonly #tracked: Tensor[] | undefined;
+  /** 1 for f16 weights of which none is infinite or NaN, 0 for others; those that a few rows were multiplied with. */
+  readonly #finite = new WeakMap<LinearWeight, number>();
   readonly #leastShared: number;
 
   private constructor(
@@ -244,6 +248,7 @@ export class Runtime implements Backend {
       ? this.#quantizeInputs(x, dtype)
       : { place: x.place, rowBytes: 4 * K, params: 0, rowParams: 0 };
     const scales = dtype === "q8" ? place + Math.ceil(N / PANEL) * onePanelBytes(K, dtype) : 0;
+    const isFinite = dtype === "f16" && M <= FEW_ROWS ? this.#isFinite(weight) : 0;
     const follows = activation ? activationNumbers[activation] : 0;
     const call: Call = (run, begin, count) => {
       const { row, rows, column, columns } = productPiece(M, N, begin, count);
@@ -257,12 +262,22 @@ export class Runtime implements Backend {
       else if (isQuantized) {
         const [params, scale] = [inputs.params + row * inputs.rowParams, scales && scales + 4 * column];
         run(from, params, weights, scale, biases, to, rows, columns, K, follows, added, memory.push(SUMS * 4));
-      } else run(from, weights, biases, to, rows, columns, K, follows, added, memory.push(WIDEN_SCRATCH * 4));
+      } else run(from, weights, biases, to, rows, columns, K, follows, added, memory.push(WIDEN_SCRATCH * 4), isFinite);
     };
     // Pieces of a product: rows where there are many, else the outputs of one row.
     if (M === 1) this.#share(kernels[productKernels[dtype]], N, 8 * PANEL, work, call);
     else this.#share(kernels[productKernels[dtype]], M, TILE_ROWS, work, call);
     memory.release(mark);
+  }
+
+  #isFinite(weight: LinearWeight): number {
+    let isFinite = this.#finite.get(weight);
+    if (isFinite === undefined) {
+      const [N, K] = weight.shape;
+      isFinite = this.kernels.is_finite_f16(weight.place, Math.ceil(N / PANEL) * PANEL * K);
+      this.#finite.set(weight, isFinite);
+    }
+    return isFinite;
   }
 
   #quantizeInputs(x: Tensor, dtype: "q8" | "q4") {

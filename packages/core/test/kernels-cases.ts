@@ -1,4 +1,5 @@
 // One sweep for each kernel: every length from 0 to 257, and every dimension of those that have several.
+import { expect } from "vitest";
 import { activationNumbers } from "../src/kernel-names.ts";
 import {
   add,
@@ -148,7 +149,7 @@ function gemmCase(type: "f32" | "f16" | "bf16"): Case {
       if (hasResidual) add(expected, residual, expected, M * N);
       const operands = [input(x), weight, bias ? input(bias) : 0, output(M * N), M, N, K];
       const follows = [isRelu ? activationNumbers.relu : 0, hasResidual ? input(residual) : 0];
-      const [y] = run(build, kernel, ...operands, ...follows, ...more);
+      const [y] = run(build, kernel, ...operands, ...follows, ...more, ...(type === "f16" ? [(M + K) % 2] : []));
       expectClose(`${kernel} ${M} ${N} ${K} ${!!bias} ${isRelu} ${hasResidual}`, y, expected, 0);
     }
   };
@@ -362,6 +363,27 @@ export const cases: Record<string, Case> = {
   embed_rows_bf16: embedCase("rows", "bf16"),
   widen_f16: widenCase("widen_f16", fromFloat16),
   widen_bf16: widenCase("widen_bf16", fromBFloat16),
+  is_finite_f16: {
+    behaviour: "finds infinities and NaN at every place of every length, and takes no number for one",
+    sweep({ kernels, memory }) {
+      for (const n of lengths) {
+        // Flush against the end of memory.
+        const place = memory.buffer.byteLength - 2 * n;
+        const bits = new Uint16Array(memory.buffer, place, n);
+        for (const finite of [0, 0x7bff, 0xfbff, 0x8000]) {
+          bits.fill(finite);
+          expect(kernels.is_finite_f16(place, n)).toBe(1);
+        }
+        for (let at = 0; at < n; at++) {
+          for (const special of [0x7c00, 0xfc00, 0x7c01, 0xffff]) {
+            bits[at] = special;
+            expect(kernels.is_finite_f16(place, n)).toBe(0);
+            bits[at] = 0x3c00;
+          }
+        }
+      }
+    },
+  },
   add_f32: pairCase("add_f32", add),
   mul_f32: pairCase("mul_f32", mul),
   exp_f32: unaryCase("exp_f32", Math.exp, ulps(1)),

@@ -201,6 +201,30 @@ test.each(builds)(
   },
 );
 
+test.each(builds)("%s: f16 weights give what they give as f32, infinite ones too", async (build) => {
+  const runtime = await Runtime.create({ build });
+  const [N, K] = [21, 40];
+  for (const special of [0x3c00, 0x7c00, 0x7e00]) {
+    const bits = Uint16Array.from(
+      randomArray(N * K, 1),
+      (value) => 0x2c00 | (Math.floor(Math.abs(value) * 1023) & 0x3ff),
+    );
+    bits[7 * K + 3] = special;
+    const halves = reference.packHalfPanels(bits, N, K);
+    const { place } = runtime.upload(new Float32Array(halves.length / 2), [halves.length / 2]);
+    runtime.memory.bytes.set(new Uint8Array(halves.buffer), place);
+    const panels = reference.packPanels(Float32Array.from(bits, reference.fromFloat16), N, K);
+    const wide = runtime.upload(panels, [panels.length]);
+    const weight = { shape: [N, K], bias: undefined, parts: [] } as const;
+    for (const rows of [1, 2, 3, 4]) {
+      const x = runtime.upload(randomArray(rows * K, rows), [rows, K] as const);
+      const y = await runtime.read(linear(x, { ...weight, dtype: "f16", place }));
+      expect(y).toEqual(await runtime.read(linear(x, { ...weight, dtype: "f32", place: wide.place })));
+      expect(y.filter((value) => !Number.isFinite(value)).length).toBe(special === 0x3c00 ? 0 : rows);
+    }
+  }
+});
+
 describe("operations refuse operands that do not fit", () => {
   const matrix = (runtime: Runtime, rows: number, columns: number) =>
     runtime.upload(new Float32Array(rows * columns), [rows, columns] as const);
