@@ -248,7 +248,7 @@ export class Runtime implements Backend {
       ? this.#quantizeInputs(x, dtype)
       : { place: x.place, rowBytes: 4 * K, params: 0, rowParams: 0 };
     const scales = dtype === "q8" ? place + Math.ceil(N / PANEL) * onePanelBytes(K, dtype) : 0;
-    const isFinite = dtype === "f16" && M <= FEW_ROWS ? this.#isFinite(weight) : 0;
+    const finite = dtype === "f16" && M <= FEW_ROWS ? this.#isFinite(weight) : 0;
     const follows = activation ? activationNumbers[activation] : 0;
     const call: Call = (run, begin, count) => {
       const { row, rows, column, columns } = productPiece(M, N, begin, count);
@@ -262,7 +262,7 @@ export class Runtime implements Backend {
       else if (isQuantized) {
         const [params, scale] = [inputs.params + row * inputs.rowParams, scales && scales + 4 * column];
         run(from, params, weights, scale, biases, to, rows, columns, K, follows, added, memory.push(SUMS * 4));
-      } else run(from, weights, biases, to, rows, columns, K, follows, added, memory.push(WIDEN_SCRATCH * 4), isFinite);
+      } else run(from, weights, biases, to, rows, columns, K, follows, added, memory.push(WIDEN_SCRATCH * 4), finite);
     };
     // Pieces of a product: rows where there are many, else the outputs of one row.
     if (M === 1) this.#share(kernels[productKernels[dtype]], N, 8 * PANEL, work, call);
@@ -270,14 +270,15 @@ export class Runtime implements Backend {
     memory.release(mark);
   }
 
+  /** 1 where none of f16 weights is infinite or NaN, else 0. */
   #isFinite(weight: LinearWeight): number {
-    let isFinite = this.#finite.get(weight);
-    if (isFinite === undefined) {
+    let finite = this.#finite.get(weight);
+    if (finite === undefined) {
       const [N, K] = weight.shape;
-      isFinite = this.kernels.is_finite_f16(weight.place, Math.ceil(N / PANEL) * PANEL * K);
-      this.#finite.set(weight, isFinite);
+      finite = this.kernels.is_finite_f16(weight.place, Math.ceil(N / PANEL) * PANEL * K);
+      this.#finite.set(weight, finite);
     }
-    return isFinite;
+    return finite;
   }
 
   #quantizeInputs(x: Tensor, dtype: "q8" | "q4") {

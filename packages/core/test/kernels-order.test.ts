@@ -76,8 +76,8 @@ function multiply(
   if (type === "f32") return run(build, "gemm_f32", ...operands)[0];
   const [y] = run(build, `gemm_${type}`, ...operands, scratch(2048), 0);
   // Where it is known that f16 weights are finite, another loop gives the same bits.
-  const isFinite = packed.every((bits) => (bits & 0x7c00) !== 0x7c00);
-  if (type === "f16" && isFinite) expectSame("finite", run(build, "gemm_f16", ...operands, scratch(2048), 1)[0], y);
+  const areFinite = packed.every((bits) => (bits & 0x7c00) !== 0x7c00);
+  if (type === "f16" && areFinite) expectSame("finite", run(build, "gemm_f16", ...operands, scratch(2048), 1)[0], y);
   return y;
 }
 

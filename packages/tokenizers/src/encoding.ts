@@ -245,11 +245,11 @@ export class Encoding {
   }
 
   /** A value for each token; `at` is its index in its text. */
-  #list<Value>(valueOf: (segment: Segment, at: number, index: number) => Value): Value[] {
+  #list<Value>(make: (segment: Segment, at: number, index: number) => Value): Value[] {
     const values: Value[] = [];
     for (const segment of this.#segments) {
       const [begin, end] = "part" in segment ? [segment.begin, segment.end] : [0, segment.count];
-      for (let at = begin; at < end; at++) values.push(valueOf(segment, at, values.length));
+      for (let at = begin; at < end; at++) values.push(make(segment, at, values.length));
     }
     return values;
   }
