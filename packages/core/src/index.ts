@@ -17,6 +17,7 @@ export { type Forward, type ForwardOptions, runForward } from "./forward.ts";
 export {
   chooseBuild,
   compileKernels,
+  isResponse,
   type KernelBuild,
   type Kernels,
   kernelBytes,

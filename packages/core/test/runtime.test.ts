@@ -17,6 +17,18 @@ const kernels = (build: string) =>
   readFileSync(fileURLToPath(new URL(`../dist/kernels-${build}.wasm`, import.meta.url)));
 
 describe("kernels are taken", () => {
+  test("from bytes without a look at Response, for which Node would load all that fetches", async () => {
+    const look = vi.fn();
+    const own = Object.getOwnPropertyDescriptor(globalThis, "Response")!;
+    Object.defineProperty(globalThis, "Response", { configurable: true, get: look });
+    try {
+      await Runtime.create({ wasm: kernels("simd") });
+    } finally {
+      Object.defineProperty(globalThis, "Response", own);
+    }
+    expect(look).not.toHaveBeenCalled();
+  });
+
   test("from bytes, a module, a response with any MIME type, or one file for each build", async () => {
     const bytes = kernels("simd");
     const response = (type: string) => new Response(bytes, { headers: { "content-type": type } });

@@ -1,4 +1,4 @@
-import { chooseBuild, RuntimeError, type WasmFile } from "@kiloformer/core";
+import { chooseBuild, isResponse, RuntimeError, type WasmFile } from "@kiloformer/core";
 import { g2pVocabulary } from "@kiloformer/tokenizers";
 import { g2pFile } from "#g2p-file";
 import type { Architecture } from "./architecture.ts";
@@ -47,5 +47,5 @@ async function ownFile(build: "simd" | "relaxed"): Promise<WasmFile> {
   const file = await g2pFile(build).catch((cause) =>
     fail(cause instanceof Error ? cause.message : String(cause), cause),
   );
-  return file instanceof Response && !file.ok ? fail(`HTTP ${file.status}`) : file;
+  return isResponse(file) && !file.ok ? fail(`HTTP ${file.status}`) : file;
 }

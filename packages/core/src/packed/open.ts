@@ -1,6 +1,6 @@
 // Opens a packed module: its instance's memory already holds the weights.
 import { MemoryError, PackedError, RuntimeError } from "../errors.ts";
-import { compileFile, type Kernels, supportsBuild, type WasmFile } from "../kernels.ts";
+import { compileFile, isResponse, type Kernels, supportsBuild, type WasmFile } from "../kernels.ts";
 import { Runtime } from "../runtime.ts";
 import type { RuntimeOptions } from "../runtime-options.ts";
 import type { Reservation } from "../weights.ts";
@@ -62,7 +62,7 @@ function sectionOf(module: WebAssembly.Module, name: string): Uint8Array | undef
 
 function nameOf(wasm: WasmFile): string {
   if (typeof wasm === "string") return wasm;
-  const url = wasm instanceof URL ? wasm.href : typeof Response !== "undefined" && wasm instanceof Response && wasm.url;
+  const url = wasm instanceof URL ? wasm.href : isResponse(wasm) && wasm.url;
   return url || "packed model";
 }
 
