@@ -49,6 +49,12 @@ function activate(activation: i32, x: usize, y: usize, n: i32): void {
   else sigmoid_f32(x, y, n);
 }
 
+/** How far a residual lies behind y; 0 is none. */
+@inline
+export function shiftOf(residual: usize, y: usize): usize {
+  return residual ? residual - y : 0;
+}
+
 /**
  * What follows a block of rows of a product while it is near: n outputs become `activation(y) + residual`. Activation 0 is none; the
  * residual lies `shift` bytes behind y (0: none).

@@ -1,15 +1,10 @@
 // Linear layers over packed weights (docs/kernels.md), and packing.
+import { shiftOf } from "./activations";
 import { product } from "./product";
 import { BFloat16, Float16 } from "./weights";
 
 /** Inputs that are summed before the sum joins the total. */
 const BLOCK = 256;
-
-/** How far a residual lies behind y; 0 is none. */
-@inline
-export function shiftOf(residual: usize, y: usize): usize {
-  return residual ? residual - y : 0;
-}
 
 /**
  * `y[M, N] = activation(x[M, K] · w[N, K]ᵀ + bias[N]) + residual[M, N]`; bias, activation and residual 0 are none. The residual is read

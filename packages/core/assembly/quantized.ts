@@ -1,7 +1,6 @@
 // Linear layers over 8- and 4-bit weights: inputs are quantized first, integers are multiplied, groups are joined in f32.
 // Both builds compute the same integers; a sum over groups runs in order, so that it depends on K alone.
-import { finish } from "./activations";
-import { shiftOf } from "./gemm";
+import { finish, shiftOf } from "./activations";
 import { GROUP, GROUP_BYTES_Q4, GROUP_BYTES_Q8, INPUT_BYTES } from "./quantize";
 import { multiplyAdd, loadSome, storeSome } from "./simd";
 import { widen } from "./weights";

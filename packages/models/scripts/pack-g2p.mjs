@@ -17,7 +17,7 @@ const files = Object.fromEntries(await Promise.all(names.map(async (name) => [na
 /** What an 8-bit Llama needs: the other kernels would be 13 kB that nobody calls. */
 const needed = new Set(
   (
-    "RELAXED add_f32 attention_f32 attention_scratch_f32 cache_append_f32 embed_panels_q8 embed_rows_f32 gemm_q8 pack_q8 " +
+    "RELAXED attention_f32 attention_scratch_f32 cache_append_f32 embed_panels_q8 embed_rows_f32 gemm_q8 pack_q8 " +
     "quantize_inputs_q8 rms_norm_f32 rope_f32 swiglu_f32"
   ).split(" "),
 );

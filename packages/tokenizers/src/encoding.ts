@@ -1,72 +1,5 @@
 import { charLength, lastCharLength } from "./aligned.ts";
-
-// Tokens of a block.
-const blockLength = 16_384;
-// Numbers of a token.
-const fields = 4;
-const none = new Uint32Array(0);
-
-/**
- * The tokens of one text, before special tokens come around them: id, where the token begins and ends in the text (in UTF-16 code
- * units), and the index of the word that it is part of. Blocks do not move, as a list of millions would when it grows.
- */
-export class Part {
-  length = 0;
-  /** How many words there are. */
-  wordCount = 0;
-  /** The text of tokens that their ids do not tell: an unknown piece, an added token with the space that it took. */
-  readonly texts = new Map<number, string>();
-  readonly #blocks: Uint32Array[] = [];
-  #last = none;
-  readonly #first: number;
-
-  /** @param first how many tokens to make room for at first */
-  constructor(first = 0) {
-    this.#first = first;
-  }
-
-  push(id: number, begin: number, end: number, word: number): void {
-    const at = (this.length++ % blockLength) * fields;
-    if (at === 0 || at === this.#last.length) this.#grow(at);
-    const block = this.#last;
-    block[at] = id;
-    block[at + 1] = begin;
-    block[at + 2] = end;
-    block[at + 3] = word;
-  }
-
-  id(at: number): number {
-    return this.#number(at, 0);
-  }
-
-  begin(at: number): number {
-    return this.#number(at, 1);
-  }
-
-  end(at: number): number {
-    return this.#number(at, 2);
-  }
-
-  word(at: number): number {
-    return this.#number(at, 3);
-  }
-
-  #number(at: number, field: number): number {
-    return this.#blocks[Math.floor(at / blockLength)][(at % blockLength) * fields + field];
-  }
-
-  /** Makes room behind `length` numbers of the last block, or behind it. */
-  #grow(length: number): void {
-    const tokens = length > 0 || this.#blocks.length === 0 ? Math.max(length, this.#first, 32) : blockLength;
-    const block = new Uint32Array(Math.min(tokens, blockLength) * fields);
-    if (length > 0) {
-      block.set(this.#last);
-      this.#blocks.pop();
-    }
-    this.#blocks.push(block);
-    this.#last = block;
-  }
-}
+import { blockLength, type Part } from "./part.ts";
 
 /** Tokens of a text, and whether they are a window after the first one, whose type may be another. */
 export type Range = readonly [begin: number, end: number, isLater?: boolean];
@@ -139,8 +72,8 @@ export class Encoding {
   /** @param length how many tokens will be appended */
   constructor(view: EncodingView, length = 0) {
     this.#view = view;
-    // What grows by millions is copied time and again.
-    this.ids = length > blockLength ? new Array(length) : [];
+    // What grows by millions is copied time and again; beyond 2^25 engines would make a table of it.
+    this.ids = length > blockLength && length <= 2 ** 25 ? new Array(length) : [];
   }
 
   get length(): number {

@@ -2,7 +2,6 @@ import {
   assemble,
   type Encoding,
   type EncodingView,
-  type Part,
   piecesOf,
   type Range,
   type Template,
@@ -10,6 +9,7 @@ import {
 } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
 import type { EncodeOptions } from "./options.ts";
+import type { Part } from "./part.ts";
 import type { PostProcessor, Tokenizer } from "./tokenizer.ts";
 
 /** Cuts to length and fills up, as Hugging Face's tokenizers do. */

@@ -1,7 +1,7 @@
 import type { Section } from "./added-tokens.ts";
 import { type Aligned, beginOf, endOf, lastCharLength } from "./aligned.ts";
 import type { JinjaModule } from "./chat-template.ts";
-import { assemble, type Encoding, type EncodingView, Part, type Template } from "./encoding.ts";
+import { assemble, type Encoding, type EncodingView, type Template } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
 import type { Model, Tokens } from "./models/model.ts";
 import { type Normalizer, normalizeInChunks } from "./normalizers.ts";
@@ -14,6 +14,7 @@ import {
   encodeChecks,
   streamChecks,
 } from "./options.ts";
+import { Part, PieceTokens, type TokenSink } from "./part.ts";
 import type { Cutter } from "./pre-tokenizers.ts";
 import { drain } from "./steps.ts";
 import { checkIds, checkText, type DecodeStream, type SpecialIds, type TextTokenizer } from "./text-tokenizer.ts";
@@ -135,8 +136,8 @@ export class Tokenizer implements TextTokenizer {
   }
 
   /**
-   * The same in steps of some 16 ms, between which timers run. Megabytes of nothing but spaces, marks or punctuation that a normalizer
-   * must see in one have longer ones.
+   * The same in steps of some 16 ms, between which timers run. Steps that must see megabytes whole take longer: a run of nothing but
+   * spaces or marks under a normalizer, one word of BERT's.
    */
   async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
     const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));
@@ -330,30 +331,6 @@ export class Tokenizer implements TextTokenizer {
   /** Fills up a batch, where that is asked for. */
   #pad(encodings: Encoding[], options: EncodeOptions = {}): Encoding[] {
     return this.parts.postProcessor?.pad(encodings, this, options) ?? encodings;
-  }
-}
-
-/** What takes tokens: a text's, or a piece's that is kept. */
-type TokenSink = Pick<Part, "length" | "wordCount" | "texts" | "push">;
-
-/** The tokens of a piece, in lists, as they are few. */
-class PieceTokens implements Tokens, TokenSink {
-  readonly ids: number[] = [];
-  readonly begins: number[] = [];
-  readonly ends: number[] = [];
-  readonly words: number[] = [];
-  readonly texts = new Map<number, string>();
-  wordCount = 0;
-
-  get length(): number {
-    return this.ids.length;
-  }
-
-  push(id: number, begin: number, end: number, word: number): void {
-    this.ids.push(id);
-    this.begins.push(begin);
-    this.ends.push(end);
-    this.words.push(word);
   }
 }
 

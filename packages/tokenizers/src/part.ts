@@ -1,0 +1,94 @@
+import type { Tokens } from "./models/model.ts";
+
+/** Tokens of a block. */
+export const blockLength = 16_384;
+// Numbers of a token.
+const fields = 4;
+const none = new Uint32Array(0);
+
+/**
+ * The tokens of one text, before special tokens come around them: id, where the token begins and ends in the text (in UTF-16 code
+ * units), and the index of the word that it is part of. Blocks do not move, as a list of millions would when it grows.
+ */
+export class Part {
+  length = 0;
+  /** How many words there are. */
+  wordCount = 0;
+  /** The text of tokens that their ids do not tell: an unknown piece, an added token with the space that it took. */
+  readonly texts = new Map<number, string>();
+  readonly #blocks: Uint32Array[] = [];
+  #last = none;
+  readonly #first: number;
+
+  /** @param first how many tokens to make room for at first */
+  constructor(first = 0) {
+    this.#first = first;
+  }
+
+  push(id: number, begin: number, end: number, word: number): void {
+    const at = (this.length++ % blockLength) * fields;
+    if (at === 0 || at === this.#last.length) this.#grow(at);
+    const block = this.#last;
+    block[at] = id;
+    block[at + 1] = begin;
+    block[at + 2] = end;
+    block[at + 3] = word;
+  }
+
+  id(at: number): number {
+    return this.#number(at, 0);
+  }
+
+  begin(at: number): number {
+    return this.#number(at, 1);
+  }
+
+  end(at: number): number {
+    return this.#number(at, 2);
+  }
+
+  word(at: number): number {
+    return this.#number(at, 3);
+  }
+
+  #number(at: number, field: number): number {
+    return this.#blocks[Math.floor(at / blockLength)][(at % blockLength) * fields + field];
+  }
+
+  /** Makes room where the last block is full: the first one grows to its length, others have it. */
+  #grow(length: number): void {
+    const isFirst = length > 0 || this.#blocks.length === 0;
+    const tokens = isFirst ? Math.max((4 * length) / fields, this.#first, 32) : blockLength;
+    const block = new Uint32Array(Math.min(tokens, blockLength) * fields);
+    if (length > 0) {
+      block.set(this.#last);
+      this.#blocks.pop();
+    }
+    this.#blocks.push(block);
+    this.#last = block;
+  }
+}
+
+/** What takes tokens: a text's, or a piece's that is kept. */
+export type TokenSink = Pick<Part, "length" | "wordCount" | "texts" | "push">;
+
+/** The tokens of a piece, in lists, as they are few. */
+export class PieceTokens implements Tokens, TokenSink {
+  readonly ids: number[] = [];
+  readonly begins: number[] = [];
+  readonly ends: number[] = [];
+  readonly words: number[] = [];
+  readonly texts = new Map<number, string>();
+  wordCount = 0;
+
+  get length(): number {
+    return this.ids.length;
+  }
+
+  push(id: number, begin: number, end: number, word: number): void {
+    this.ids.push(id);
+    this.begins.push(begin);
+    this.ends.push(end);
+    this.words.push(word);
+  }
+}

@@ -1,0 +1,72 @@
+// What is worked on in parts gives what it gives in one: across blocks of tokens, stretches that are searched, chunks that are merged.
+import { expect, test } from "vitest";
+import { LongestMatch } from "../src/longest-match.ts";
+import { Part } from "../src/part.ts";
+import { bertLike, bpe, openJson } from "./tokenizer-files.ts";
+
+test("tokens come back from every block, whatever room there was at first", () => {
+  for (const first of [0, 7, 100, 20_000]) {
+    const part = new Part(first);
+    const count = 40_000;
+    for (let at = 0; at < count; at++) part.push(at, at + 1, at + 2, count - at);
+    expect(part.length).toBe(count);
+    const wrong = Array.from({ length: count }, (_, at) => at).filter(
+      (at) =>
+        part.id(at) !== at || part.begin(at) !== at + 1 || part.end(at) !== at + 2 || part.word(at) !== count - at,
+    );
+    expect(wrong).toEqual([]);
+  }
+});
+
+test("a search in stretches finds what one search finds", () => {
+  const match = new LongestMatch(["ab", "abcd", "cde", "b c"]);
+  const texts = ["xxabcdexxab", "abab cdeabc", "ab", "abc", "xxxxxxxx", "b b cd abcd"];
+  for (const text of texts) {
+    const found = (stretch: number): number[][] => {
+      const places: number[][] = [];
+      for (let from = 0; from < text.length; from = match.end) {
+        if (match.find(text, from, from + stretch)) places.push([match.begin, match.end]);
+      }
+      return places;
+    };
+    for (let stretch = 1; stretch < 8; stretch++) expect(found(stretch), `${text} by ${stretch}`).toEqual(found(1000));
+  }
+});
+
+test("an encoding of many blocks has every list whole, and an added token where stretches meet", async () => {
+  const tokenizer = bertLike();
+  const [a] = tokenizer.encode("a", { add_special_tokens: false }).ids;
+  const added = tokenizer.tokenToId("[SEP]")!;
+  for (const words of [262_141, 262_142, 262_143]) {
+    const text = `${"a ".repeat(words)}[SEP] a`;
+    const encoding = tokenizer.encode(text);
+    const ids = [tokenizer.tokenToId("[CLS]")!, ...new Array(words).fill(a), added, a, added];
+    expect(encoding.ids.length).toBe(ids.length);
+    expect(encoding.ids.findIndex((id, at) => id !== ids[at])).toBe(-1);
+    const { offsets, word_ids, attention_mask, sequence_ids, length } = encoding;
+    expect([offsets.length, word_ids.length, attention_mask.length, sequence_ids.length]).toEqual(
+      new Array(4).fill(length),
+    );
+    expect(
+      offsets.findIndex(([begin, end], at) => at > 0 && at <= words && (begin !== 2 * at - 2 || end !== 2 * at - 1)),
+    ).toBe(-1);
+    expect(word_ids.findIndex((word, at) => at > 0 && at < length - 1 && word !== at - 1)).toBe(-1);
+    expect(offsets.slice(-3)).toEqual([
+      [2 * words, 2 * words + 5],
+      [2 * words + 6, 2 * words + 7],
+      [0, 0],
+    ]);
+  }
+  const text = "a b ".repeat(20_000);
+  expect((await tokenizer.encodeAsync(text)).toJSON()).toEqual(tokenizer.encode(text).toJSON());
+});
+
+test("a word of many chunks merges as a whole", () => {
+  const tokenizer = openJson(bpe("ab", ["a a", "aa aa", "aaaa aaaa", "b b"]));
+  const text = `${"a".repeat(80_000)}${"b".repeat(50_001)}`;
+  const { ids, tokens, offsets } = tokenizer.encode(text);
+  expect(ids.length).toBe(10_000 + 25_001);
+  expect(tokens.findIndex((token, at) => token !== (at < 10_000 ? "aaaaaaaa" : at < 35_000 ? "bb" : "b"))).toBe(-1);
+  expect(offsets.findIndex(([begin, end], at) => text.slice(begin, end) !== tokens[at])).toBe(-1);
+  expect(offsets.findIndex(([begin], at) => begin !== (at > 0 ? offsets[at - 1][1] : 0))).toBe(-1);
+});
