@@ -1,8 +1,9 @@
 import { type Aligned, lastCharLength, slice } from "./aligned.ts";
 import { LongestMatch } from "./longest-match.ts";
 import type { Model } from "./models/model.ts";
-import { type Normalizer, normalizeInChunks } from "./normalizers.ts";
+import type { StepwiseNormalizer } from "./normalizers.ts";
 import { CharacterSet } from "./regex/character-set.ts";
+import { drain } from "./steps.ts";
 import type { AddedVocabulary } from "./tokenizer.ts";
 import { isWhiteSpace, wordClass } from "./unicode.ts";
 
@@ -46,13 +47,13 @@ export class AddedTokens implements AddedVocabulary {
   readonly #special = new Set<string>();
   readonly #raw: Matcher;
   readonly #normalized: Matcher;
-  readonly #normalize: Normalizer;
+  readonly #normalize: StepwiseNormalizer;
 
   /**
    * A token that the model has keeps the model's id; another gets the next one that is free. Empty and repeated ones
    * count for nothing.
    */
-  constructor(tokens: readonly AddedToken[], model: Pick<Model, "size" | "tokenToId">, normalize: Normalizer) {
+  constructor(tokens: readonly AddedToken[], model: Pick<Model, "size" | "tokenToId">, normalize: StepwiseNormalizer) {
     let next = model.size;
     for (const token of tokens) {
       if (token.content === "" || this.#ids.has(token.content)) continue;
@@ -68,7 +69,7 @@ export class AddedTokens implements AddedVocabulary {
     // Special ones first: of two with the same normalized content the first is found.
     const order = [...this.#tokens].sort(([, a], [, b]) => Number(b.special ?? false) - Number(a.special ?? false));
     for (const [id, token] of order) {
-      const text = token.normalized ? normalize({ text: token.content, at: 0 }).text : token.content;
+      const text = token.normalized ? drain(normalize({ text: token.content, at: 0 })).text : token.content;
       (token.normalized ? normalized : raw).push([text, id]);
       this.#printed.set(id, text);
       if (token.special) this.#special.add(token.content);
@@ -84,9 +85,7 @@ export class AddedTokens implements AddedVocabulary {
     const sections: Section[] = [];
     for (const section of yield* this.#raw.cut(input, allows)) {
       const parts =
-        section.id === undefined
-          ? yield* this.#normalized.cut(yield* normalizeInChunks(this.#normalize, section), allows)
-          : [section];
+        section.id === undefined ? yield* this.#normalized.cut(yield* this.#normalize(section), allows) : [section];
       for (const part of parts) sections.push(part);
     }
     return sections;

@@ -36,17 +36,26 @@ export function lastCharLength(text: string, at: number): number {
 
 // So many numbers are copied faster all at once.
 const manyUnits = 128;
+// Engines keep what was joined as it was put together until it is read: a long text is joined in parts of about this length.
+const partLength = 32_768;
 
 /** Builds a changed text from left to right, and where each of its units comes from. */
 export class Rewriter {
   readonly #input: Aligned;
+  readonly #change: (part: string) => string;
+  readonly #parts: string[] = [];
   #text = "";
+  #length = 0;
   #begins: Int32Array;
   #ends: Int32Array;
 
-  /** @param growth how often the new text is as long as the old one, about */
-  constructor(input: Aligned, growth = 1) {
+  /**
+   * @param growth how often the new text is as long as the old one, about
+   * @param change what becomes of each part of the new text, unit by unit
+   */
+  constructor(input: Aligned, growth = 1, change = (part: string) => part) {
     this.#input = input;
+    this.#change = change;
     const capacity = growth * input.text.length + 4;
     this.#begins = new Int32Array(capacity);
     this.#ends = new Int32Array(capacity);
@@ -64,11 +73,15 @@ export class Rewriter {
 
   /** Appends a text; its unit `i` covers the input's units `first + i * step` to `last + i * step`. */
   append(text: string, first: number, last: number, step: number): void {
-    const length = this.#text.length;
+    const length = this.#length;
+    this.#length += text.length;
     this.#text += text;
-    if (this.#text.length > this.#begins.length) {
-      this.#begins = grown(this.#begins, this.#text.length);
-      this.#ends = grown(this.#ends, this.#text.length);
+    if (this.#text.length > partLength) {
+      this.#endPart();
+    }
+    if (this.#length > this.#begins.length) {
+      this.#begins = grown(this.#begins, this.#length);
+      this.#ends = grown(this.#ends, this.#length);
     }
     const { at, begins, ends } = this.#input;
     const [newBegins, newEnds] = [this.#begins, this.#ends];
@@ -84,8 +97,16 @@ export class Rewriter {
     }
   }
 
+  #endPart(): void {
+    const part = this.#change(this.#text);
+    part.charCodeAt(0);
+    this.#parts.push(part);
+    this.#text = "";
+  }
+
   finish(): Aligned {
-    return { text: this.#text, at: 0, begins: this.#begins, ends: this.#ends };
+    this.#endPart();
+    return { text: this.#parts.join(""), at: 0, begins: this.#begins, ends: this.#ends };
   }
 }
 

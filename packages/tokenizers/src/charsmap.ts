@@ -1,6 +1,7 @@
 import { type Aligned, beginOf, charLength, endOf, lastCharLength } from "./aligned.ts";
 import { mismatch } from "./errors.ts";
 import type { Rule } from "./models/pieces.ts";
+import { CharacterSet } from "./regex/character-set.ts";
 import { utf8, utf8Bytes, utf8Length } from "./utf8.ts";
 
 /** What stands at a place of the text after normalization, and how many UTF-16 code units it replaces. */
@@ -10,6 +11,9 @@ export interface Replacement {
 }
 
 let segmenter: Intl.Segmenter | undefined;
+const longCluster = 512;
+// No grapheme cluster ends before one of these.
+const extenders = /* @__PURE__ */ new CharacterSet("\\p{Grapheme_Extend}");
 // What is known of a code unit: that nothing replaced begins with it, and that it is a grapheme cluster of its own
 // wherever its neighbours are such too.
 const isKnown = 1;
@@ -125,12 +129,24 @@ export class Charsmap {
     )
       return begin + 1;
     segmenter ??= new Intl.Segmenter("en");
+    // What the segmenter sees instead of the text from `begin` to `at`.
+    let seen = "";
+    let at = begin;
     for (let room = 32; ; room *= 2) {
-      let end = Math.min(begin + room, length);
+      let end = Math.min(at + room, length);
       end += charLength(text, end - 1) - 1;
-      const cluster = segmenter.segment(text.slice(begin, end)).containing(0) as Intl.SegmentData;
-      const clusterEnd = begin + cluster.segment.length;
-      if (clusterEnd < end || end === length) return clusterEnd;
+      const part = seen + text.slice(at, end);
+      const cluster = segmenter.segment(part).containing(0) as Intl.SegmentData;
+      const left = part.length - cluster.segment.length;
+      if (left > 0 || end === length) return end - left;
+      if (room < longCluster) continue;
+      const next = extendedEnd(text, end);
+      // A long run of marks belongs to what it follows, and so many of them do for all.
+      if (next - end < part.length + longCluster) continue;
+      let last = next - longCluster;
+      last += charLength(text, last - 1) - 1;
+      seen = part + text.slice(last, next);
+      at = next;
     }
   }
 
@@ -180,6 +196,17 @@ export class Charsmap {
     }
     return found;
   }
+}
+
+/** Where the run of marks ends that begins at a place. */
+function extendedEnd(text: string, begin: number): number {
+  let at = begin;
+  for (let last = -1; at < text.length; at += last > 0xffff ? 2 : 1) {
+    const codePoint = text.codePointAt(at) as number;
+    if (codePoint !== last && !extenders.has(codePoint)) break;
+    last = codePoint;
+  }
+  return at;
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Vocabulary } from "./models/vocabulary.ts";
 import { WordLevel, WordPiece } from "./models/wordpiece.ts";
 import {
   bertNormalizer,
+  local,
   lowercase,
   nmt,
   prepend,
@@ -101,12 +102,13 @@ const normalizers = (): Group<"normalizers"> => ({
   },
   Prepend: (json) => {
     const prefix = json.need("prepend", "string");
-    return (input, isFirst = true) => (isFirst ? prepend(input, prefix) : input);
+    return local((input, isFirst = true) => (isFirst ? prepend(input, prefix) : input));
   },
   Replace: (json) => {
     const content = json.need("content", "string");
     const finder = readFinder(json);
-    return (input) => replaceMatches(input, finder, content);
+    const isCharacter = finder instanceof LiteralFinder && finder.length === 1;
+    return local((input) => replaceMatches(input, finder, content), isCharacter);
   },
   Precompiled: (json) => {
     const where = json.at("precompiled_charsmap");

@@ -1,4 +1,5 @@
 import { charLength } from "./aligned.ts";
+import { CharacterKinds } from "./regex/character-set.ts";
 
 /** Finds matches in a text, from left to right; where the last one lies is in `begin` and `end`. */
 export interface Finder {
@@ -25,6 +26,10 @@ export class LiteralFinder implements Finder {
 
   constructor(text: string) {
     this.#text = text;
+  }
+
+  get length(): number {
+    return this.#text.length;
   }
 
   exec(text: string, from: number): boolean {
@@ -62,16 +67,16 @@ export class CharacterFinder implements Finder {
 export class RunFinder implements Finder {
   begin = 0;
   end = 0;
-  readonly #kindOf: (codePoint: number) => number;
+  readonly #kinds: CharacterKinds;
 
   constructor(kindOf: (codePoint: number) => number) {
-    this.#kindOf = kindOf;
+    this.#kinds = new CharacterKinds(kindOf);
   }
 
   exec(text: string, from: number): boolean {
     let found = 0;
     for (let at = from; at < text.length; at += charLength(text, at)) {
-      const kind = this.#kindOf(text.codePointAt(at) as number);
+      const kind = this.#kinds.of(text.codePointAt(at) as number);
       if (found !== 0 && kind !== found) break;
       if (found === 0) this.begin = at;
       if (kind !== 0) this.end = at + charLength(text, at);

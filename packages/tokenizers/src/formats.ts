@@ -5,7 +5,7 @@ import { mismatch } from "./errors.ts";
 import { readJson, readText } from "./json.ts";
 import { findText, isMerges, isProtobuf, type OpeningFiles, type TokenizerFile, type TokenizerFormat } from "./load.ts";
 import type { Model } from "./models/model.ts";
-import type { Normalizer } from "./normalizers.ts";
+import type { StepwiseNormalizer } from "./normalizers.ts";
 import { openSentencePiece, type SentencePieceParts } from "./sentencepiece.ts";
 import { Settings } from "./settings.ts";
 import { Tokenizer, type TokenizerParts } from "./tokenizer.ts";
@@ -151,7 +151,7 @@ function classOf(all: OpeningFiles["all"], settings: Settings): string {
 }
 
 /** T5's sentinels: behind the pieces, the last one first. */
-function extraIds(model: Model, normalize: Normalizer): AddedTokens {
+function extraIds(model: Model, normalize: StepwiseNormalizer): AddedTokens {
   const tokens = Array.from({ length: 100 }, (_, index) => ({
     content: `<extra_id_${index}>`,
     id: model.maxId + 100 - index,

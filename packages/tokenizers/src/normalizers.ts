@@ -3,39 +3,45 @@ import { type Finder, findNext } from "./finder.ts";
 import { CharacterSet } from "./regex/character-set.ts";
 import { isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
 
-/**
- * Changes a text before it is cut; what it leaves alone it returns as it is.
- * @param isFirst whether the input is not what follows a part that was normalized before
- * @param isLast whether nothing follows
- */
-export type Normalizer = (input: Aligned, isFirst?: boolean, isLast?: boolean) => Aligned;
+/** Changes a text before it is cut; what it leaves alone it returns as it is. */
+export interface Normalizer {
+  /** @param isFirst whether nothing stands before what comes out */
+  (input: Aligned, isFirst?: boolean): Aligned;
+  /** Whether each character is changed by itself, whatever stands beside it. */
+  readonly isLocal?: boolean;
+}
+
+/** The same with a pause now and then. */
+export type StepwiseNormalizer = (input: Aligned) => Generator<void, Aligned>;
+
+/** A normalizer that changes each character by itself. */
+export function local(normalize: Normalizer, isLocal = true): Normalizer {
+  return Object.assign(normalize, { isLocal });
+}
 
 const chunkLength = 32_768;
-const surroundings = 64;
-// Between two of these no published normalizer looks across: letters and digits of ASCII, kana, ideographs, syllables; nor between
-// a pictograph and another or a single space.
+// A prime: what looks at every so many characters of a run is then seen to do so.
+const surroundings = 61;
+// Between two of these no published normalizer looks across: letters, digits and punctuation of ASCII, kana, ideographs, syllables; nor
+// between a pictograph and another or a single space.
 const seam =
-  /[A-Za-z0-9\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}|[\p{Extended_Pictographic}\p{Emoji_Modifier}](?= \S|\p{Extended_Pictographic})/gu;
+  /[!#-&(-_a-~\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}|[\p{Extended_Pictographic}\p{Emoji_Modifier}](?= \S|\p{Extended_Pictographic})/gu;
 
-/**
- * All of a text, with a pause after every so many characters.
- * @param seamAfter the next place where the text can be cut, from a place on; undefined if there is none for a long way
- */
-export function* normalizeInChunks(
-  normalize: Normalizer,
-  input: Aligned,
-  seamAfter: (from: number) => number | undefined = (from) => findSeam(normalize, input, from),
-): Generator<void, Aligned> {
-  const { length } = input.text;
+/** All of a text, with a pause after every so many characters. */
+export function* normalizeInChunks(normalize: Normalizer, input: Aligned): Generator<void, Aligned> {
+  const { text } = input;
+  const { length } = text;
   if (length <= chunkLength) return normalize(input);
   const parts: Aligned[] = [];
   for (let begin = 0; begin < length; yield) {
     let end: number | undefined;
     for (let from = begin + chunkLength; end === undefined; from += chunkLength) {
-      end = from < length ? seamAfter(from) : length;
+      if (from >= length) end = length;
+      else end = normalize.isLocal ? from - 1 + lastCharLength(text, from + 1) : findSeam(normalize, input, from);
       if (end === undefined) yield;
     }
-    const part = normalize(slice(input, begin, end), begin === 0, end === length);
+    const isFirst = parts.every((before) => before.text === "");
+    const part = normalize(slice(input, begin, end), isFirst);
     // Engines keep what was joined as it was put together, until a character of it is asked for.
     part.text.charCodeAt(0);
     parts.push(part);
@@ -54,7 +60,7 @@ function findSeam(normalize: Normalizer, input: Aligned, from: number): number |
       [at - surroundings, at],
       [at, at + surroundings],
       [at - surroundings, at + surroundings],
-    ].map(([begin, end]) => normalize(slice(input, begin, end), false, false).text);
+    ].map(([begin, end]) => normalize(slice(input, begin, end), false).text);
     if (left + right === both) return at;
     seam.lastIndex = at + surroundings - from;
   }
@@ -80,7 +86,7 @@ function* join(parts: readonly Aligned[]): Generator<void, Aligned> {
 /** Replaces every character by what `change` says; each character of that comes from the whole character before. */
 export function mapCharacters(change: (character: string) => string): Normalizer {
   const known = new Map<number, string>();
-  return (input) => {
+  return local((input) => {
     const { text } = input;
     let out: Rewriter | undefined;
     let kept = 0;
@@ -102,7 +108,7 @@ export function mapCharacters(change: (character: string) => string): Normalizer
     }
     out?.keep(kept, text.length);
     return out?.finish() ?? input;
-  };
+  });
 }
 
 /** A text of the same length, unit for unit. */
@@ -133,11 +139,11 @@ export function bertNormalizer(flags: {
     if (strip_accents) changed = withoutMarks(changed.normalize("NFD"));
     return lowercase ? changed.toLowerCase() : changed;
   });
-  return (input) => {
+  return local((input) => {
     if (!/^[\t\n\r -~]*$/.test(input.text)) return rare(input);
     const clean = clean_text ? input.text.replace(/[\t\n\r]/g, " ") : input.text;
     return withText(input, lowercase ? clean.toLowerCase() : clean);
-  };
+  });
 }
 
 /** Drops white space at the ends. */

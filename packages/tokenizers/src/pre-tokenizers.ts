@@ -1,16 +1,17 @@
 import { type Aligned, beginOf, charLength, slice } from "./aligned.ts";
 import { CharacterFinder, type Finder, findNext, LiteralFinder } from "./finder.ts";
-import { prepend } from "./normalizers.ts";
+import { local, type Normalizer, normalizeInChunks, prepend } from "./normalizers.ts";
+import { CharacterKinds } from "./regex/character-set.ts";
 import { isPunctuation, isWhiteSpace, scriptOf } from "./unicode.ts";
 
 /** Cuts a text into the pieces that a model sees one by one; no piece is empty. */
 export interface PreTokenizer {
-  /** Changes the whole piece before it is cut. */
-  readonly prepare?: (piece: Aligned) => Aligned;
+  /** Changes the whole piece before it is cut; it is local, but for what it may put at the begin. */
+  readonly prepare?: Normalizer;
   /** Appends pieces from unit `from` on, about `limit` at most, and returns where the next call goes on. */
   readonly split?: (piece: Aligned, from: number, limit: number, out: Aligned[]) => number;
-  /** Changes every piece after the cut, each character by itself. */
-  readonly finish?: (piece: Aligned) => Aligned;
+  /** Changes every piece after the cut; it is local. */
+  readonly finish?: Normalizer;
 }
 
 // A call ends after so many units for each piece that it may append: where all of a text goes, it has few.
@@ -72,7 +73,9 @@ export function splitAt(finder: Finder, behavior: Behavior, invert = false): Pre
 export const whitespaceSplit = /* @__PURE__ */ splitAt(/* @__PURE__ */ new CharacterFinder(isWhiteSpace), "Removed");
 
 // What is set apart by BERT: 1 for characters of words, 2 for punctuation; white space goes.
-const bertKind = (codePoint: number): number => (isWhiteSpace(codePoint) ? 0 : isPunctuation(codePoint) ? 2 : 1);
+const bertKinds = /* @__PURE__ */ new CharacterKinds((codePoint) =>
+  isWhiteSpace(codePoint) ? 0 : isPunctuation(codePoint) ? 2 : 1,
+);
 
 /** Cuts at white space, which goes, and around every punctuation character. */
 export const bertPreTokenizer: PreTokenizer = {
@@ -83,9 +86,9 @@ export const bertPreTokenizer: PreTokenizer = {
     let at = from;
     for (let begin = at; at < text.length && out.length < stop && at <= farthest; begin = at) {
       const length = charLength(text, at);
-      const kind = bertKind(text.codePointAt(at) as number);
+      const kind = bertKinds.of(text.codePointAt(at) as number);
       at += length;
-      while (kind === 1 && at < text.length && bertKind(text.codePointAt(at) as number) === 1)
+      while (kind === 1 && at < text.length && bertKinds.of(text.codePointAt(at) as number) === 1)
         at += charLength(text, at);
       if (kind !== 0) out.push(slice(piece, begin, at));
     }
@@ -94,9 +97,9 @@ export const bertPreTokenizer: PreTokenizer = {
 };
 
 /** Puts a space before a text that does not begin with one. */
-export function prefixSpace(piece: Aligned): Aligned {
-  return piece.text.startsWith(" ") ? piece : prepend(piece, " ");
-}
+export const prefixSpace = /* @__PURE__ */ local((piece, isFirst = true) =>
+  !isFirst || piece.text.startsWith(" ") ? piece : prepend(piece, " "),
+);
 
 /**
  * Marks words with `replacement` instead of the space before them.
@@ -104,12 +107,12 @@ export function prefixSpace(piece: Aligned): Aligned {
  */
 export function metaspace(replacement: string, scheme: "always" | "first" | "never", splits: boolean): PreTokenizer {
   return {
-    prepare: (piece) => {
+    prepare: local((piece, isFirst = true) => {
       const text = piece.text.replaceAll(" ", replacement);
       const marked = { ...piece, text };
-      const isFirst = scheme === "always" || (scheme === "first" && beginOf(piece, 0) === 0);
-      return isFirst && !text.startsWith(replacement) ? prepend(marked, replacement) : marked;
-    },
+      const isMarked = isFirst && (scheme === "always" || (scheme === "first" && beginOf(piece, 0) === 0));
+      return isMarked && !text.startsWith(replacement) ? prepend(marked, replacement) : marked;
+    }),
     split: splits ? splitAt(new LiteralFinder(replacement), "MergedWithNext").split : undefined,
   };
 }
@@ -151,43 +154,36 @@ export function fixedLength(length: number): PreTokenizer {
 
 /** Pre-tokenizers one after another, as a tokenizer uses them. */
 export interface Cutter {
-  /** The whole text, before the first cut. */
-  prepare(section: Aligned): Aligned;
+  /** Changes the whole text before the first cut. */
+  readonly prepare?: Normalizer;
   /** Appends pieces by the first pre-tokenizer from unit `from` on; returns where the next call goes on. */
   cut(section: Aligned, from: number, out: Aligned[]): number;
-  /** What the others make of such a piece. */
-  words(piece: Aligned): Aligned[];
-  /** Where the others do not cut it, what changes such a piece, each character by itself. */
-  readonly finish?: (piece: Aligned) => Aligned;
+  /** What the others make of such a piece, with a pause now and then. */
+  words(piece: Aligned): Generator<void, Aligned[]>;
 }
 
 // How many pieces are cut before other work may have its turn.
 const batchSize = 1024;
 
 export function cutterOf([first, ...rest]: readonly PreTokenizer[]): Cutter {
-  const finishes = [first, ...rest].flatMap((step) => step?.finish ?? []);
-  const isCut = rest.some(({ prepare, split }) => prepare || split);
   return {
-    finish:
-      isCut || finishes.length === 0
-        ? undefined
-        : (piece) => finishes.reduce((changed, finish) => finish(changed), piece),
-    prepare: (section) => first?.prepare?.(section) ?? section,
+    prepare: first?.prepare,
     cut(section, from, out) {
       if (first?.split) return first.split(section, from, batchSize, out);
       out.push(section);
       return section.text.length;
     },
-    words: (piece) => {
-      let pieces = [first?.finish?.(piece) ?? piece];
+    *words(piece) {
+      let pieces = [first?.finish ? yield* normalizeInChunks(first.finish, piece) : piece];
       for (const { prepare, split, finish } of rest) {
-        pieces = pieces.flatMap((part) => {
-          const prepared = prepare?.(part) ?? part;
-          const parts: Aligned[] = [];
-          if (split) split(prepared, 0, Infinity, parts);
-          else parts.push(prepared);
-          return finish ? parts.map(finish) : parts;
-        });
+        const parts: Aligned[] = [];
+        for (const whole of pieces) {
+          const prepared = prepare ? yield* normalizeInChunks(prepare, whole) : whole;
+          if (!split) parts.push(prepared);
+          else for (let at = 0; at < prepared.text.length; yield) at = split(prepared, at, batchSize, parts);
+        }
+        pieces = [];
+        for (const part of parts) pieces.push(finish ? yield* normalizeInChunks(finish, part) : part);
       }
       return pieces;
     },

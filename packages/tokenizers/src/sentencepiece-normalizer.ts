@@ -1,7 +1,10 @@
 import { type Aligned, Rewriter } from "./aligned.ts";
 import type { Replacement } from "./charsmap.ts";
-import type { Normalizer } from "./normalizers.ts";
+import type { StepwiseNormalizer } from "./normalizers.ts";
 import type { NormalizerSpec } from "./sentencepiece-file.ts";
+
+// Characters that are looked at before other work may have its turn.
+const scanned = 65_536;
 
 /**
  * SentencePiece's normalization: replaced place by place, spaces collapsed and marked. A unit's `end` is the begin of
@@ -14,49 +17,55 @@ export function sentenceNormalizer(
   { addDummyPrefix, removeExtraWhitespaces: collapses, escapeWhitespaces }: NormalizerSpec,
   isSuffix: boolean,
   replacementAt: (text: string, at: number) => Replacement | undefined,
-): Normalizer {
+): StepwiseNormalizer {
   const space = escapeWhitespaces ? "\u2581" : " ";
-  return (input, isFirst = true, isLast = true) => {
+  const marked = (text: string): string => (escapeWhitespaces ? text.replaceAll(" ", space) : text);
+  return function* (input) {
     const { text } = input;
     const { length } = text;
     let at = 0;
-    for (let isLeading = collapses && isFirst; isLeading && at < length; ) {
+    for (let steps = 1, isLeading = collapses; isLeading && at < length; steps++) {
       const found = replacementAt(text, at);
       isLeading = (found ? found.text : text[at]) === " ";
       if (isLeading) at += found ? found.length : 1;
+      if (steps % scanned === 0) yield;
     }
     if (at === length) return { text: "", at: 0 };
-    const out = new Rewriter(input);
-    if (addDummyPrefix && !isSuffix && isFirst) out.add(" ", at, at + 1);
-    let afterSpace = collapses && isFirst;
+    const out = new Rewriter(input, 1, marked);
+    if (addDummyPrefix && !isSuffix) out.add(" ", at, at + 1);
+    let afterSpace = collapses;
     let kept = at;
-    while (at < length) {
-      const found = replacementAt(text, at);
-      const isSpace = !found && text.charCodeAt(at) === 32;
-      if (found || (isSpace && afterSpace)) {
-        out.keep(kept, at);
-        kept = at + (found ? found.length : 1);
-        // Only what stands before a replacement's first other character is dropped.
-        const put = found ? (afterSpace ? found.text.replace(/^ +/, "") : found.text) : "";
-        out.add(put, at, kept);
-        if (put !== "") afterSpace = collapses && put.endsWith(" ");
-        at = kept;
-      } else {
-        afterSpace = isSpace && collapses;
-        at++;
+    for (let stop = scanned; at < length; stop += scanned) {
+      while (at < length && at < stop) {
+        const found = replacementAt(text, at);
+        const isSpace = !found && text.charCodeAt(at) === 32;
+        if (found || (isSpace && afterSpace)) {
+          out.keep(kept, at);
+          kept = at + (found ? found.length : 1);
+          // Only what stands before a replacement's first other character is dropped.
+          const put = found ? (afterSpace ? found.text.replace(/^ +/, "") : found.text) : "";
+          out.add(put, at, kept);
+          if (put !== "") afterSpace = collapses && put.endsWith(" ");
+          at = kept;
+        } else {
+          afterSpace = isSpace && collapses;
+          at++;
+        }
       }
+      out.keep(kept, at);
+      kept = at;
+      if (at < length) yield;
     }
-    out.keep(kept, length);
     // One more unit, whose begin is the end of all.
     out.add(" ", length - 1, length);
     const { text: spaced, begins, ends } = out.finish() as Required<Aligned>;
-    const marked = spaced.replaceAll(" ", space);
-    let end = marked.length - 1;
+    if (length > scanned) yield;
+    let end = spaced.length - 1;
     begins[end] = ends[end];
-    while (collapses && isLast && end > 0 && marked[end - 1] === space) end--;
-    const isMarkedAfter = addDummyPrefix && isSuffix && isLast;
+    while (collapses && end > 0 && spaced[end - 1] === space) end--;
+    const isMarkedAfter = addDummyPrefix && isSuffix;
     ends.set(begins.subarray(1));
     if (isMarkedAfter) ends[end] = begins[end];
-    return { text: marked.slice(0, end) + (isMarkedAfter ? space : ""), at: 0, begins, ends };
+    return { text: spaced.slice(0, end) + (isMarkedAfter ? space : ""), at: 0, begins, ends };
   };
 }

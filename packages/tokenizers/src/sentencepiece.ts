@@ -4,7 +4,7 @@ import { LongestMatch } from "./longest-match.ts";
 import type { Model } from "./models/model.ts";
 import { type PieceOptions, pieceModel, type Rule } from "./models/pieces.ts";
 import { bytePiece, controlPiece, unknownPiece, type Vocabulary } from "./models/vocabulary.ts";
-import type { Normalizer } from "./normalizers.ts";
+import { normalizeInChunks, type StepwiseNormalizer } from "./normalizers.ts";
 import { bpeCut, charCut, type Pieces, wordCut } from "./sentencepiece-bpe.ts";
 import {
   bpeType,
@@ -16,6 +16,7 @@ import {
   wordType,
 } from "./sentencepiece-file.ts";
 import { sentenceNormalizer } from "./sentencepiece-normalizer.ts";
+import { drain } from "./steps.ts";
 import { takeCharacters } from "./utf8.ts";
 
 /** How a `.model` file is opened. */
@@ -48,7 +49,7 @@ export interface SentencePiece {
   readonly kind: "sentencepiece";
   /** What cuts a normalized text; the whole text is one word. */
   readonly model: Model;
-  readonly normalize: Normalizer;
+  readonly normalize: StepwiseNormalizer;
   /**
    * Text from ids of the model.
    * @param skips whether control pieces print nothing
@@ -120,7 +121,11 @@ function openNormalizer(
     const length = whole.lengthAt(text, at);
     return length > 0 ? { text: text.slice(at, at + length), length } : during?.at(text, at);
   });
-  return (input, ...edges) => normalize((isBefore && charsmap?.normalize(input, rule)) || input, ...edges);
+  return function* (input) {
+    const mapped =
+      isBefore && charsmap ? yield* normalizeInChunks((part) => charsmap.normalize(part, rule), input) : input;
+    return yield* normalize(mapped);
+  };
 }
 
 function openDecoder(file: SentencePieceFile, charsmap: Charsmap | undefined): SentencePiece["decodeStream"] {
@@ -161,7 +166,7 @@ function openDecoder(file: SentencePieceFile, charsmap: Charsmap | undefined): S
       },
       end() {
         const text = print(takeCharacters(bytes, true));
-        return denormalize ? denormalize({ text: held, at: 0 }).text : text;
+        return denormalize ? drain(denormalize({ text: held, at: 0 })).text : text;
       },
     };
   };

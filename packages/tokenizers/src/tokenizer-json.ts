@@ -3,7 +3,7 @@ import { cleanUp, type Decoder } from "./decoders.ts";
 import { plainTemplate, type Template, type TemplatePiece } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
 import type { Model } from "./models/model.ts";
-import type { Normalizer } from "./normalizers.ts";
+import { local, type Normalizer, normalizeInChunks } from "./normalizers.ts";
 import { postProcessor } from "./post-processing.ts";
 import { cutterOf, type PreTokenizer } from "./pre-tokenizers.ts";
 import { isId, Reader } from "./reader.ts";
@@ -58,9 +58,8 @@ export function readTokenizerJson(
   const padding = root.child("padding");
   const sideOf = (json: Reader | undefined): "left" | "right" =>
     json?.choice("direction", ["right", "left"]) ?? "right";
-  const added = new AddedTokens(tokens, model, (input, ...edges) =>
-    normalizers.reduce((text, step) => step(text, ...edges), input),
-  );
+  const normalizer = inTurn(normalizers);
+  const added = new AddedTokens(tokens, model, (input) => normalizeInChunks(normalizer, input));
   const decode: TokenizerParts["decode"] = (tokenizer, ids, skips) => {
     const kept = skips ? ids.filter((id) => !added.isSpecial(id)) : ids;
     const texts = kept.map((id) => added.printed(id) ?? tokenizer.idToToken(id) ?? "");
@@ -86,6 +85,14 @@ export function readTokenizerJson(
     paddingSide: sideOf(padding),
     truncationSide: sideOf(root.child("truncation")),
   };
+}
+
+/** All steps as one. */
+function inTurn(steps: readonly Normalizer[]): Normalizer {
+  return local(
+    (input, isFirst) => steps.reduce((text, step) => step(text, isFirst), input),
+    steps.every(({ isLocal }) => isLocal),
+  );
 }
 
 /** The type of a model that an old file does not name. */

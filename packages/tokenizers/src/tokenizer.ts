@@ -1,10 +1,10 @@
 import type { Section } from "./added-tokens.ts";
-import { type Aligned, beginOf, endOf, lastCharLength } from "./aligned.ts";
+import { type Aligned, beginOf, endOf } from "./aligned.ts";
 import type { JinjaModule } from "./chat-template.ts";
 import { assemble, type Encoding, type EncodingView, type Template } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
 import type { Model, Tokens } from "./models/model.ts";
-import { type Normalizer, normalizeInChunks } from "./normalizers.ts";
+import { normalizeInChunks, type StepwiseNormalizer } from "./normalizers.ts";
 import {
   checkOptions,
   type DecodeOptions,
@@ -49,7 +49,7 @@ export interface TokenizerParts extends SpecialIds {
   readonly description: string;
   readonly model: Model;
   readonly added?: AddedVocabulary;
-  readonly normalize?: Normalizer;
+  readonly normalize?: StepwiseNormalizer;
   readonly cutter?: Cutter;
   readonly template: Template;
   readonly trim?: EncodingView["trim"];
@@ -136,8 +136,8 @@ export class Tokenizer implements TextTokenizer {
   }
 
   /**
-   * The same in steps of some 16 ms, between which timers run. Steps that must see megabytes whole take longer: a run of nothing but
-   * spaces or marks under a normalizer, one word of BERT's.
+   * The same in steps of some 16 ms, between which timers run. What the engine does in one go takes longer with texts of many megabytes:
+   * joining them, the list of ids.
    */
   async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
     const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));
@@ -231,6 +231,7 @@ export class Tokenizer implements TextTokenizer {
       texts.push(checkText(item, "encode"));
       parts.push(yield* this.#tokenize(texts[texts.length - 1], options));
     }
+    yield;
     const idToToken = (id: number): string | undefined => this.idToToken(id);
     const view = { idToToken, trim, texts, countsCodePoints: options.offsets === "code_points" };
     if (postProcessor) return yield* postProcessor.arrange(parts, this, template, options, view);
@@ -246,7 +247,7 @@ export class Tokenizer implements TextTokenizer {
     const { added, normalize, cutter } = this.parts;
     const part = new Part(text.length >> 1);
     const whole = { text, at: 0 };
-    const normal = normalize ? yield* normalizeInChunks(normalize, whole) : whole;
+    const normal = normalize ? yield* normalize(whole) : whole;
     for (const section of added ? yield* added.sections(normal, splits) : [normal]) {
       const { id } = section as Section;
       if (id !== undefined) {
@@ -254,7 +255,7 @@ export class Tokenizer implements TextTokenizer {
         part.push(id, beginOf(section, 0), endOf(section, section.text.length - 1), part.wordCount++);
         continue;
       }
-      const prepared = cutter?.prepare(section) ?? section;
+      const prepared = cutter?.prepare ? yield* normalizeInChunks(cutter.prepare, section) : section;
       for (let from = 0; from < prepared.text.length; ) {
         const pieces: Aligned[] = [];
         from = cutter?.cut(prepared, from, pieces) ?? prepared.text.length * pieces.push(prepared);
@@ -293,11 +294,7 @@ export class Tokenizer implements TextTokenizer {
   /** The same for a long piece, a part of its tokens at a time. */
   *#pushLong(part: Part, piece: Aligned): Generator<void> {
     const { model, cutter } = this.parts;
-    // Each character is changed by itself: any place between two will do.
-    const seamAfter = (from: number): number => from - 1 + lastCharLength(piece.text, from + 1);
-    const words = cutter?.finish
-      ? [yield* normalizeInChunks(cutter.finish, piece, seamAfter)]
-      : (cutter?.words(piece) ?? [piece]);
+    const words = cutter ? yield* cutter.words(piece) : [piece];
     for (const word of words) {
       if (word.text === "") continue;
       for (const tokens of model.tokenizeLong?.(word.text) ?? [model.tokenize(word.text)]) {
@@ -312,7 +309,7 @@ export class Tokenizer implements TextTokenizer {
   #tokensOf(piece: Aligned): PieceTokens {
     const { model, cutter } = this.parts;
     const part = new PieceTokens();
-    for (const word of cutter?.words(piece) ?? [piece]) {
+    for (const word of cutter ? drain(cutter.words(piece)) : [piece]) {
       if (word.text === "") continue;
       this.#pushTokens(part, word, model.tokenize(word.text), piece.at);
       part.wordCount++;

@@ -85,3 +85,17 @@ describe.skipIf(!shared)("the charsmap of XLM-R", () => {
     }
   });
 });
+
+test("a grapheme cluster of many marks ends where one of few does", () => {
+  const few = "e\u0301\u0327\u0301";
+  for (const after of ["ﬁ\u0301x", "\u200d👍", "a", "\u{1f3fd}ﬁ", ""]) {
+    const [short] = normalize(charsmap, few + after);
+    for (const count of [400, 1500, 5000]) {
+      const long = few + "\u0301".repeat(count) + "\u{1d165}".repeat(count);
+      const [marked] = normalize(charsmap, long + after) as [string];
+      expect(marked).toBe(
+        normalize(charsmap, long)[0] + (short as string).slice((normalize(charsmap, few)[0] as string).length),
+      );
+    }
+  }
+});

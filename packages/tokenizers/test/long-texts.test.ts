@@ -70,3 +70,30 @@ test("a word of many chunks merges as a whole", () => {
   expect(offsets.findIndex(([begin, end], at) => text.slice(begin, end) !== tokens[at])).toBe(-1);
   expect(offsets.findIndex(([begin], at) => begin !== (at > 0 ? offsets[at - 1][1] : 0))).toBe(-1);
 });
+
+test("what normalizers make of a long text in parts is what they make of it in one", () => {
+  const space = { String: " " };
+  const [prepend, drop, mark, twice] = [
+    { type: "Prepend", prepend: "_" },
+    { type: "Replace", pattern: space, content: "" },
+    { type: "Replace", pattern: space, content: "_" },
+    { type: "Replace", pattern: { String: "  " }, content: "b" },
+  ];
+  const model = { ...bpe("ab_ .", []), unk_token: undefined };
+  const spell = (text: string, ...normalizers: object[]) => {
+    const { tokens, offsets } = openJson(model, { normalizer: { type: "Sequence", normalizers } }).encode(text);
+    return { spelled: tokens.join(""), offsets };
+  };
+  const many = 100_001;
+  const spaces = " ".repeat(many);
+  // All that comes before the first letter vanishes, so that the prefix stands before that.
+  const { spelled, offsets } = spell(`${spaces}ab`, drop, prepend);
+  expect([spelled, offsets[0]]).toEqual(["_ab", [many, many + 1]]);
+  expect(spell(`${spaces}a`, prepend, mark).spelled).toBe(`_${"_".repeat(many)}a`);
+  // Pairs are counted from the first one on, wherever a text may be cut.
+  expect(spell(`a${spaces}a`, twice).spelled).toBe(`a${"b".repeat(many >> 1)} a`);
+  const dots = { type: "Replace", pattern: { String: ".." }, content: "b" };
+  for (const word of ["a", "ab"]) {
+    expect(spell(word + ".".repeat(many), dots).spelled).toBe(`${word}${"b".repeat(many >> 1)}.`);
+  }
+});

@@ -11,6 +11,12 @@ const pauseLength = 65_536;
 const piecesAtOnce = 16_384;
 const none = -1;
 const unknown = -2;
+// What a word can be made of is kept if it has no more code units than this; all of that together takes so many numbers.
+const cachedLength = 24;
+const cacheSize = 2 ** 20;
+const spaceMark = 0x2581;
+// An edge's numbers: where it begins and ends, the piece (or `unknown`), its score.
+const fields = 4;
 
 /**
  * The most probable segmentation by the scores of a vocabulary: Viterbi. A shorter piece is tried first and a later one
@@ -39,6 +45,24 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
   }
   const unkScore = isFloat32 ? Math.fround(lowest - 10) : lowest - 10;
   const mask = 2 ** (32 - Math.clz32(longest)) - 1;
+  // Whether no piece goes on into the next word: then the edges of a word are always the same. Sums of float32 are not, as they run on
+  // from word to word. (The other rule's words come one by one, and whole ones are known already.)
+  let hasWords = isFloat32;
+  vocabulary.eachPair((_, right) => {
+    if (right === spaceMark) hasWords = false;
+  });
+  // The edges of words, and by word where they begin; the first number is how many others they are.
+  const edges = new Float64Array(hasWords ? cacheSize + fields * cachedLength ** 2 : 0);
+  const words = new Map<string, number>();
+  let used = 0;
+
+  const write = (begin: number, end: number, id: number, score: number): void => {
+    edges[used++] = begin;
+    edges[used++] = end;
+    edges[used++] = id;
+    edges[used++] = score;
+  };
+
   // Arrays that no run needs now.
   const spare: Run[] = [];
 
@@ -52,12 +76,56 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
     let reached = 0;
 
     /** Takes a piece that ends at a place if no better one does. */
-    const offer = (end: number, id: number, sum: number): void => {
-      const total = isFloat32 ? Math.fround(sum) : sum;
+    const offer = (end: number, id: number, exact: number): void => {
+      const total = isFloat32 ? Math.fround(exact) : exact;
       while (reached < end) last[++reached - from] = none;
       if (last[end - from] !== none && !(total > best[end & mask])) return;
       best[end & mask] = total;
       last[end - from] = id;
+    };
+
+    /** Takes all pieces that begin at a place, and writes them down for a word that begins at `wordBegin`, if not -1; gives where the place's character ends. */
+    const takeAll = (begin: number, wordBegin: number): number => {
+      const sum = best[begin & mask];
+      const next = begin + charLength(word, begin);
+      let isOneSpelled = false;
+      for (let at = begin, node = 0; at < length; ) {
+        node = vocabulary.child(node, word.charCodeAt(at++));
+        if (node === 0) break;
+        const id = vocabulary.value(node);
+        if (id < 0 || Number.isNaN(scores[id])) continue;
+        if (at === next) isOneSpelled = true;
+        offer(at, id, scores[id] + sum);
+        if (wordBegin >= 0) write(begin - wordBegin, at - wordBegin, id, scores[id]);
+      }
+      if (!isOneSpelled) {
+        offer(next, unknown, unkScore + sum);
+        if (wordBegin >= 0) write(begin - wordBegin, next - wordBegin, unknown, unkScore);
+        if (unkId === undefined && last[next - from] === unknown) {
+          throw mismatch("unknown", "encode", "a character of the vocabulary", word.slice(begin, next));
+        }
+      }
+      return next;
+    };
+
+    /** The same for all places of a word, whose edges are written down the first time. */
+    const takeWord = (begin: number, end: number): void => {
+      const text = word.slice(begin, end);
+      const known = words.get(text);
+      if (known !== undefined) {
+        for (let at = known + 1; at <= known + edges[known]; at += fields) {
+          offer(begin + edges[at + 1], edges[at + 2], edges[at + 3] + best[(begin + edges[at]) & mask]);
+        }
+        return;
+      }
+      if (used > cacheSize) {
+        words.clear();
+        used = 0;
+      }
+      const first = used++;
+      for (let at = begin; at < end; ) at = takeAll(at, begin);
+      edges[first] = used - first - 1;
+      words.set(text, first);
     };
 
     /** On the way back through the window, the place where a piece begins takes the piece in, so that the way forth reads it there. */
@@ -90,25 +158,14 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
         for (let at = from; at < begin; yield) at = addPieces(at, begin);
         from = begin;
       }
-      if (begin + longest - from >= last.length) last = doubled(last);
-      const sum = best[begin & mask];
-      const next = begin + charLength(word, begin);
-      let isOneSpelled = false;
-      for (let at = begin, node = 0; at < length; ) {
-        node = vocabulary.child(node, word.charCodeAt(at++));
-        if (node === 0) break;
-        const id = vocabulary.value(node);
-        if (id < 0 || Number.isNaN(scores[id])) continue;
-        if (at === next) isOneSpelled = true;
-        offer(at, id, scores[id] + sum);
-      }
-      if (!isOneSpelled) {
-        offer(next, unknown, unkScore + sum);
-        if (unkId === undefined && last[next - from] === unknown) {
-          throw mismatch("unknown", "encode", "a character of the vocabulary", word.slice(begin, next));
-        }
-      }
-      begin = next;
+      if (begin + longest + cachedLength - from >= last.length) last = doubled(last);
+      const isBegin = hasWords && (begin === 0 || word.charCodeAt(begin) === spaceMark);
+      let end = isBegin ? word.indexOf("\u2581", begin + 1) : 0;
+      if (end < 0) end = length;
+      if (isBegin && end - begin <= cachedLength) {
+        takeWord(begin, end);
+        begin = end;
+      } else begin = takeAll(begin, -1);
     }
     turnWindow(length);
     for (let at = addPieces(from, length); at < length; at = addPieces(at, length)) yield;

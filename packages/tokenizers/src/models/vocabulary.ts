@@ -118,7 +118,9 @@ export class Vocabulary {
   /** Calls back with every two code units that are neighbours in a piece. */
   eachPair(call: (left: number, right: number) => void): void {
     const nodes = this.#nodes;
-    for (let at = width; at < width * this.#count; at += width) call(nodes[width * nodes[at] + 1], nodes[at + 1]);
+    for (let at = width; at < width * this.#count; at += width) {
+      if (nodes[at] > 0) call(nodes[width * nodes[at] + 1], nodes[at + 1]);
+    }
   }
 
   #walk(text: string, begin: number, end: number): number {

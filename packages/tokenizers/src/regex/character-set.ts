@@ -1,18 +1,32 @@
+/** A small number for every code point, which is asked for once. */
+export class CharacterKinds {
+  /** By code point the kind + 1, or 0 where it has not been asked for. */
+  readonly #known = new Uint8Array(0x110000);
+  readonly #kindOf: (codePoint: number) => number;
+
+  constructor(kindOf: (codePoint: number) => number) {
+    this.#kindOf = kindOf;
+  }
+
+  of(codePoint: number): number {
+    const known = this.#known[codePoint];
+    if (known > 0) return known - 1;
+    const kind = this.#kindOf(codePoint);
+    this.#known[codePoint] = kind + 1;
+    return kind;
+  }
+}
+
 /** A set of code points, written as the inside of a JavaScript `[...]` class with the `u` flag, as in `"\\p{N}_"`. */
 export class CharacterSet {
-  /** By code point: 0 not asked yet, 1 outside, 2 inside. */
-  readonly #known = new Uint8Array(0x110000);
-  readonly #class: RegExp;
+  readonly #kinds: CharacterKinds;
 
   constructor(inside: string) {
-    this.#class = new RegExp(`[${inside}]`, "u");
+    const members = new RegExp(`[${inside}]`, "u");
+    this.#kinds = new CharacterKinds((codePoint) => Number(members.test(String.fromCodePoint(codePoint))));
   }
 
   has(codePoint: number): boolean {
-    const known = this.#known[codePoint];
-    if (known > 0) return known > 1;
-    const inside = this.#class.test(String.fromCodePoint(codePoint));
-    this.#known[codePoint] = inside ? 2 : 1;
-    return inside;
+    return this.#kinds.of(codePoint) > 0;
   }
 }
