@@ -115,6 +115,33 @@ def describe(model, processor):
     }
 
 
+def long_case(alphabet, score, words):
+    """A Unigram model of all one- to three-letter pieces, nearly tied, and what a text of 60,000 characters becomes."""
+    model = proto.ModelProto()
+    model.trainer_spec.model_type = UNIGRAM
+    for flag in FLAGS:
+        setattr(model.normalizer_spec, flag, False)
+    for piece, kind in (("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL)):
+        model.pieces.add(piece=piece, score=0, type=kind)
+    pieces = [letter for letter in alphabet]
+    pieces += [a + b for a in alphabet for b in alphabet]
+    pieces += [a + b + c for a in alphabet for b in alphabet for c in alphabet if random.random() < 0.6]
+    for piece in pieces + (["▁" + piece for piece in pieces] + ["▁"] if words else []):
+        model.pieces.add(piece=piece, score=len(piece) * score + random.choice([0, 0, 0.001, -0.002]), type=NORMAL)
+    # Numbers that the test makes too: the text is too long to be written down.
+    state, source = 1, ""
+    while len(source) < 60000:
+        state = (state * 1103515245 + 12345) % 2**31
+        drawn = (state >> 16) % (len(alphabet) + (1 if words else 0))
+        source += alphabet[drawn] if drawn < len(alphabet) else "▁"
+    ids = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString()).encode(source)
+    checksum = 0
+    for id in ids:
+        checksum = (checksum * 31 + id) % 1000003
+    listed = [[piece.piece, piece.score, piece.type] for piece in model.pieces]
+    return {"alphabet": alphabet, "words": words, "pieces": listed, "tokens": len(ids), "checksum": checksum}
+
+
 def main():
     assert sentencepiece.__version__ == "0.2.2", sentencepiece.__version__
     chars = charsmap()
@@ -130,7 +157,9 @@ def main():
     }
     path = pathlib.Path(os.environ.get("OUT", pathlib.Path(__file__).parent.parent / "test/fixtures/sentencepiece.json"))
     lines = ",\n".join(json.dumps(model, ensure_ascii=True) for model in models)
-    path.write_text(json.dumps(fixture, indent=1)[:-2] + ',\n "models": [\n' + lines + "\n]}\n")
+    cases = [long_case("abc", -10.7, False), long_case("abcd", -7.3, True)]
+    long = ",\n".join(json.dumps(case, ensure_ascii=True) for case in cases)
+    path.write_text(json.dumps(fixture, indent=1)[:-2] + ',\n "models": [\n' + lines + '\n],\n "long": [\n' + long + "\n]}\n")
 
 
 main()

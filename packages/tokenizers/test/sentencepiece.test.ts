@@ -72,6 +72,32 @@ describe(`random models, ids and text of ${fixture.library}`, () => {
   });
 });
 
+interface LongCase {
+  readonly alphabet: string;
+  readonly words: boolean;
+  readonly pieces: readonly PieceEntry[];
+  readonly tokens: number;
+  readonly checksum: number;
+}
+
+test.each<LongCase>(fixture.long)(
+  "60,000 characters, where sums of float32 are counted anew, words: $words",
+  (long) => {
+    const { alphabet, words, pieces, tokens, checksum } = long;
+    const letters = [...alphabet, ...(words ? ["▁"] : [])];
+    const flags = { add_dummy_prefix: false, remove_extra_whitespaces: false, escape_whitespaces: false };
+    const { model } = open({ model_type: 1, pieces, ...flags });
+    let text = "";
+    for (let state = 1; text.length < 60_000; ) {
+      state = Number((BigInt(state) * 1103515245n + 12345n) % 2n ** 31n);
+      text += letters[(state >> 16) % letters.length];
+    }
+    const { ids } = model.tokenize(text);
+    expect(ids.length).toBe(tokens);
+    expect(ids.reduce((sum, id) => (sum * 31 + id) % 1_000_003, 0)).toBe(checksum);
+  },
+);
+
 describe.skipIf(!shared)("published models, ids and text of sentencepiece 0.2.2", () => {
   test.each([
     ["llama2", "llama2/tokenizer.model"],

@@ -15,6 +15,8 @@ const unknown = -2;
 const cachedLength = 24;
 const cacheSize = 2 ** 20;
 const spaceMark = 0x2581;
+// Of float32 sums, the least before they are counted from 0 again.
+const farSum = -100_000;
 // An edge's numbers: where it begins and ends, the piece (or `unknown`), its score.
 const fields = 4;
 
@@ -84,8 +86,17 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       last[end - from] = id;
     };
 
+    /** Sums that are far from 0 are counted anew from a place on, as the library does, since float32 has no digits left for small scores. */
+    const rebase = (begin: number): void => {
+      const sum = best[begin & mask];
+      for (let at = begin; at <= reached; at++) {
+        if (at === from || last[at - from] !== none) best[at & mask] = Math.fround(best[at & mask] - sum);
+      }
+    };
+
     /** Takes all pieces that begin at a place, and writes them down for a word that begins at `wordBegin`, if not -1; gives where the place's character ends. */
     const takeAll = (begin: number, wordBegin: number): number => {
+      if (isFloat32 && best[begin & mask] < farSum) rebase(begin);
       const sum = best[begin & mask];
       const next = begin + charLength(word, begin);
       let isOneSpelled = false;
@@ -162,7 +173,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       const isBegin = hasWords && (begin === 0 || word.charCodeAt(begin) === spaceMark);
       let end = isBegin ? word.indexOf("\u2581", begin + 1) : 0;
       if (end < 0) end = length;
-      if (isBegin && end - begin <= cachedLength) {
+      if (isBegin && end - begin <= cachedLength && best[begin & mask] > farSum - cachedLength * unkScore) {
         takeWord(begin, end);
         begin = end;
       } else begin = takeAll(begin, -1);
