@@ -122,7 +122,13 @@ describe("tokenize says on one line that", () => {
   test("a text in an object is none", async () => {
     const { code, stderr } = await tokenize(["--json"], '{"text":1}');
     expect(code).toBe(1);
-    expect(stderr).toContain("kiloformer: encode: expected a string, got 1");
+    expect(stderr).toContain("kiloformer: line 1: encode: expected a string, got 1");
+  });
+
+  test("a line is wrong, behind the answers to those before it", async () => {
+    const { code, stdout, stderr } = await tokenize(["--json"], '{"text":""}\n\n{"text":""}\n{bad\n{"text":""}\n');
+    expect([code, stdout.split("\n").length]).toEqual([1, 3]);
+    expect(stderr).toContain("kiloformer: line 4: expected JSON, got {bad");
   });
 });
 

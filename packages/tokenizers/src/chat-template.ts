@@ -168,7 +168,7 @@ export function renderChatTemplate(
     const name = filter?.callee?.value;
     if (operator?.value === "~") return make(printed(value(left)) + printed(value(right)));
     if (filter?.value === "string") return make(printed(value(operand)));
-    if (filter?.value === "trim") return make(printed(value(operand)).trim());
+    if (filter?.value === "trim") return make(strip(printed(value(operand)), pythonSpaces, "strip"));
     if (body && filter) return value({ type: "FilterExpression", operand: { type: "Program", body }, filter });
     if (filter?.args?.some(({ type }) => /Spread/.test(type))) fail("expected no * in a filter");
     if (name !== "select" && name !== "reject") return undefined;
@@ -184,7 +184,8 @@ export function renderChatTemplate(
     const call = (values: readonly Value[], scope: unknown) => {
       const [old, replacement] = values.map(({ value }) => value);
       spend((text.length * (replacement ?? old ?? "").length) / 256);
-      return name === "replace" || old == null ? result.value(values, scope) : make(strip(text, old, name as string));
+      if (name === "replace") return result.value(values, scope);
+      return make(strip(text, old ?? pythonSpaces, name as string));
     };
     return Object.create(result, { value: { value: call } });
   }
@@ -253,6 +254,10 @@ function printed(result: Value): string {
   if (typeof value === "object") fail("expected tojson where a list or a mapping is printed");
   return type === "UndefinedValue" ? "" : String(result);
 }
+
+// What `strip` without an argument takes: not quite JavaScript's white space.
+const pythonSpaces =
+  "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000";
 
 /** Python's `strip`, `lstrip` and `rstrip`. */
 function strip(text: string, characters: string, name: string): string {

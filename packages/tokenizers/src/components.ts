@@ -220,9 +220,10 @@ function everything(): Components {
 function readFinder(json: Reader): Finder {
   const pattern = new Reader(json.any("pattern"), json.at("pattern"));
   const literal = pattern.get("String", "string");
-  return literal === undefined
-    ? compilePattern(pattern.need("Regex", "string"), pattern.where)
-    : new LiteralFinder(literal);
+  // An empty one is everywhere.
+  return literal
+    ? new LiteralFinder(literal)
+    : compilePattern(literal ?? pattern.need("Regex", "string"), pattern.where);
 }
 
 function schemeOf(json: Reader): "always" | "first" | "never" {

@@ -23,7 +23,7 @@ export function cleanUp(text: string): string {
 export function wordPieceDecoder(prefix: string, cleanup: boolean): Decoder {
   return (tokens) =>
     tokens.map((token, index) => {
-      const joins = prefix !== "" && token.startsWith(prefix);
+      const joins = token.startsWith(prefix);
       const text = index === 0 ? token : joins ? token.slice(prefix.length) : ` ${token}`;
       return cleanup ? cleanUp(text) : text;
     });

@@ -2,7 +2,7 @@ import { AddedTokens } from "./added-tokens.ts";
 import { chooseChatTemplate, renderChatTemplate } from "./chat-template.ts";
 import { plainTemplate, type TemplatePiece } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
-import { readJson, readText } from "./json.ts";
+import { readText } from "./json.ts";
 import { findText, isMerges, isProtobuf, type OpeningFiles, type TokenizerFile, type TokenizerFormat } from "./load.ts";
 import type { Model } from "./models/model.ts";
 import type { StepwiseNormalizer } from "./normalizers.ts";
@@ -10,16 +10,21 @@ import { openSentencePiece, type SentencePieceParts } from "./sentencepiece.ts";
 import { Settings } from "./settings.ts";
 import { Tokenizer, type TokenizerParts } from "./tokenizer.ts";
 import { type Components, readTokenizerJson } from "./tokenizer-json.ts";
-import { readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
+import { type OldFiles, readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
 
 /** Makes what renders conversations from the files beside a tokenizer: `chatRenderer`, where a page wants it. */
 export type ChatRenderer = (opening: OpeningFiles) => TokenizerParts["renderChat"];
 
 /** What the small files add to a tokenizer: the tokens with a meaning, lengths and sides. */
-function finish(parts: TokenizerParts, opening: OpeningFiles, chat?: ChatRenderer): Tokenizer {
+function finish(
+  parts: TokenizerParts,
+  opening: OpeningFiles,
+  chat?: ChatRenderer,
+  roles: Readonly<Record<string, string>> = {},
+): Tokenizer {
   const settings = new Settings(opening.all);
   const plain = new Tokenizer(parts);
-  const id = (role: string): number | undefined => plain.tokenToId(settings.role(role, ""));
+  const id = (role: string): number | undefined => plain.tokenToId(settings.role(role, roles[role] ?? ""));
   return new Tokenizer({
     ...parts,
     bosId: id("bos_token") ?? parts.bosId,
@@ -29,6 +34,7 @@ function finish(parts: TokenizerParts, opening: OpeningFiles, chat?: ChatRendere
     maxLength: settings.maxLength,
     paddingSide: settings.side("padding_side") ?? parts.paddingSide,
     truncationSide: settings.side("truncation_side") ?? parts.truncationSide,
+    splitsSpecialTokens: settings.config.get("split_special_tokens", "boolean") ?? parts.splitsSpecialTokens,
     renderChat: chat?.(opening),
   });
 }
@@ -79,6 +85,8 @@ const classOfModel: Readonly<Record<string, string>> = {
   llama: "Llama",
   mistral: "Llama",
   gemma: "Gemma",
+  gemma2: "Gemma",
+  gemma3_text: "Gemma",
   t5: "T5",
   mt5: "T5",
   longt5: "T5",
@@ -101,7 +109,7 @@ export function sentencePiece(
       if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
       const opened = openSentencePiece(bytes, { ...parts, file, rule: options.rule });
       const { model, normalize, bosId, eosId } = opened;
-      const name = classOf(all, settings);
+      const name = classOf(settings);
       const [addsBos, addsEos] = sentencePieceClasses[name] ?? [false, false];
       const around = (role: string, adds: boolean, id: number | undefined): TemplatePiece[] => {
         if (!settings.flag(`add_${role}_token`, adds && id !== undefined)) return [];
@@ -117,7 +125,7 @@ export function sentencePiece(
         ...rest,
         description: `${file}: sentencepiece${name === "" ? "" : `, as ${name}`}`,
         surfaceId: opened.unkId,
-        ...(name.endsWith("T5") ? { normalize: undefined, added: extraIds(model, normalize) } : {}),
+        ...(name.endsWith("T5") ? { normalize: undefined, added: extraIds(model, normalize, settings) } : {}),
         template: { single: [...begin, first, ...end], pair: [...begin, first, ...end, ...begin, second, ...end] },
         decodeStream(tokenizer, skips, prefixIds) {
           const stream = decodeStream(skips, prefixIds.length > 0 && tokenizer.decode(prefixIds) !== "");
@@ -131,32 +139,43 @@ export function sentencePiece(
   };
 }
 
+// Their ids are not those of their files.
+const otherModels = [
+  "albert",
+  "camembert",
+  "deberta-v2",
+  "m2m_100",
+  "marian",
+  "mbart",
+  "pegasus",
+  "xlm-roberta",
+  "xlnet",
+];
+
 /** The class whose special tokens surround a text: what the files name, or "" for none. */
-function classOf(all: OpeningFiles["all"], settings: Settings): string {
-  const config = all.has("config.json")
-    ? (readJson(all.get("config.json") as TokenizerFile, "config.json") as { model_type?: string })
-    : {};
-  const given = settings.text("tokenizer_class");
-  const type = config?.model_type ?? "";
-  if (given === undefined) return Object.hasOwn(classOfModel, type) ? classOfModel[type] : "";
-  const name = given.replace(/Tokenizer(Fast)?$/, "");
-  if (Object.hasOwn(sentencePieceClasses, name)) return name;
+function classOf(settings: Settings): string {
+  const { className, modelType } = settings;
+  if (Object.hasOwn(sentencePieceClasses, className)) return className;
+  const isNamed = settings.text("tokenizer_class") !== undefined;
+  if (!isNamed && !otherModels.includes(modelType)) {
+    return Object.hasOwn(classOfModel, modelType) ? classOfModel[modelType] : "";
+  }
   const known = Object.keys(sentencePieceClasses).map((key) => `${key}Tokenizer`);
   throw mismatch(
     "unsupported",
-    settings.config.at("tokenizer_class"),
-    `one of ${known.join(", ")} for a .model file`,
-    given,
+    isNamed ? settings.config.at("tokenizer_class") : "config.json: model_type",
+    `one of ${(isNamed ? known : Object.keys(classOfModel)).join(", ")} for a .model file`,
+    isNamed ? settings.text("tokenizer_class") : modelType,
   );
 }
 
-/** T5's sentinels: behind the pieces, the last one first. */
-function extraIds(model: Model, normalize: StepwiseNormalizer): AddedTokens {
-  const tokens = Array.from({ length: 100 }, (_, index) => ({
-    content: `<extra_id_${index}>`,
-    id: model.maxId + 100 - index,
-    special: true,
-  }));
+/** T5's sentinels: behind the pieces, the last one first, but for those that are pieces. mT5 has none. */
+function extraIds(model: Model, normalize: StepwiseNormalizer, settings: Settings): AddedTokens {
+  const count = settings.config.count("extra_ids") ?? (settings.modelType === "mt5" ? 0 : 100);
+  const tokens = Array.from({ length: count }, (_, index) => {
+    const content = `<extra_id_${index}>`;
+    return { content, id: model.tokenToId(content) ?? model.maxId + count - index, special: true };
+  });
   return new AddedTokens(tokens, model, normalize);
 }
 
@@ -171,7 +190,7 @@ function legacy(
   name: string,
   kind: string,
   is: (name: string, begin: string) => boolean,
-  read: (file: TokenizerFile, where: string, opening: OpeningFiles) => object | undefined,
+  read: (file: TokenizerFile, where: string, opening: OpeningFiles) => OldFiles | undefined,
   components: Components,
   rest: Partial<TokenizerParts> = {},
   chat?: ChatRenderer,
@@ -180,8 +199,10 @@ function legacy(
     name,
     open(opening) {
       const [where, file] = findText(opening.files, is) ?? [];
-      const json = where !== undefined && file !== undefined && read(file, where, opening);
-      return json ? finish({ ...readTokenizerJson(json, where, components), kind, ...rest }, opening, chat) : undefined;
+      const old = where !== undefined && file !== undefined && read(file, where, opening);
+      if (!old) return undefined;
+      const parts = readTokenizerJson(old.json, where, components, undefined, old.tokens);
+      return finish({ ...parts, kind, ...rest }, opening, chat, old.roles);
     },
   };
 }

@@ -175,7 +175,7 @@ export function replaceMatches(input: Aligned, finder: Finder, content: string):
     const { begin, end } = finder;
     out ??= new Rewriter(input);
     out.keep(kept, begin);
-    out.add(content, end - lastCharLength(text, end), Math.max(end, 1));
+    out.add(content, end - lastCharLength(text, end), end);
     kept = end;
   }
   out?.keep(kept, text.length);

@@ -80,6 +80,7 @@ export function checkOptions<Options extends object>(
   checks: Checks<Options>,
   where: string,
 ): Options {
+  if (options !== undefined && Object(options) !== options) throw mismatch("options", where, "an object", options);
   for (const [name, value] of Object.entries(options ?? {})) {
     const expected = Object.hasOwn(checks, name) ? checks[name as keyof Options] : undefined;
     if (!expected) throw mismatch("options", where, `an option of ${Object.keys(checks).join(", ")}`, name);

@@ -64,7 +64,7 @@ function truncate(
   tokenizer: Tokenizer,
   options: EncodeOptions,
 ): Range[][] {
-  const { truncation = options.max_length !== undefined && options.padding !== "max_length", stride = 0 } = options;
+  const { truncation = options.max_length !== undefined && !options.padding, stride = 0 } = options;
   const lengths = parts.map(({ length }) => length);
   const limits = [...lengths];
   if (truncation) {

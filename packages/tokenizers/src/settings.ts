@@ -6,18 +6,24 @@ import { isId, Reader } from "./reader.ts";
 /** Longer than any model takes: `transformers` writes 1e30 where there is no limit. */
 const noLimit = 1e12;
 
-/** What the small files beside a tokenizer say of it: tokenizer_config.json and special_tokens_map.json. */
+const roles = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map((name) => `${name}_token`);
+
+/** What the small files beside a tokenizer say of it: tokenizer_config.json, special_tokens_map.json, added_tokens.json. */
 export class Settings {
   readonly config: Reader;
   readonly #map: Reader;
+  readonly #added: Reader;
   readonly #sentence: Reader;
+  readonly #read: (name: string) => Reader;
 
   constructor(files: ReadonlyMap<string, Uint8Array | string>) {
     const read = (name: string): Reader =>
       new Reader(files.has(name) ? readJson(files.get(name) as string, name) : {}, name);
     this.config = read("tokenizer_config.json");
     this.#map = read("special_tokens_map.json");
+    this.#added = read("added_tokens.json");
     this.#sentence = read("sentence_bert_config.json");
+    this.#read = read;
   }
 
   flag(name: string, otherwise: boolean): boolean {
@@ -28,14 +34,41 @@ export class Settings {
     return this.config.get(name, "string");
   }
 
+  /** The class that reads the tokenizer in `transformers`, without its ending; "" where no file names one. */
+  get className(): string {
+    return (this.text("tokenizer_class") ?? "").replace(/Tokenizer(Fast)?$/, "");
+  }
+
+  /** The model's type, by config.json; "" without one. */
+  get modelType(): string {
+    const type = this.#read("config.json").any("model_type");
+    return typeof type === "string" ? type : "";
+  }
+
   /** The token for a role, as in `role("pad_token")`. */
   role<Otherwise extends string | undefined>(name: string, otherwise: Otherwise): string | Otherwise {
-    for (const reader of [this.config, this.#map]) {
-      const value = reader.any(name);
-      if (typeof value === "string") return value;
-      if (value !== undefined) return new Reader(value, reader.at(name)).need("content", "string");
-    }
-    return otherwise;
+    return this.#roleTokens(name)[0]?.content ?? otherwise;
+  }
+
+  /** What the files say of a role; special_tokens_map.json goes first where an old release wrote them. */
+  #roleTokens(name: string): AddedToken[] {
+    const readers = [this.config, this.#map];
+    if (this.config.any("added_tokens_decoder") === undefined) readers.reverse();
+    return readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name)));
+  }
+
+  /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
+  get tokens(): AddedToken[] {
+    const added = Object.entries(this.#added.value as object).map(([content, id]) => {
+      if (!isId(id)) throw mismatch("vocabulary", this.#added.at(content), "an id", id);
+      return { content, id, normalized: true };
+    });
+    const lists = ["additional_special_tokens", "extra_special_tokens"].flatMap((name) => {
+      const [list, where] = [this.config.any(name) ?? this.#map.any(name), this.config.at(name)];
+      return Object.values(Object(list)).flatMap((token) => specialToken(token, where));
+    });
+    const numbered = [...this.addedTokens, ...added].map(({ id: _, ...token }) => token);
+    return [...numbered, ...roles.flatMap((name) => this.#roleTokens(name).slice(0, 1)), ...lists];
   }
 
   /** How many tokens the model takes: what sentence-transformers says goes first. */
@@ -60,6 +93,13 @@ export class Settings {
       return { ...readAddedToken(json), id };
     });
   }
+}
+
+/** A token that decoding may skip: its text, or that and how it is found; none where nothing is given. */
+function specialToken(value: unknown, where: string): AddedToken[] {
+  if (value === undefined || value === null) return [];
+  if (typeof value === "string") return [{ content: value, special: true }];
+  return [{ ...readAddedToken(new Reader(value, where)), normalized: false, special: true }];
 }
 
 /** A token of `added_tokens`. */

@@ -10,26 +10,21 @@ const longestWindow = 32;
  */
 export function windowStream(decode: (ids: readonly number[]) => string, prefixIds: readonly number[]): DecodeStream {
   let ids = prefixIds.slice(-8);
-  let prefix = "";
-  let prefixLength = 0;
+  let prefix = ids.length > 0 ? decode(ids) : "";
+  let prefixLength = ids.length;
   const take = (isLast: boolean): string => {
     const text = decode(ids);
     const isOpen = text.endsWith("\ufffd") && ids.length - prefixLength < longestWindow;
-    if (text.length <= prefix.length || (isOpen && !isLast)) return "";
-    const added = text.slice(prefix.length);
+    // What came before may end within a character, which this completes.
+    const known = text.startsWith(prefix) ? prefix : prefix.replace(/\ufffd+$/, "");
+    if (text.length <= known.length || (isOpen && !isLast)) return "";
+    const added = text.slice(known.length);
     ids = ids.slice(prefixLength);
     prefix = decode(ids);
     prefixLength = ids.length;
     return added;
   };
   const push = (id: number): string => {
-    if (prefix === "" && ids.length > 0) {
-      const text = decode(ids);
-      if (!text.endsWith("\ufffd")) {
-        prefix = text;
-        prefixLength = ids.length;
-      }
-    }
     ids.push(id);
     return take(false);
   };

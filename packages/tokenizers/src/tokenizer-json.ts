@@ -1,4 +1,4 @@
-import { AddedTokens } from "./added-tokens.ts";
+import { type AddedToken, AddedTokens } from "./added-tokens.ts";
 import { cleanUp, type Decoder } from "./decoders.ts";
 import { plainTemplate, type Template, type TemplatePiece } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
@@ -34,6 +34,7 @@ const deepest = 64;
 /**
  * The parts of a tokenizer, as a parsed tokenizer.json describes them: every step in its spelling of any release.
  * @param vocabulary that of a Unigram model, where it was read apart
+ * @param addedTokens those of other files, where these are not the value's
  * @throws {TokenizerError} `code`: `"file"`, `"vocabulary"` or `"unsupported"`
  * @see tokenizers src/tokenizer/serialization.rs
  */
@@ -42,6 +43,7 @@ export function readTokenizerJson(
   where: string,
   components: Components,
   vocabulary?: unknown,
+  addedTokens?: readonly AddedToken[],
 ): TokenizerParts {
   const root = new Reader(value, where);
   const modelJson = new Reader(root.any("model"), root.at("model"));
@@ -51,7 +53,7 @@ export function readTokenizerJson(
     sequence(root.child(name), list).map((json) => build(known, json.need("type", "string"), json.at("type"))(json));
   const normalizers = steps("normalizer", "normalizers", components.normalizers);
   const decoders = steps("decoder", "decoders", components.decoders);
-  const tokens = root.list("added_tokens").map(readAddedToken);
+  const tokens = addedTokens ?? root.list("added_tokens").map(readAddedToken);
   if (unk !== undefined && model.tokenToId(unk) === undefined && !tokens.some(({ content }) => content === unk)) {
     throw mismatch("vocabulary", modelJson.at("unk_token"), "a token of the vocabulary", unk);
   }

@@ -159,8 +159,9 @@ export class Tokenizer implements TextTokenizer {
     if (!Array.isArray(texts) || texts.length > largestBatch) {
       throw mismatch("text", "encodeBatch", `a list of at most ${largestBatch} texts`, texts);
     }
-    const encodings = texts.map((item) => {
-      const [text, text_pair] = Array.isArray(item) ? item : [item, checked.text_pair];
+    const encodings = Array.from(texts, (item) => {
+      const [text, text_pair, ...others] = Array.isArray(item) ? item : [item, checked.text_pair];
+      if (others.length > 0) throw mismatch("text", "encodeBatch", "a text or a pair", item);
       return drain(this.#encode(text, { ...checked, text_pair }));
     });
     return this.#pad(encodings, options);
@@ -191,7 +192,8 @@ export class Tokenizer implements TextTokenizer {
 
   decodeStream(options?: DecodeStreamOptions): DecodeStream {
     const { skip_special_tokens = true, prefix_ids = [] } = checkOptions(options, streamChecks, "decodeStream");
-    const stream = this.parts.decodeStream(this, skip_special_tokens, checkIds(prefix_ids));
+    const prefix = checkIds(prefix_ids).map((id) => this.checkId(id));
+    const stream = this.parts.decodeStream(this, skip_special_tokens, prefix);
     return { push: (id) => stream.push(this.checkId(id)), end: () => stream.end() };
   }
 
@@ -209,6 +211,7 @@ export class Tokenizer implements TextTokenizer {
   }
 
   tokenToId(token: string): number | undefined {
+    if (typeof token !== "string") return undefined;
     return this.parts.added?.tokenToId(token) ?? this.parts.model.tokenToId(token);
   }
 
@@ -260,7 +263,9 @@ export class Tokenizer implements TextTokenizer {
         const pieces: Aligned[] = [];
         from = cutter?.cut(prepared, from, pieces) ?? prepared.text.length * pieces.push(prepared);
         for (const piece of pieces) {
-          if (piece.text.length > longPiece) yield* this.#pushLong(part, piece);
+          // What a piece becomes is kept by its text, unless several of its units are the text's first character.
+          const isOdd = piece.begins !== undefined && piece.text.length > 1 && beginOf(piece, 1) === 0;
+          if (piece.text.length > longPiece || isOdd) yield* this.#pushLong(part, piece);
           else this.#pushPiece(part, piece);
         }
         yield;

@@ -1,3 +1,4 @@
+import type { AddedToken } from "./added-tokens.ts";
 import { decodeBase64 } from "./base64.ts";
 import { byteCharacter } from "./byte-level.ts";
 import { mismatch } from "./errors.ts";
@@ -20,26 +21,83 @@ function linesOf(file: File, where: string): string[] {
   return lines;
 }
 
-/** The added tokens that a vocabulary has. */
-function specials(contents: readonly string[], ids: Ids): object[] {
-  const known = contents.filter((content) => Object.hasOwn(ids, content));
-  return known.map((content) => ({ content, special: true, lstrip: content === "<mask>" }));
+/** What older files say, in the terms of a tokenizer.json. */
+export interface OldFiles {
+  readonly json: object;
+  readonly tokens: readonly AddedToken[];
+  /** The tokens that have a meaning where the files name no others. */
+  readonly roles?: Readonly<Record<string, string>>;
 }
+
+/** The tokens of a vocabulary that its class makes special, and those of the small files. */
+function addedTokens(contents: readonly string[], ids: Ids, settings: Settings, strips = false): AddedToken[] {
+  const known = contents.filter((content) => Object.hasOwn(ids, content));
+  return [
+    ...settings.tokens,
+    ...known.map((content) => ({ content, special: true, lstrip: strips && content === "<mask>" })),
+  ];
+}
+
+/** @throws {TokenizerError} `code: "unsupported"` for a class whose files these may be, but which reads them in another way */
+function checkClass(settings: Settings, file: string, classes: readonly string[]): void {
+  if (["", "PreTrained", "TokenizersBackend", ...classes].includes(settings.className)) return;
+  const known = classes.map((name) => `${name}Tokenizer`).join(", ");
+  const where = settings.config.at("tokenizer_class");
+  throw mismatch("unsupported", where, `one of ${known} for a ${file}`, settings.text("tokenizer_class"));
+}
+
+/** A step that puts tokens around texts: `"A"` and `"B"` stand for those. */
+function frame(single: readonly string[], pair: readonly string[], ids: Ids): object {
+  const pieces = (names: readonly string[]): object[] =>
+    names.map((id) =>
+      id === "A" || id === "B" ? { Sequence: { id, type_id: 0 } } : { SpecialToken: { id, type_id: 0 } },
+    );
+  const special_tokens = Object.fromEntries(
+    [...single, ...pair]
+      .filter((id) => id !== "A" && id !== "B")
+      .map((id) => [id, { id, ids: [ids[id]], tokens: [id] }]),
+  );
+  return { type: "TemplateProcessing", single: pieces(single), pair: pieces(pair), special_tokens };
+}
+
+const bertRoles = {
+  unk_token: "[UNK]",
+  sep_token: "[SEP]",
+  pad_token: "[PAD]",
+  cls_token: "[CLS]",
+  mask_token: "[MASK]",
+};
+const mpnetRoles = {
+  ...{
+    bos_token: "<s>",
+    eos_token: "</s>",
+    unk_token: "[UNK]",
+    sep_token: "</s>",
+    pad_token: "<pad>",
+    cls_token: "<s>",
+  },
+  mask_token: "<mask>",
+};
+const bertClasses = ["Bert", "ConvBert", "DistilBert", "DPRContextEncoder", "DPRQuestionEncoder", "Electra", "Lxmert"];
+const vocabTxtClasses = [...bertClasses, "MobileBert", "MPNet", "SqueezeBert"];
 
 /**
  * BERT's vocab.txt: a token a line, its id the number of the line; of equal ones the last counts. Settings are those of
- * `transformers`: lower case unless `do_lower_case` is false.
+ * `transformers`: lower case unless `do_lower_case` is false. MPNet's texts stand between `<s>` and `</s>`.
  */
-export function readVocabTxt(file: File, where: string, settings: Settings): object {
+export function readVocabTxt(file: File, where: string, settings: Settings): OldFiles {
+  checkClass(settings, "vocab.txt", vocabTxtClasses);
   const vocab: Ids = Object.fromEntries(linesOf(file, where).map((token, id) => [token, id]));
-  const roles = ["pad", "unk", "mask", "cls", "sep"].map((name) =>
-    settings.role(`${name}_token`, `[${name.toUpperCase()}]`),
+  const isMpnet = (settings.className || settings.modelType).toLowerCase() === "mpnet";
+  const roles = Object.fromEntries(
+    Object.entries(isMpnet ? mpnetRoles : bertRoles).map(([name, token]) => [name, settings.role(name, token)]),
   );
-  const [, unk_token, , cls, sep] = roles;
+  const { unk_token, cls_token: cls, sep_token: sep } = roles;
   const lowercase = settings.flag("do_lower_case", true);
   const isFramed = Object.hasOwn(vocab, cls) && Object.hasOwn(vocab, sep);
-  return {
-    added_tokens: specials(roles, vocab),
+  const bertFrame = { type: "BertProcessing", cls: [cls, vocab[cls]], sep: [sep, vocab[sep]] };
+  const frames = isMpnet ? frame([cls, "A", sep], [cls, "A", sep, sep, "B", sep], vocab) : bertFrame;
+  const json = {
     normalizer: {
       type: "BertNormalizer",
       handle_chinese_chars: settings.flag("tokenize_chinese_chars", true),
@@ -48,9 +106,10 @@ export function readVocabTxt(file: File, where: string, settings: Settings): obj
     },
     pre_tokenizer: { type: "BertPreTokenizer" },
     model: { type: "WordPiece", unk_token, vocab },
-    post_processor: isFramed ? { type: "BertProcessing", cls: [cls, vocab[cls]], sep: [sep, vocab[sep]] } : null,
+    post_processor: isFramed ? frames : null,
     decoder: { type: "WordPiece" },
   };
+  return { json, tokens: addedTokens(Object.values(roles), vocab, settings), roles };
 }
 
 /** Byte-level byte-pair encoding, cut into words by a pattern. */
@@ -68,36 +127,65 @@ function byteLevel(pattern: string, model: object, rest: object, add_prefix_spac
   };
 }
 
+const robertaRoles = {
+  ...{
+    bos_token: "<s>",
+    eos_token: "</s>",
+    unk_token: "<unk>",
+    sep_token: "</s>",
+    pad_token: "<pad>",
+    cls_token: "<s>",
+  },
+  mask_token: "<mask>",
+};
+const gpt2Roles = { bos_token: "<|endoftext|>", eos_token: "<|endoftext|>", unk_token: "<|endoftext|>" };
+const qwenRoles = { eos_token: "<|endoftext|>", unk_token: "<|endoftext|>", pad_token: "<|endoftext|>" };
+const robertaClasses = ["Bart", "LED", "Longformer", "Roberta"];
+const vocabJsonClasses = [...robertaClasses, "CodeGen", "GPT2", "GPTNeoX", "Qwen2"];
+
 /**
  * GPT-2's vocab.json and merges.txt: byte-level byte-pair encoding. A vocabulary with `<s>`, `</s>` and `<mask>` is
  * RoBERTa's, and those stand around its texts.
  */
-export function readVocabJson(file: File, mergesFile: File, where: string, settings: Settings): object {
+export function readVocabJson(file: File, mergesFile: File, where: string, settings: Settings): OldFiles {
+  checkClass(settings, "vocab.json with merges.txt", vocabJsonClasses);
   const vocab = new Reader(readJson(file, where), where).value as Ids;
   const merges = linesOf(mergesFile, "merges.txt").filter((line) => line !== "" && !line.startsWith("#version"));
-  const className = settings.text("tokenizer_class") ?? "";
+  const { className } = settings;
   const isRoberta =
-    /^(Roberta|Longformer|Bart)/.test(className) ||
-    ["<s>", "</s>", "<mask>"].every((token) => Object.hasOwn(vocab, token));
+    robertaClasses.includes(className) || ["<s>", "</s>", "<mask>"].every((token) => Object.hasOwn(vocab, token));
   const isQwen = className.startsWith("Qwen2");
   const prefixes = settings.flag("add_prefix_space", false);
-  const end = settings.role("eos_token", isRoberta ? "</s>" : "<|endoftext|>");
-  const framing = ["cls", "sep"].map((name, index) => {
-    const token = settings.role(`${name}_token`, ["<s>", "</s>"][index]);
-    return [name, [token, vocab[token]]];
-  });
-  return byteLevel(
+  const roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : gpt2Roles;
+  const role = (name: keyof typeof robertaRoles): [string, unknown] => {
+    const token = settings.role(name, robertaRoles[name]);
+    return [token, vocab[token]];
+  };
+  const around = (name: "bos" | "eos"): string[] => {
+    const token = settings.role(`${name}_token`, gpt2Roles.eos_token);
+    return settings.flag(`add_${name}_token`, false) && Object.hasOwn(vocab, token) ? [token] : [];
+  };
+  const [bos, eos] = [around("bos"), around("eos")];
+  const json = byteLevel(
     isQwen ? qwenPattern : gpt2Pattern,
     { vocab, merges },
     {
       normalizer: isQwen ? { type: "NFC" } : null,
-      added_tokens: specials(isRoberta ? ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] : [end], vocab),
       post_processor: isRoberta
-        ? { type: "RobertaProcessing", add_prefix_space: prefixes, ...Object.fromEntries(framing) }
-        : null,
+        ? {
+            type: "RobertaProcessing",
+            add_prefix_space: prefixes,
+            trim_offsets: settings.flag("trim_offsets", true),
+            cls: role("cls_token"),
+            sep: role("sep_token"),
+          }
+        : bos.length + eos.length > 0
+          ? frame([...bos, "A", ...eos], [...bos, "A", ...eos, ...bos, "B", ...eos], vocab)
+          : null,
     },
     prefixes,
   );
+  return { json, tokens: addedTokens(Object.values(roles), vocab, settings, isRoberta), roles };
 }
 
 // By the number of ranks: the pattern, and the id of `<|endoftext|>`.
@@ -115,8 +203,8 @@ const knownRanks: Readonly<Record<number, readonly [pattern: string, endOfText: 
  * that of the published encoding with as many ranks, else cl100k's, or the one given.
  * @see tiktoken src/lib.rs
  */
-export function readTiktoken(file: File, where: string, settings: Settings, pattern?: string): object {
-  const vocab: Record<string, unknown> = {};
+export function readTiktoken(file: File, where: string, settings: Settings, pattern?: string): OldFiles {
+  const vocab: Record<string, unknown> = Object.create(null);
   const tokens = linesOf(file, where)
     .filter((line) => line !== "")
     .map((line, index) => {
@@ -133,11 +221,14 @@ export function readTiktoken(file: File, where: string, settings: Settings, patt
     ),
   );
   const [known, endOfText] = knownRanks[tokens.length] ?? [cl100kPattern];
-  if (endOfText !== undefined) vocab["<|endoftext|>"] = endOfText;
-  for (const { content, id } of settings.addedTokens) vocab[content] = id;
-  const contents = [...settings.addedTokens.map(({ content }) => content), "<|endoftext|>"];
+  const named = settings.addedTokens;
+  const isNamed = named.some(({ content }) => content === "<|endoftext|>");
+  const end = endOfText === undefined || isNamed ? [] : [{ content: "<|endoftext|>", id: endOfText }];
   const model = { vocab, merges, ignore_merges: true, ranks_are_ids: true };
   // An interval with a plus gives nothing back there.
   const given = pattern?.replace(/(\\[pP]\{\^?\w+\}|\[[^\]]*\]|\\?.)(\{\d+,?\d*\})\+/g, "(?>$1$2)");
-  return byteLevel(given ?? known, model, { added_tokens: specials(contents, vocab) });
+  return {
+    json: byteLevel(given ?? known, model, {}),
+    tokens: [...named, ...end].map((token) => ({ ...token, special: true })),
+  };
 }

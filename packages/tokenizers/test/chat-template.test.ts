@@ -31,6 +31,13 @@ function errorOf(template: string, context?: Partial<ChatContext>, budgets?: Cha
   throw new Error("the template was rendered");
 }
 
+test("white space is Python's", () => {
+  for (const strip of ["|trim", ".strip()"]) {
+    expect(render(`{{ content${strip} }}`, { content: " \x1c\x85\ufeffx\x1f\u3000" })).toBe("\ufeffx");
+  }
+  expect(render("{{ content.rstrip() }}|", { content: " x\x1f " })).toBe(" x|");
+});
+
 // Python's quotes and brackets of a list or a mapping are not made: refused, where transformers prints them.
 const refused = ["header-ids: parts", "schema-macros: parts", "schema-macros: structured result"];
 

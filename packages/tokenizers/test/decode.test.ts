@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type DecodeStream, Tokenizer } from "../src/index.ts";
 import { basics, bytePieces, type ModelFile, modelFile, normal } from "./model-file.ts";
+import { bpe, openJson, wordLevel } from "./tokenizer-files.ts";
 
 const words = normal("▁Hello", "▁a", "▁▁", "▁", "a", "b", "▁", "é").slice(0, 6);
 const llama: ModelFile = {
@@ -73,6 +74,11 @@ describe("decode", () => {
   });
 });
 
+test("a WordPiece decoder without a prefix joins all tokens", () => {
+  const joined = openJson(wordLevel("?", "a", "b"), { decoder: { type: "WordPiece", prefix: "" } });
+  expect(joined.decode([1, 2, 1])).toBe("aba");
+});
+
 describe("decodeStream", () => {
   test("says a word's space with the word, and nothing of an unfinished character", () => {
     expect(streamed(tokenizer.decodeStream(), [1, id("▁Hello"), id("▁a")])).toEqual(["", "Hello", " a", ""]);
@@ -90,6 +96,23 @@ describe("decodeStream", () => {
     ]);
     expect(streamed(tokenizer.decodeStream(), byteIds("é").slice(0, 1))).toEqual(["", "\ufffd"]);
     expect(streamed(tokenizer.decodeStream(), byteIds("\ufffd"))).toEqual(["", "", "\ufffd", ""]);
+  });
+
+  test("prints nothing of a prefix again, whatever it ends with, but a character that began in it", () => {
+    const bytes = openJson(bpe("hi ÃķĊĻįĢ¬", [], { ignore_merges: true }), {
+      pre_tokenizer: { type: "ByteLevel", add_prefix_space: false },
+      decoder: { type: "ByteLevel" },
+    });
+    const [h, i] = ["h", "i"].map((token) => bytes.tokenToId(token) as number);
+    const unit = (token: string) => bytes.tokenToId(token) as number;
+    const continued = (prefix_ids: number[], ids: number[]) =>
+      streamed(bytes.decodeStream({ prefix_ids }), ids).join("");
+    // U+FFFD itself is EF BF BD; C3 begins a character of two bytes.
+    const half = unit("Ã");
+    expect(continued([h, half], [i])).toBe("i");
+    expect(continued([h, half], [unit("ķ"), i])).toBe("\u00d5i");
+    expect(continued([h, half, half], [i, i])).toBe("ii");
+    expect(continued([], [half, i])).toBe("\ufffdi");
   });
 
   // Bytes are likely, so that runs of them are long and often broken.

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { inForm, unicodeForm } from "../src/normalizers.ts";
+import { openJson, wordLevel } from "./tokenizer-files.ts";
 
 const forms = ["NFC", "NFD", "NFKC", "NFKD"] as const;
 const marks = Array.from({ length: 0xe01f0 }, (_, codePoint) => codePoint)
@@ -38,4 +39,30 @@ test("runs of millions need no stack", () => {
   }
   const marks = `x${"\u0323".repeat(4_500_000)}`;
   expect(inForm(marks, "NFC") === marks).toBe(true);
+});
+
+test("what is put where nothing was comes from nowhere", () => {
+  const characters = { pre_tokenizer: { type: "Split", pattern: { String: "" }, behavior: "Isolated" } };
+  const normalizer = { type: "Replace", pattern: { Regex: "^" }, content: "b" };
+  const { tokens, offsets } = openJson(wordLevel("?", "a", "b"), { normalizer, ...characters }).encode("a");
+  expect([tokens, offsets]).toEqual([
+    ["b", "a"],
+    [
+      [0, 0],
+      [0, 1],
+    ],
+  ]);
+});
+
+test("every character that the first one becomes is the first, to a Metaspace step that follows others", () => {
+  const pretokenizers = [
+    { type: "WhitespaceSplit" },
+    { type: "Digits", individual_digits: true },
+    { type: "Metaspace", prepend_scheme: "first" },
+  ];
+  const pre_tokenizer = { type: "Sequence", pretokenizers };
+  const tokenizer = openJson(wordLevel("?"), { normalizer: { type: "NFKC" }, pre_tokenizer });
+  expect(tokenizer.encode("½a").tokens.length).toBe(4);
+  const words = openJson(wordLevel("?", "▁1", "▁⁄", "▁2", "a"), { normalizer: { type: "NFKC" }, pre_tokenizer });
+  expect(words.encode("½a ½").ids).toEqual([1, 2, 3, 4, 0, 0, 0]);
 });

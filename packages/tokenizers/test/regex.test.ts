@@ -92,6 +92,11 @@ describe("a pattern", () => {
     expect(matches("", "a😀", true)).toEqual(["", "", ""]);
   });
 
+  test("prints no separator of lines or paragraphs", () => {
+    expect(matches("[[:print:]]+", "a\u2028b\u2029 \u00a0")).toEqual(["a", "b", " \u00a0"]);
+    expect(matches("\\p{Print}", "\u2028")).toEqual([]);
+  });
+
   test("sees lone surrogates as characters and pairs as one", () => {
     expect(matches("[^a]", "\ud83da😀\ude00")).toEqual(["\ud83d", "😀", "\ude00"]);
     expect(matches(".", "😀\ud83d")).toEqual(["😀", "\ud83d"]);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { DecodeOptions, DecodeStreamOptions, EncodeOptions } from "../src/index.ts";
 import { encodeChecks } from "../src/options.ts";
 import { codePointPlaces } from "./offsets.ts";
-import { bertLike } from "./tokenizer-files.ts";
+import { bertLike, failure } from "./tokenizer-files.ts";
 
 // What is expected is what Hugging Face tokenizers 0.23.3 gives for the same file.
 
@@ -108,6 +108,15 @@ describe("encodeBatch and encodeAsync", () => {
       }
     }
     expect(tokenizer.encodeBatch([])).toEqual([]);
+  });
+
+  test("take nothing else", () => {
+    const codeOf = (run: () => unknown) => failure(run)[0];
+    expect(codeOf(() => tokenizer.encodeBatch([["a", "b", "c"] as unknown as string]))).toBe("text");
+    expect(codeOf(() => tokenizer.encodeBatch(new Array(2)))).toBe("text");
+    expect(codeOf(() => tokenizer.encode("a", null as unknown as EncodeOptions))).toBe("options");
+    expect(codeOf(() => tokenizer.decodeStream({ prefix_ids: [1e9] }))).toBe("ids");
+    expect(tokenizer.tokenToId(null as unknown as string)).toBe(undefined);
   });
 
   test("take pairs, of a batch each its own", () => {

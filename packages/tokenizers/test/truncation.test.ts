@@ -143,6 +143,13 @@ describe("padding", () => {
     expect(batch({ padding: true, pad_to_multiple_of: 0 }).map(letters)).toEqual(["^abc|_", "^a|b!|"]);
   });
 
+  test("to the longest cuts nothing at max_length, unless truncation says so", () => {
+    for (const padding of [true, "longest"] as const) {
+      expect(letters(tokenizer.encode("a b c", { padding, max_length: 4 }))).toBe("^abc|");
+      expect(letters(tokenizer.encode("a b c", { padding, max_length: 4, truncation: true }))).toBe("^ab|");
+    }
+  });
+
   test("is marked in every list", () => {
     const [padded] = batch({ padding: true, padding_side: "left", pad_type_id: 1, pad_to_multiple_of: 8 });
     expect(padded.attention_mask).toEqual([0, 0, 0, 1, 1, 1, 1, 1]);

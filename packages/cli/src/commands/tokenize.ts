@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { Tokenizer } from "kiloformer";
+import { KiloformerError, Tokenizer } from "kiloformer";
 import { UsageError } from "../errors.ts";
 import { batches, lineBatches } from "../lines.ts";
 import { note, print, type Terminal } from "../terminal.ts";
@@ -25,7 +25,7 @@ interface Item {
 const examples = `
 Without --json a line of ids is printed for each text. With --json and no TEXT, each line of standard input is an
 object {"text", "pair"?, "add_special_tokens"?}, and each line of output {"ids", "tokens", "offsets", "decoded"};
-offsets count UTF-16 code units, as text.slice does in JavaScript.
+offsets count UTF-16 code units, as text.slice does in JavaScript; empty lines are passed over.
 
 Examples:
   kiloformer tokenize --tokenizer tokenizer.json "Hello world"
@@ -64,8 +64,19 @@ async function tokenize(texts: readonly string[], options: TokenizeOptions, term
   let line = 0;
   for await (const batch of fromInput ? lineBatches(stdin, signal) : batches(texts)) {
     signal?.throwIfAborted();
-    const lines = batch.map((text) => convert(tokenizer, text, options, ++line));
-    await print(terminal, `${lines.join("\n")}\n`);
+    const lines: string[] = [];
+    try {
+      for (const text of batch) {
+        line++;
+        if (!(fromInput && options.json && text.trim() === "")) lines.push(convert(tokenizer, text, options, line));
+      }
+    } catch (error) {
+      if (!fromInput || !(error instanceof KiloformerError)) throw error;
+      throw new UsageError(`line ${line}: ${error.message}`, undefined, { cause: error });
+    } finally {
+      // What came before a line that is wrong has its answers.
+      if (lines.length > 0) await print(terminal, `${lines.join("\n")}\n`);
+    }
   }
 }
 

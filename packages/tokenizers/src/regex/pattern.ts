@@ -42,7 +42,7 @@ const classes = new Map([
   ["ascii", "\\0-\\x7f"],
   ["blank", "\\t\\p{Zs}"],
   ["graph", "[^\\p{space}\\p{Cc}\\p{Cn}\\p{Cs}]"],
-  ["print", "[^\\p{Cc}\\p{Cn}\\p{Cs}]"],
+  ["print", "[^\\p{Cc}\\p{Cn}\\p{Cs}\\p{Zl}\\p{Zp}]"],
   ["word", word],
   ["xdigit", "\\da-fA-F"],
 ]);

@@ -1,0 +1,151 @@
+// What tokenizer_config.json, special_tokens_map.json, added_tokens.json and config.json say of older files. Expected: AutoTokenizer of
+// transformers 5.18.
+import { describe, expect, test } from "vitest";
+import { Tokenizer } from "../src/index.ts";
+import { basics, modelFile, normal } from "./model-file.ts";
+import { numbered, refusal } from "./tokenizer-files.ts";
+
+const open = (files: Record<string, Uint8Array | string>, config: object = {}, more: Record<string, object> = {}) => {
+  const others = { "tokenizer_config.json": config, ...more };
+  const texts = Object.entries(others).map(([name, json]) => [name, JSON.stringify(json)]);
+  return Tokenizer.from({ ...files, ...Object.fromEntries(texts) });
+};
+const plain = { add_special_tokens: false };
+const roles = (tokenizer: Tokenizer) => [tokenizer.bosId, tokenizer.eosId, tokenizer.padId, tokenizer.unkId];
+
+describe("vocab.txt", () => {
+  // 0 to 4, then hello 5, < 6, new 7, > 8, ##x 9.
+  const vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hello", "<", "new", ">", "##x"];
+  const files = { "vocab.txt": vocab.join("\n") };
+  const text = "hello <NEW>x";
+
+  test.each<[string, object, Record<string, object>, number[]]>([
+    ["nothing", {}, {}, [5, 6, 7, 8, 1]],
+    ["added_tokens_decoder", { added_tokens_decoder: { 10: { content: "<new>" } } }, {}, [5, 10, 1]],
+    ["added_tokens.json", {}, { "added_tokens.json": { "<new>": 10 } }, [5, 10, 1]],
+    ["additional_special_tokens", { additional_special_tokens: ["<NEW>"] }, {}, [5, 10, 1]],
+    ["extra_special_tokens", { extra_special_tokens: { image: "<NEW>" } }, {}, [5, 10, 1]],
+    ["a role", {}, { "special_tokens_map.json": { pad_token: "<NEW>" } }, [5, 10, 1]],
+  ])("%s adds tokens behind the vocabulary", (_, config, more, ids) => {
+    const tokenizer = open(files, config, more);
+    expect(tokenizer.encode(text, plain).ids).toEqual(ids);
+    expect(tokenizer.vocabSize).toBe(ids.includes(10) ? 11 : 10);
+    if (ids.includes(10)) expect(tokenizer.decode([5, 10], { skip_special_tokens: false })).toMatch(/^hello <new>$/i);
+  });
+
+  test("special_tokens_map.json goes first, unless tokenizer_config.json lists the added tokens", () => {
+    const map = { "special_tokens_map.json": { pad_token: "[MASK]" } };
+    expect(open(files, { pad_token: "[SEP]" }, map).padId).toBe(4);
+    expect(open(files, { pad_token: "[SEP]", added_tokens_decoder: {} }, map).padId).toBe(3);
+  });
+
+  test("a role's token is found as it says", () => {
+    const mask_token = { content: "[MASK]", lstrip: true, special: true };
+    expect(open(files, { mask_token }).encode("hello  [MASK]", plain).offsets).toEqual([
+      [0, 5],
+      [5, 13],
+    ]);
+  });
+
+  test("MPNet's stands between <s> and </s>, by its class or by the model's type", () => {
+    const mpnet = { "vocab.txt": ["<s>", "<pad>", "</s>", "[UNK]", "<mask>", "hello", "world"].join("\n") };
+    for (const tokenizer of [
+      open(mpnet, { tokenizer_class: "MPNetTokenizer" }),
+      open(mpnet, {}, { "config.json": { model_type: "mpnet" } }),
+    ]) {
+      expect(tokenizer.encode("hello").ids).toEqual([0, 5, 2]);
+      expect(tokenizer.encode("hello", { text_pair: "world" }).ids).toEqual([0, 5, 2, 2, 6, 2]);
+      expect(tokenizer.encode("hello <pad>", plain).ids).toEqual([5, 1]);
+      expect(roles(tokenizer)).toEqual([0, 2, 1, 3]);
+    }
+  });
+
+  test("of another class is refused", () => {
+    const config = JSON.stringify({ tokenizer_class: "BertJapaneseTokenizer" });
+    const [code, message] = refusal({ ...files, "tokenizer_config.json": config });
+    expect([code, message]).toEqual(["unsupported", expect.stringMatching(/tokenizer_class: expected one of BertTok/)]);
+  });
+});
+
+describe("vocab.json with merges.txt", () => {
+  const vocab = numbered(["<|endoftext|>", "h", "i", "hi", "<", ">", "|", "a", "Ġ"]);
+  const files = { "vocab.json": JSON.stringify(vocab), "merges.txt": "#version: 0.2\nh i\n" };
+  const special = (content: string) => ({ content, special: true });
+
+  test("GPT-2 has one token for all roles, and puts it around texts where it is told to", () => {
+    expect(roles(open(files, { tokenizer_class: "GPT2Tokenizer" }))).toEqual([0, 0, undefined, 0]);
+    const framed = open(files, { tokenizer_class: "GPT2Tokenizer", add_bos_token: true, add_eos_token: true });
+    expect(framed.encode("hi").ids).toEqual([0, 3, 0]);
+    expect(framed.encode("hi", { text_pair: "a" }).ids).toEqual([0, 3, 0, 0, 7, 0]);
+    expect(framed.encode("hi", plain).ids).toEqual([3]);
+  });
+
+  test("Qwen2's chat tokens are those of tokenizer_config.json", () => {
+    const decoder = { 0: special("<|endoftext|>"), 9: special("<|im_start|>"), 10: special("<|im_end|>") };
+    const config = { tokenizer_class: "Qwen2Tokenizer", added_tokens_decoder: decoder, eos_token: "<|im_end|>" };
+    const tokenizer = open(files, config);
+    expect(tokenizer.encode("<|im_start|>hi<|im_end|>").ids).toEqual([9, 3, 10]);
+    expect(tokenizer.decode([9, 3, 10], { skip_special_tokens: false })).toBe("<|im_start|>hi<|im_end|>");
+    expect(tokenizer.decode([9, 3, 10])).toBe("hi");
+    expect(roles(tokenizer)).toEqual([undefined, 10, 0, 0]);
+  });
+
+  test("split_special_tokens is the default of encode", () => {
+    const tokenizer = open(files, { split_special_tokens: true, eos_token: "<a>" });
+    expect(tokenizer.encode("<a>").ids).toEqual([4, 7, 5]);
+    expect(tokenizer.encode("<a>", { split_special_tokens: false }).ids).toEqual([9]);
+  });
+
+  test.each(["CLIPTokenizer", "WhisperTokenizer"])("%s reads such files in another way, and is refused", (name) => {
+    const config = JSON.stringify({ tokenizer_class: name });
+    expect(refusal({ ...files, "tokenizer_config.json": config })[0]).toBe("unsupported");
+  });
+});
+
+describe(".model", () => {
+  const bytes = (...pieces: string[]) => modelFile({ pieces: [...basics, ...normal(...pieces)], model_type: 1 });
+  const files = { "spiece.model": bytes("▁", "a") };
+
+  test("T5 has 100 sentinels, or as many as extra_ids says; mT5 none", () => {
+    const sizes = (config: object, model_type = "t5") =>
+      open(files, config, { "config.json": { model_type } }).vocabSize;
+    expect(sizes({})).toBe(105);
+    expect(sizes({ extra_ids: 3 })).toBe(8);
+    expect(sizes({ tokenizer_class: "T5Tokenizer", extra_ids: 0 }, "mt5")).toBe(5);
+    expect(sizes({}, "mt5")).toBe(5);
+    const own = open({ "spiece.model": bytes("▁", "a", "<extra_id_0>") }, { tokenizer_class: "T5Tokenizer" });
+    expect(own.encode("a <extra_id_0>", plain).ids).toContain(5);
+  });
+
+  test.each(["xlm-roberta", "camembert"])("%s numbers its pieces in another way, and is refused", (model_type) => {
+    const [code, message] = refusal({ ...files, "config.json": JSON.stringify({ model_type }) });
+    expect([code, message]).toEqual([
+      "unsupported",
+      expect.stringContaining("config.json: model_type: expected one of"),
+    ]);
+  });
+
+  test("Gemma's begins with <bos> by the model's type too", () => {
+    expect(open(files, {}, { "config.json": { model_type: "gemma3_text" } }).encode("a").ids[0]).toBe(1);
+  });
+});
+
+describe("tiktoken ranks", () => {
+  const rank = (text: string, id: number) => `${btoa(text)} ${id}\n`;
+  const bytes = Array.from({ length: 256 }, (_, byte) => rank(String.fromCharCode(byte), byte)).join("");
+
+  test("a token may be spelled like a property of all objects", () => {
+    const ranks = bytes + rank("__", 256) + rank("proto", 257) + rank("__proto__", 258);
+    const tokenizer = Tokenizer.from({ "x.tiktoken": ranks }, { pattern: "\\S+" });
+    expect(tokenizer.encode("__proto__").ids).toEqual([258]);
+    expect(tokenizer.decode([258])).toBe("__proto__");
+  });
+
+  test("a word that is spelled like a special token is none", () => {
+    const config = { added_tokens_decoder: { 300: { content: "EOT", special: true } } };
+    const tokenizer = open({ "x.tiktoken": bytes }, config);
+    expect(tokenizer.encode("EOT").ids).toEqual([69, 79, 84]);
+    expect(tokenizer.encode("EOT", { split_special_tokens: false }).ids).toEqual([300]);
+    expect(tokenizer.decode([69, 300], { skip_special_tokens: false })).toBe("EEOT");
+  });
+});
