@@ -186,6 +186,7 @@ export class Pattern implements Finder {
             position = this.#before(position);
             keep = left;
           }
+          if (position > keep + 1 && op === run) position = this.#giveBack(instructions[next], position, keep);
           // Before acceptance nothing can fail.
           if (position === keep || op === possessiveRun || next === 0) keep = -1;
           break;
@@ -259,6 +260,15 @@ export class Pattern implements Finder {
       left = -1;
       pc = next;
     }
+  }
+
+  /** Where a run of several goes on: what comes next may need a character of a set, and then fails behind all others. */
+  #giveBack({ op, min, table }: Instruction, position: number, least: number): number {
+    if (op > possessiveRun || min === 0) return position;
+    const text = this.#text;
+    let at = position;
+    while (at > least && table[this.#kinds[text.charCodeAt(at)] || this.#kindAt(at)] === 0) at = this.#before(at);
+    return at;
   }
 
   /** Counts the steps, and says whether this state was tried before, so that it will fail again. */
