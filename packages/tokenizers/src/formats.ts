@@ -81,6 +81,7 @@ const sentencePieceClasses: Readonly<Record<string, readonly [addsBos: boolean, 
   T5: [false, true],
   MT5: [false, true],
 };
+const xlmRoberta = "XLMRoberta";
 const classOfModel: Readonly<Record<string, string>> = {
   llama: "Llama",
   mistral: "Llama",
@@ -90,6 +91,7 @@ const classOfModel: Readonly<Record<string, string>> = {
   t5: "T5",
   mt5: "T5",
   longt5: "T5",
+  "xlm-roberta": xlmRoberta,
 };
 
 /** SentencePiece's `.model`; what `parts` and `rest` (a `postProcessor`, `cleanUp`) leave out is refused. */
@@ -107,10 +109,13 @@ export function sentencePiece(
         [...files].find(([name, file]) => isProtobuf(file) || (name.endsWith(".model") && !isRankFile(file))) ?? [];
       if (file === undefined) return undefined;
       if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
-      const opened = openSentencePiece(bytes, { ...parts, file, rule: options.rule });
-      const { model, normalize, bosId, eosId } = opened;
       const name = classOf(settings);
-      const [addsBos, addsEos] = sentencePieceClasses[name] ?? [false, false];
+      const asPublished = openSentencePiece(bytes, { ...parts, file, rule: options.rule });
+      const isXlmRoberta = name === xlmRoberta;
+      if (isXlmRoberta && !parts.fairseq) throw mismatch("unsupported", file, "another class", undefined, name);
+      const opened = (isXlmRoberta && parts.fairseq?.(asPublished, file)) || asPublished;
+      const { model, normalize, bosId, eosId } = opened;
+      const [addsBos, addsEos] = sentencePieceClasses[name] ?? [isXlmRoberta, isXlmRoberta];
       const around = (role: string, adds: boolean, id: number | undefined): TemplatePiece[] => {
         if (!settings.flag(`add_${role}_token`, adds && id !== undefined)) return [];
         if (id === undefined)
@@ -120,13 +125,28 @@ export function sentencePiece(
       const [begin, end] = [around("bos", addsBos, bosId), around("eos", addsEos, eosId)];
       const [first, second] = plainTemplate.pair;
       const { decodeStream } = opened;
+      const added = name.endsWith("T5")
+        ? extraIds(model, normalize, settings)
+        : isXlmRoberta
+          ? new AddedTokens(xlmRobertaTokens, model, normalize)
+          : undefined;
       const tokenizer: TokenizerParts = {
         ...opened,
         ...rest,
         description: `${file}: sentencepiece${name === "" ? "" : `, as ${name}`}`,
         surfaceId: opened.unkId,
-        ...(name.endsWith("T5") ? { normalize: undefined, added: extraIds(model, normalize, settings) } : {}),
-        template: { single: [...begin, first, ...end], pair: [...begin, first, ...end, ...begin, second, ...end] },
+        ...(added && { normalize: undefined, added }),
+        template: {
+          single: [...begin, first, ...end],
+          pair: [
+            ...begin,
+            first,
+            ...end,
+            ...(isXlmRoberta ? end : begin),
+            isXlmRoberta ? { ...second, type: 0 } : second,
+            ...end,
+          ],
+        },
         decodeStream(tokenizer, skips, prefixIds) {
           const stream = decodeStream(skips, prefixIds.length > 0 && tokenizer.decode(prefixIds) !== "");
           const push = (id: number): string =>
@@ -140,27 +160,17 @@ export function sentencePiece(
 }
 
 // Their ids are not those of their files.
-const otherModels = [
-  "albert",
-  "camembert",
-  "deberta-v2",
-  "m2m_100",
-  "marian",
-  "mbart",
-  "pegasus",
-  "xlm-roberta",
-  "xlnet",
-];
+const otherModels = ["albert", "camembert", "deberta-v2", "m2m_100", "marian", "mbart", "pegasus", "xlnet"];
 
 /** The class whose special tokens surround a text: what the files name, or "" for none. */
 function classOf(settings: Settings): string {
   const { className, modelType } = settings;
-  if (Object.hasOwn(sentencePieceClasses, className)) return className;
+  if (className === xlmRoberta || Object.hasOwn(sentencePieceClasses, className)) return className;
   const isNamed = settings.text("tokenizer_class") !== undefined;
   if (!isNamed && !otherModels.includes(modelType)) {
     return Object.hasOwn(classOfModel, modelType) ? classOfModel[modelType] : "";
   }
-  const known = Object.keys(sentencePieceClasses).map((key) => `${key}Tokenizer`);
+  const known = [...Object.keys(sentencePieceClasses), xlmRoberta].map((key) => `${key}Tokenizer`);
   throw mismatch(
     "unsupported",
     isNamed ? settings.config.at("tokenizer_class") : "config.json: model_type",
@@ -168,6 +178,10 @@ function classOf(settings: Settings): string {
     isNamed ? settings.text("tokenizer_class") : modelType,
   );
 }
+
+const xlmRobertaTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) => {
+  return { content, special: true, lstrip: content === "<mask>" };
+});
 
 /** T5's sentinels: behind the pieces, the last one first, but for those that are pieces. mT5 has none. */
 function extraIds(model: Model, normalize: StepwiseNormalizer, settings: Settings): AddedTokens {

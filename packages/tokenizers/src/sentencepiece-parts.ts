@@ -1,4 +1,5 @@
 import { Charsmap } from "./charsmap.ts";
+import { fairseqIds } from "./fairseq.ts";
 import { unigramModel } from "./models/unigram.ts";
 import type { SentencePieceParts } from "./sentencepiece.ts";
 import { readScore } from "./unigram-json.ts";
@@ -13,4 +14,5 @@ export const sentencePieceParts: SentencePieceParts = {
     return unigramModel(vocabulary, options);
   },
   charsmap: (bytes, where) => new Charsmap(bytes, where),
+  fairseq: fairseqIds,
 };

@@ -34,6 +34,8 @@ export interface SentencePieceOptions extends SentencePieceParts {
 export interface SentencePieceParts {
   readonly unigram?: (vocabulary: Vocabulary, options: PieceOptions) => Model;
   readonly charsmap?: (bytes: Uint8Array, where: string) => Charsmap;
+  /** The ids of XLM-R. */
+  readonly fairseq?: (opened: SentencePiece, where: string) => SentencePiece;
 }
 
 /** Text from ids one by one: all parts together are the text of all ids. */

@@ -216,15 +216,15 @@ describe("Tokenizer.from refuses", () => {
     ],
     [
       "a class with other ids",
-      { "sentencepiece.bpe.model": model, ...config({ tokenizer_class: "XLMRobertaTokenizer" }) },
+      { "sentencepiece.bpe.model": model, ...config({ tokenizer_class: "CamembertTokenizer" }) },
       "unsupported",
-      'tokenizer_config.json: tokenizer_class: expected one of LlamaTokenizer, GemmaTokenizer, T5Tokenizer, MT5Tokenizer for a .model file, got "XLMRobertaTokenizer"',
+      'tokenizer_config.json: tokenizer_class: expected one of LlamaTokenizer, GemmaTokenizer, T5Tokenizer, MT5Tokenizer, XLMRobertaTokenizer for a .model file, got "CamembertTokenizer"',
     ],
     [
       "a class of an object's",
       { "tokenizer.model": model, ...config({ tokenizer_class: "constructor" }) },
       "unsupported",
-      'MT5Tokenizer for a .model file, got "constructor"',
+      'XLMRobertaTokenizer for a .model file, got "constructor"',
     ],
     [
       "a config that is a list",

@@ -1,8 +1,10 @@
 // What tokenizer_config.json, special_tokens_map.json, added_tokens.json and config.json say of older files. Expected: AutoTokenizer of
 // transformers 5.18.
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Tokenizer } from "../src/index.ts";
 import { basics, modelFile, normal } from "./model-file.ts";
+import { shared } from "./shared.ts";
 import { numbered, refusal } from "./tokenizer-files.ts";
 
 const open = (files: Record<string, Uint8Array | string>, config: object = {}, more: Record<string, object> = {}) => {
@@ -117,8 +119,36 @@ describe(".model", () => {
     expect(own.encode("a <extra_id_0>", plain).ids).toContain(5);
   });
 
-  test.each(["xlm-roberta", "camembert"])("%s numbers its pieces in another way, and is refused", (model_type) => {
-    const [code, message] = refusal({ ...files, "config.json": JSON.stringify({ model_type }) });
+  test("XLM-R's has fairseq's ids, and a mask behind them", () => {
+    for (const [config, model_type] of [
+      [{}, "xlm-roberta"],
+      [{ tokenizer_class: "XLMRobertaTokenizer" }, "bert"],
+    ] as const) {
+      const tokenizer = open(files, config, { "config.json": { model_type } });
+      // ▁ and a are pieces 3 and 4 of the file.
+      expect(tokenizer.encode("a").ids).toEqual([0, 4, 5, 2]);
+      expect(tokenizer.encode("a", { text_pair: "a" }).ids).toEqual([0, 4, 5, 2, 2, 4, 5, 2]);
+      expect(tokenizer.encode("a", { text_pair: "a" }).type_ids).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+      expect(tokenizer.encode("a <mask>x", plain).ids).toEqual([4, 5, 6, 4, 3]);
+      expect([...roles(tokenizer), tokenizer.vocabSize]).toEqual([0, 2, 1, 3, 7]);
+      expect(tokenizer.decode([0, 1, 4, 5, 6, 2])).toBe("a");
+      expect(tokenizer.decode([0, 1, 4, 5, 6, 2], { skip_special_tokens: false })).toBe("<s><pad> a<mask></s>");
+    }
+  });
+
+  test.skipIf(!shared)("XLM-R's as published gives the ids of its tokenizer.json", () => {
+    const folder = `${shared}tokenizers/rebuilt/xlm-roberta-base/`;
+    const model = { "sentencepiece.bpe.model": readFileSync(`${folder}sentencepiece.bpe.model`) };
+    const ours = open(model, {}, { "config.json": { model_type: "xlm-roberta" } });
+    const theirs = Tokenizer.from({ "tokenizer.json": readFileSync(`${folder}tokenizer.json`) });
+    const texts = ["Hello <mask> world!", "Où est la bibliothèque ?", "我们的故事从这里开始", "ﬁ ½ 🏳️‍🌈 한국어</s>", ""];
+    for (const text of texts) {
+      expect(ours.encode(text, { text_pair: "and" }).ids).toEqual(theirs.encode(text, { text_pair: "and" }).ids);
+    }
+  });
+
+  test("CamemBERT numbers its pieces in another way, and is refused", () => {
+    const [code, message] = refusal({ ...files, "config.json": JSON.stringify({ model_type: "camembert" }) });
     expect([code, message]).toEqual([
       "unsupported",
       expect.stringContaining("config.json: model_type: expected one of"),
