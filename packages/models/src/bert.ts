@@ -1,4 +1,4 @@
-import { add, embedding, linear, type Tensor, type Weights } from "@kiloformer/core";
+import { add, type EmbeddingWeight, embedding, linear, type Tensor, type Weights } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
@@ -6,7 +6,6 @@ import { encoderTasks } from "./encoder-tasks.ts";
 import { firstRows, headOptions, normalize, positionsOf, reserveNorm } from "./layers.ts";
 import {
   type EncoderConfig,
-  hasMaskedLm,
   type MaskedLmNames,
   PostNormEncoder,
   readEncoder,
@@ -17,31 +16,30 @@ import {
 } from "./post-norm-encoder.ts";
 
 const maskedLm: MaskedLmNames = {
+  table: "embeddings.word_embeddings",
   dense: "cls.predictions.transform.dense",
   norm: "cls.predictions.transform.LayerNorm",
   decoder: "cls.predictions.decoder",
-  bias: ["cls.predictions.bias", "cls.predictions.decoder.bias"],
+  bias: ["cls.predictions.decoder.bias", "cls.predictions.bias"],
 };
 
 /** Tokens, positions and which of two texts, summed and normalised: names and sums that BERT's relatives share. */
 export function reserveEmbeddings(
-  config: EncoderConfig & { typeVocabSize: number },
+  { maxPositions, typeVocabSize, eps }: EncoderConfig & { typeVocabSize: number },
   model: Weights,
-  options: { width?: number; tied: boolean; positions?: (batch: EncoderBatch) => Tensor<readonly [T: number]> },
+  tokens: EmbeddingWeight,
+  positions: (batch: EncoderBatch) => Tensor<readonly [T: number]> = positionsOf,
 ) {
-  const { maxPositions, typeVocabSize, eps, vocabSize } = config;
-  const { width = config.hiddenSize, tied, positions = positionsOf } = options;
+  const width = tokens.shape[1];
   const weights = model.scope("embeddings.");
-  const tokens = reserveTokens(weights, "word_embeddings", { vocabSize, hiddenSize: width }, tied);
   const positionTable = weights.embedding("position_embeddings", [maxPositions, width]);
   const types = weights.embedding("token_type_embeddings", [typeVocabSize, width]);
   const norm = reserveNorm(weights, "LayerNorm", width, eps);
-  const embed = (ids: Tensor<readonly [T: number]>, batch: EncoderBatch): TD => {
+  return (ids: Tensor<readonly [T: number]>, batch: EncoderBatch): TD => {
     const kinds = batch.runtime.upload(batch.typeIds ?? new Int32Array(ids.shape[0]), ids.shape);
     const sum = add(embedding(ids, tokens), embedding(kinds, types));
     return normalize(add(sum, embedding(positions(batch), positionTable)), norm);
   };
-  return { tokens, embed };
 }
 
 function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Weights, model: Weights): EncoderHeads {
@@ -64,13 +62,12 @@ export const bert: Architecture = {
   load(config, weights) {
     const checked = { ...readEncoder(config), typeVocabSize: config.integer("type_vocab_size", {}, 2) };
     const model = weights.base("bert.", "embeddings.word_embeddings.weight");
-    const masked = hasMaskedLm(weights, maskedLm);
-    const tied = masked && (checked.tied || !weights.has(`${maskedLm.decoder}.weight`));
-    const { tokens, embed } = reserveEmbeddings(checked, model, { tied });
+    const { table, head } = reserveTokens(config, weights, model, maskedLm, checked);
+    const embed = reserveEmbeddings(checked, model, table);
     const blocks = reserveBlocks(checked, model.scope("encoder."));
     const heads = reserveHeads(config, checked, weights, model);
-    const head = masked ? reserveMaskedLm(weights, maskedLm, tokens, checked.hiddenSize, checked) : undefined;
-    const facts = { modelType: "bert", contextLength: checked.maxPositions, heads: { ...heads, maskedLm: head } };
+    const lm = head && reserveMaskedLm(weights, maskedLm, head, checked.hiddenSize, checked);
+    const facts = { modelType: "bert", contextLength: checked.maxPositions, heads: { ...heads, maskedLm: lm } };
     return new PostNormEncoder({ ...checked, ...facts, embed, blocks });
   },
   harmless: (name) => /(^|\.)position_ids$|^cls\.|^(bert\.)?pooler\.|^classifier\.|^qa_outputs\./.test(name),

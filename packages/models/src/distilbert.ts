@@ -4,7 +4,6 @@ import type { Architecture, EncoderHeads } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
 import { activations, firstRows, headOptions, normalize, positionsOf, readHeads, reserveNorm } from "./layers.ts";
 import {
-  hasMaskedLm,
   type MaskedLmNames,
   PostNormEncoder,
   reserveMaskedLm,
@@ -15,6 +14,7 @@ import { checkQuantization } from "./quantization-config.ts";
 
 const EPS = 1e-12;
 const maskedLm: MaskedLmNames = {
+  table: "embeddings.word_embeddings",
   dense: "vocab_transform",
   norm: "vocab_layer_norm",
   decoder: "vocab_projector",
@@ -39,11 +39,10 @@ export const distilbert: Architecture = {
     const contextLength = config.integer("max_position_embeddings");
     const activation = config.oneOf("activation", activations, "gelu");
     const model = weights.base("distilbert.", "embeddings.word_embeddings.weight");
-    const masked = hasMaskedLm(weights, maskedLm);
-    const tiedConfig = config.boolean("tie_word_embeddings", true);
-    const tied = masked && (tiedConfig || !weights.has("vocab_projector.weight"));
+    const tied = config.boolean("tie_word_embeddings", true);
+    const vocabulary = reserveTokens(config, weights, model, maskedLm, { vocabSize, hiddenSize: D, tied });
+    const { table: tokens, head } = vocabulary;
     const table = model.scope("embeddings.");
-    const tokens = reserveTokens(table, "word_embeddings", { vocabSize, hiddenSize: D }, tied);
     const positions = table.embedding("position_embeddings", [contextLength, D]);
     const norm = reserveNorm(table, "LayerNorm", D, EPS);
     const stack = model.scope("transformer.");
@@ -67,7 +66,7 @@ export const distilbert: Architecture = {
     } else if (weights.has("classifier.weight")) {
       tokenClassification = reserveTokenClassifier(weights, D, config.labels);
     }
-    const head = masked ? reserveMaskedLm(weights, maskedLm, tokens, D, { eps: EPS, activation }) : undefined;
+    const lm = head && reserveMaskedLm(weights, maskedLm, head, D, { eps: EPS, activation });
     return new PostNormEncoder({
       ...{
         modelType: "distilbert",
@@ -79,7 +78,7 @@ export const distilbert: Architecture = {
         activation,
         blocks,
       },
-      heads: { maskedLm: head, sequenceClassification, tokenClassification },
+      heads: { maskedLm: lm, sequenceClassification, tokenClassification },
       embed: (ids, batch) => normalize(add(embedding(ids, tokens), embedding(positionsOf(batch), positions)), norm),
     });
   },

@@ -4,7 +4,6 @@ import type { Architecture, EncoderHeads } from "./architecture.ts";
 import { reserveEmbeddings } from "./bert.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
 import {
-  hasMaskedLm,
   type MaskedLmNames,
   PostNormEncoder,
   readEncoder,
@@ -12,10 +11,12 @@ import {
   reserveDenseClassifier,
   reserveMaskedLm,
   reserveTokenClassifier,
+  reserveTokens,
 } from "./post-norm-encoder.ts";
 
 /** The generator's. */
 const maskedLm: MaskedLmNames = {
+  table: "embeddings.word_embeddings",
   dense: "generator_predictions.dense",
   norm: "generator_predictions.LayerNorm",
   decoder: "generator_lm_head",
@@ -34,16 +35,13 @@ export const electra: Architecture = {
     const width = config.integer("embedding_size", {}, 128);
     config.ignore("summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj");
     const model = weights.base("electra.", "embeddings.word_embeddings.weight");
-    const masked = hasMaskedLm(weights, maskedLm);
-    const tied = masked && (checked.tied || !weights.has("generator_lm_head.weight"));
-    const embeddings = reserveEmbeddings(checked, model, { width, tied });
+    const { table, head } = reserveTokens(config, weights, model, maskedLm, { ...checked, hiddenSize: width });
+    const embed = reserveEmbeddings(checked, model, table);
     const project = width === D ? undefined : model.linear({ embeddings_project: D }, width, { bias: true });
     const blocks = reserveBlocks(checked, model.scope("encoder."));
     const heads: EncoderHeads = {
       // Dense and norm have the width of the embeddings.
-      maskedLm: masked
-        ? reserveMaskedLm(weights, maskedLm, embeddings.tokens, D, { eps: checked.eps, activation: "gelu" })
-        : undefined,
+      maskedLm: head && reserveMaskedLm(weights, maskedLm, head, D, { eps: checked.eps, activation: "gelu" }),
       sequenceClassification: weights.has("classifier.out_proj.weight")
         ? reserveDenseClassifier(weights, D, labels, "gelu")
         : undefined,
@@ -56,7 +54,7 @@ export const electra: Architecture = {
       heads,
       blocks,
       embed(ids, batch) {
-        const x = embeddings.embed(ids, batch);
+        const x = embed(ids, batch);
         return project ? linear(x, project) : x;
       },
     });

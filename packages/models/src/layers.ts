@@ -62,13 +62,14 @@ export interface Vocabulary {
 }
 
 /**
- * Reserves the table of tokens and the output layer: the file's own where it has one, else the table if they are tied.
- * @param names the table's, without the prefix of `model`, and those that the output layer may have
+ * Reserves the table of tokens and the output layer: the file's own where it has one, else the table if they are tied. Of two
+ * that are tied a file may have either.
+ * @param names the table's, without the prefix of `model`, and those that the output layer and its bias may have
  */
 export function reserveVocabulary(
   weights: Weights,
   model: Weights,
-  names: { readonly table: string; readonly heads: readonly string[] },
+  names: { readonly table: string; readonly heads: readonly string[]; readonly biases?: readonly string[] },
   config: {
     readonly vocabSize: number;
     readonly hiddenSize: number;
@@ -78,18 +79,17 @@ export function reserveVocabulary(
 ): Vocabulary {
   const { vocabSize, hiddenSize: D, headless } = config;
   const own = names.heads.find((name) => weights.has(`${name}.weight`));
-  const tied = config.tied && !own;
-  const table = model.embedding(names.table, [vocabularyRows(model, `${names.table}.weight`, vocabSize), D], {
-    tied,
-    leastBits: 8,
-  });
-  if (tied) return { table, head: weights.tied(table) };
+  const alone = config.tied && !model.has(`${names.table}.weight`) ? own : undefined;
+  const tied = config.tied && own === alone;
+  const [place, name] = alone ? [weights, alone] : [model, names.table];
+  const table = place.embedding(name, [vocabularyRows(place, `${name}.weight`, vocabSize), D], { tied, leastBits: 8 });
+  const biasOf = (rows: number) =>
+    names.biases && weights.vector(names.biases.find((bias) => weights.has(bias)) ?? names.biases[0], rows);
+  if (tied) return { table, head: weights.tied(table, biasOf(table.shape[0])) };
   if (headless && !own) return { table, head: undefined };
   const head = own ?? names.heads[0];
-  return {
-    table,
-    head: weights.linear({ [head]: vocabularyRows(weights, `${head}.weight`, vocabSize) }, D, { leastBits: 8 }),
-  };
+  const rows = vocabularyRows(weights, `${head}.weight`, vocabSize);
+  return { table, head: weights.linear({ [head]: rows }, D, { bias: biasOf(rows), leastBits: 8 }) };
 }
 
 /** Weight and bias of a layer norm, and its epsilon. */

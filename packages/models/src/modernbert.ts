@@ -27,8 +27,9 @@ import {
   normalize,
   readHeads,
   reserveNorm,
+  reserveVocabulary,
 } from "./layers.ts";
-import { reserveTokens } from "./post-norm-encoder.ts";
+import { namesOther } from "./post-norm-encoder.ts";
 import { checkQuantization } from "./quantization-config.ts";
 import { type Rope, readRope } from "./rope.ts";
 import { readLayerTypes } from "./rotary-decoder.ts";
@@ -113,7 +114,7 @@ function reserveHeads(
   config: ConfigReader,
   checked: ReturnType<typeof readConfig>,
   weights: Weights,
-  tokens: EmbeddingWeight,
+  decoder: LinearWeight | undefined,
 ): EncoderHeads {
   const { hiddenSize: D, eps, normBias, classifierBias, classifierActivation, pooling } = checked;
   if (!weights.has("head.dense.weight")) return {};
@@ -121,13 +122,7 @@ function reserveHeads(
   const norm = reserveNorm(weights, "head.norm", D, eps, normBias);
   const transform = (x: TD) => normalize(linear(x, dense, { activation: classifierActivation }), norm);
   if (!weights.has("classifier.weight")) {
-    const rows = tokens.shape[0];
-    const bias = checked.decoderBias ? weights.vector("decoder.bias", rows) : undefined;
-    const decoder =
-      tokens.layout === "panels"
-        ? weights.tied(tokens, bias)
-        : weights.linear({ decoder: rows }, D, { bias, leastBits: 8 });
-    return { maskedLm: (rows) => linear(transform(rows), decoder) };
+    return { maskedLm: decoder && ((rows) => linear(transform(rows), decoder)) };
   }
   const output = weights.linear({ classifier: config.labels }, D, headOptions);
   if (config.task === "TokenClassification") {
@@ -157,14 +152,17 @@ class ModernBert implements EncoderModel {
     const checked = readConfig(config);
     const { hiddenSize: D, eps, normBias } = checked;
     const model = weights.base("model.", "embeddings.tok_embeddings.weight");
-    const wantsLm = weights.has("head.dense.weight") && !weights.has("classifier.weight");
-    const tied = wantsLm && (checked.tied || !weights.has("decoder.weight"));
+    const masked = weights.has("head.dense.weight") && !weights.has("classifier.weight");
+    const biases = checked.decoderBias ? ["decoder.bias"] : undefined;
+    const names = { table: "embeddings.tok_embeddings", heads: masked ? ["decoder"] : [], biases };
+    const headless = !masked || namesOther(config);
+    const vocabulary = reserveVocabulary(weights, model, names, { ...checked, tied: checked.tied && masked, headless });
     this.#config = checked;
-    this.#tokens = reserveTokens(model, "embeddings.tok_embeddings", checked, tied);
+    this.#tokens = vocabulary.table;
     this.#embeddingNorm = reserveNorm(model, "embeddings.norm", D, eps, normBias);
     this.#blocks = reserveBlocks(config, checked, model);
     this.#norm = reserveNorm(model, "final_norm", D, eps, normBias);
-    this.heads = reserveHeads(config, checked, weights, this.#tokens);
+    this.heads = reserveHeads(config, checked, weights, vocabulary.head);
     this.vocabSize = checked.vocabSize;
     this.hiddenSize = D;
     this.contextLength = checked.contextLength;

@@ -4,7 +4,6 @@ import type { Architecture, TD } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
 import { headOptions, normalize, reserveNorm } from "./layers.ts";
 import {
-  hasMaskedLm,
   PostNormEncoder,
   readEncoder,
   reserveDenseClassifier,
@@ -27,10 +26,8 @@ export const mpnet: Architecture = {
     const count = config.integer("relative_attention_num_buckets", { min: 32 }, 32);
     const padTokenId = config.integer("pad_token_id", { min: -1, max: checked.vocabSize - 1 }, 1);
     const model = weights.base("mpnet.", "embeddings.word_embeddings.weight");
-    const masked = hasMaskedLm(weights, robertaMaskedLm);
-    const tied = masked && (checked.tied || !weights.has("lm_head.decoder.weight"));
+    const { table: tokens, head } = reserveTokens(config, weights, model, robertaMaskedLm, checked);
     const table = model.scope("embeddings.");
-    const tokens = reserveTokens(table, "word_embeddings", checked, tied);
     const positions = table.embedding("position_embeddings", [checked.maxPositions, D]);
     const norm = reserveNorm(table, "LayerNorm", D, eps);
     const stack = model.scope("encoder.");
@@ -49,7 +46,7 @@ export const mpnet: Architecture = {
     const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
     const heads = {
       pooler: pool && ((first: TD) => linear(first, pool, { activation: "tanh" })),
-      maskedLm: masked ? reserveMaskedLm(weights, robertaMaskedLm, tokens, D, { eps, activation: "gelu" }) : undefined,
+      maskedLm: head && reserveMaskedLm(weights, robertaMaskedLm, head, D, { eps, activation: "gelu" }),
       sequenceClassification: weights.has("classifier.out_proj.weight")
         ? reserveDenseClassifier(weights, D, labels, "tanh")
         : undefined,

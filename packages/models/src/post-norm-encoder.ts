@@ -2,7 +2,6 @@
 import {
   type Activation,
   type DistanceBias,
-  type EmbeddingWeight,
   encoderAttentionSteps,
   type Forward,
   type HeadLayout,
@@ -23,7 +22,8 @@ import {
   normalize,
   readHeads,
   reserveNorm,
-  vocabularyRows,
+  reserveVocabulary,
+  type Vocabulary,
 } from "./layers.ts";
 import { checkQuantization } from "./quantization-config.ts";
 
@@ -95,53 +95,56 @@ export function reserveBlocks(config: EncoderConfig, encoder: Weights): EncoderB
   });
 }
 
-/** The table of tokens, as the output layer too where the head needs it. */
-export function reserveTokens(
-  weights: Weights,
-  name: string,
-  { vocabSize, hiddenSize }: { vocabSize: number; hiddenSize: number },
-  tied: boolean,
-): EmbeddingWeight {
-  return weights.embedding(name, [vocabularyRows(weights, `${name}.weight`, vocabSize), hiddenSize], {
-    tied,
-    leastBits: 8,
-  });
-}
-
 /** A masked-language head: dense, activation, norm, and an output layer of its own or the tokens' table. */
 export interface MaskedLmNames {
+  /** The tokens' table, without the model's prefix. */
+  readonly table: string;
   readonly dense: string;
   readonly norm: string;
   /** The output layer, where it is not the tokens' table. */
   readonly decoder: string;
-  /** Its bias, by the names that it may have: the one that stands beside the output layer comes last. */
+  /** The output layer's bias, by the names that it may have: where both are there, the first. */
   readonly bias: readonly string[];
 }
 
-/** Whether a checkpoint has a whole masked-language head. */
-export function hasMaskedLm(weights: Weights, { dense, norm, bias }: MaskedLmNames): boolean {
+/** Whether a checkpoint has a masked-language head; its output layer may be the tokens' table. */
+function hasMaskedLm(weights: Weights, { dense, norm, bias }: MaskedLmNames): boolean {
   const hasNorm = ["weight", "gamma"].some((name) => weights.has(`${norm}.${name}`));
   return weights.has(`${dense}.weight`) && hasNorm && bias.some((name) => weights.has(name));
+}
+
+/** Whether `architectures` names a model without such a head: what its file has left of one may lack the output layer. */
+export const namesOther = (config: ConfigReader) =>
+  config.isBaseModel || !/^(MaskedLM|PreTraining)?$/.test(config.task);
+
+/** The table of tokens, and the output layer of a masked-language head where the checkpoint has that. */
+export function reserveTokens(
+  config: ConfigReader,
+  weights: Weights,
+  model: Weights,
+  names: MaskedLmNames,
+  sizes: { vocabSize: number; hiddenSize: number; tied: boolean },
+): Vocabulary {
+  const masked = hasMaskedLm(weights, names);
+  const { table, decoder, bias: biases } = names;
+  return reserveVocabulary(
+    weights,
+    model,
+    { table, heads: masked ? [decoder] : [], biases },
+    { ...sizes, tied: sizes.tied && masked, headless: !masked || namesOther(config) },
+  );
 }
 
 export function reserveMaskedLm(
   weights: Weights,
   names: MaskedLmNames,
-  tokens: EmbeddingWeight,
+  decoder: LinearWeight,
   from: number,
   { eps, activation }: { eps: number; activation: Activation },
 ): (rows: TD) => TD {
-  const width = tokens.shape[1];
+  const width = decoder.shape[1];
   const dense = weights.linear({ [names.dense]: width }, from, { bias: true });
   const norm = reserveNorm(weights, names.norm, width, eps);
-  const rows = tokens.shape[0];
-  const own = weights.has(`${names.decoder}.weight`) && tokens.layout === "rows";
-  // A table that is tied has its bias tied too; an output layer of its own has its own.
-  const known = own ? [...names.bias].reverse() : names.bias;
-  const bias = weights.vector(known.find((name) => weights.has(name)) ?? known[0], rows);
-  const decoder = own
-    ? weights.linear({ [names.decoder]: rows }, width, { bias, leastBits: 8 })
-    : weights.tied(tokens, bias);
   return (x) => linear(normalize(linear(x, dense, { activation }), norm), decoder);
 }
 

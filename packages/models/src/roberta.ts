@@ -5,7 +5,6 @@ import { reserveEmbeddings } from "./bert.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
 import { headOptions } from "./layers.ts";
 import {
-  hasMaskedLm,
   type MaskedLmNames,
   PostNormEncoder,
   readEncoder,
@@ -13,14 +12,16 @@ import {
   reserveDenseClassifier,
   reserveMaskedLm,
   reserveTokenClassifier,
+  reserveTokens,
 } from "./post-norm-encoder.ts";
 
 /** RoBERTa's masked-language head; MPNet has the same. */
 export const robertaMaskedLm: MaskedLmNames = {
+  table: "embeddings.word_embeddings",
   dense: "lm_head.dense",
   norm: "lm_head.layer_norm",
   decoder: "lm_head.decoder",
-  bias: ["lm_head.bias", "lm_head.decoder.bias"],
+  bias: ["lm_head.decoder.bias", "lm_head.bias"],
 };
 
 /** Positions count from `pad_token_id + 1` (-1 is none); a padding token within a text stands at `pad_token_id` and is not counted. */
@@ -51,17 +52,13 @@ export const roberta: Architecture = {
       throw config.bad("max_position_embeddings", `above pad_token_id + 1, ${padTokenId + 1}`);
     }
     const model = weights.base("roberta.", "embeddings.word_embeddings.weight");
-    const masked = hasMaskedLm(weights, robertaMaskedLm);
-    const tied = masked && (checked.tied || !weights.has("lm_head.decoder.weight"));
-    const positions = (batch: EncoderBatch) => paddedPositions(batch, padTokenId);
-    const { tokens, embed } = reserveEmbeddings(checked, model, { tied, positions });
+    const { table, head } = reserveTokens(config, weights, model, robertaMaskedLm, checked);
+    const embed = reserveEmbeddings(checked, model, table, (batch) => paddedPositions(batch, padTokenId));
     const blocks = reserveBlocks(checked, model.scope("encoder."));
     const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
     const heads: EncoderHeads = {
       pooler: pool && ((first: TD) => linear(first, pool, { activation: "tanh" })),
-      maskedLm: masked
-        ? reserveMaskedLm(weights, robertaMaskedLm, tokens, D, { eps: checked.eps, activation: "gelu" })
-        : undefined,
+      maskedLm: head && reserveMaskedLm(weights, robertaMaskedLm, head, D, { eps: checked.eps, activation: "gelu" }),
       sequenceClassification: weights.has("classifier.out_proj.weight")
         ? reserveDenseClassifier(weights, D, labels, "tanh")
         : undefined,

@@ -347,20 +347,24 @@ export function loadT5(
   attention: EncoderAttention,
 ): EncoderDecoderModel | EncoderModel {
   const { hiddenSize: D, vocabSize } = config;
-  const own = weights.has("lm_head.weight");
-  // Files of some exports have the table under the encoder's name only.
-  const from = ["shared", "encoder.embed_tokens", "decoder.embed_tokens"].find((name) => weights.has(`${name}.weight`));
-  const name = from ?? "shared";
-  const rows = vocabularyRows(weights, `${name}.weight`, vocabSize);
   // Files of T5EncoderModel: sentence-t5 and such.
   const decoder = weights.scope("decoder.");
   const hasDecoder = decoder.has("final_layer_norm.weight") || decoder.has("block.0.layer.0.layer_norm.weight");
-  const tokens = weights.embedding(name, [rows, D], { tied: !own && hasDecoder, leastBits: 8 });
+  // Each has a table of its own where the file has one; what they share stands by any of its names.
+  const names = ["encoder.embed_tokens", "decoder.embed_tokens", "lm_head"];
+  const has = (name: string) => weights.has(`${name}.weight`);
+  const shared = ["shared", ...names].find(has) ?? "shared";
+  const [encoderName, decoderName, headName] = names.map((name) => (has(name) ? name : shared));
+  const shapeOf = (name: string) => [vocabularyRows(weights, `${name}.weight`, vocabSize), D] as const;
+  const reserve = (name: string) =>
+    weights.embedding(name, shapeOf(name), { tied: hasDecoder && name === headName, leastBits: 8 });
+  const tokens = reserve(encoderName);
   const encoder = new T5Encoder(config, tokens, weights.scope("encoder."), attention);
   if (!hasDecoder) return encoder;
-  const headRows = vocabularyRows(weights, "lm_head.weight", vocabSize);
-  const head = own ? weights.linear({ lm_head: headRows }, D, { leastBits: 8 }) : weights.tied(tokens);
-  const answering = new T5Decoder(config, tokens, head, decoder);
+  const answers = decoderName === encoderName ? tokens : reserve(decoderName);
+  const tied = headName === encoderName ? tokens : headName === decoderName ? answers : undefined;
+  const head = tied ? weights.tied(tied) : weights.linear({ [headName]: shapeOf(headName)[0] }, D, { leastBits: 8 });
+  const answering = new T5Decoder(config, answers, head, decoder);
   return {
     kind: "encoder-decoder",
     modelType: config.modelType,
@@ -397,7 +401,7 @@ export const t5: Architecture = {
   tasks: textToTextTasks,
 };
 
-/** Copies of the table of tokens, and biases that cross-attention of some files has and nothing reads. */
+/** Tables of tokens that others stand for, and biases that cross-attention of some files has and nothing reads. */
 export function isHarmlessT5(name: string): boolean {
   return /^(shared|(en|de)coder\.embed_tokens)\.weight$|EncDecAttention\.relative_attention_bias\.weight$/.test(name);
 }
