@@ -14,6 +14,9 @@ import {
 import { bucketBias } from "./relative-positions.ts";
 import { paddedPositions, robertaMaskedLm } from "./roberta.ts";
 
+/** Positions count from behind it, whatever pad_token_id is. */
+const PAD = 1;
+
 /**
  * BERT with RoBERTa's positions, a bias by distance that all layers share, and no token types.
  * @see transformers 5.18, models/mpnet/modeling_mpnet.py; Song et al., "MPNet", 2020
@@ -24,7 +27,7 @@ export const mpnet: Architecture = {
     const checked = readEncoder(config);
     const { hiddenSize: D, intermediateSize: F, eps, layout, layers, labels } = checked;
     const count = config.integer("relative_attention_num_buckets", { min: 32 }, 32);
-    const padTokenId = config.integer("pad_token_id", { min: -1, max: checked.vocabSize - 1 }, 1);
+    if (checked.maxPositions < PAD + 2) throw config.bad("max_position_embeddings", `above ${PAD + 1}`);
     const model = weights.base("mpnet.", "embeddings.word_embeddings.weight");
     const { table: tokens, head } = reserveTokens(config, weights, model, robertaMaskedLm, checked);
     const table = model.scope("embeddings.");
@@ -52,13 +55,13 @@ export const mpnet: Architecture = {
         : undefined,
       tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
     };
-    const contextLength = checked.maxPositions - padTokenId - 1;
+    const contextLength = checked.maxPositions - PAD - 1;
     // The reference counts 32 buckets for MPNet's biases, whatever the table has.
     const buckets = { count: 32, maxDistance: 128, bidirectional: true };
     return new PostNormEncoder({
       ...{ ...checked, modelType: "mpnet", contextLength, typeVocabSize: 0, heads, blocks },
       embed(ids, batch) {
-        const places = paddedPositions(batch, padTokenId);
+        const places = paddedPositions(batch, PAD);
         return normalize(add(embedding(ids, tokens), embedding(places, positions)), norm);
       },
       bias: ({ runtime }, longest) => bucketBias(runtime, biases, buckets, longest),

@@ -1,12 +1,17 @@
 // Opens a model's folder without a pipeline around it, and compares what it computes with what a folder expects.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type KernelBuild, parseSafetensors } from "@kiloformer/core";
+import { fileURLToPath } from "node:url";
+import { type Dtype, type KernelBuild, parseSafetensors, writeSafetensors } from "@kiloformer/core";
 import { expect } from "vitest";
 import type { Architecture } from "../src/architecture.ts";
+import { Pipeline } from "../src/index.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import type { Loaded } from "../src/pipeline/tasks.ts";
 import { debugRuntime, readJson, worstDifference } from "./shared.ts";
+
+/** Where the fixtures of this repository lie. */
+export const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
 
 export interface Opened extends Loaded {
   readonly warnings: readonly string[];
@@ -26,6 +31,32 @@ export async function openFolder(
   const options = { runtime, onWarning: (message: string) => warnings.push(message) };
   const loaded = await loadModel(sources, architectures, options, []);
   return { ...loaded, warnings };
+}
+
+/** A tensor of a file. */
+export interface Stored {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** The tensors of a file, by their names. */
+export type Tensors = Map<string, Stored>;
+
+/** A fixture with changes to its config and its tensors. */
+export function openChanged(
+  folder: string,
+  changes: object = {},
+  change: (tensors: Tensors) => void = () => {},
+): Promise<Pipeline> {
+  const file = parseSafetensors(readFileSync(join(fixtures, folder, "model.safetensors")));
+  const tensors: Tensors = new Map(
+    [...file.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape, data: file.view(name) }]),
+  );
+  change(tensors);
+  const config = { ...readJson(join(fixtures, folder, "config.json")), ...changes };
+  const files = { "config.json": JSON.stringify(config), "model.safetensors": writeSafetensors(tensors) };
+  return Pipeline.fromFiles(files, { strict: true });
 }
 
 /** The tensors and facts that a folder expects. */

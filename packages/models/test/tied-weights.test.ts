@@ -1,33 +1,12 @@
 // The table of tokens and the output layer as files have them: both, one that is both by either name, or one too few.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type Dtype, parseSafetensors, WeightError, writeSafetensors } from "@kiloformer/core";
+import { WeightError } from "@kiloformer/core";
 import { describe, expect, test } from "vitest";
-import { type ForwardOptions, Pipeline } from "../src/index.ts";
+import type { ForwardOptions } from "../src/index.ts";
+import { fixtures, openChanged as open, type Stored, type Tensors } from "./open.ts";
 import { readJson } from "./shared.ts";
 
-const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
 const ids = [3, 7, 5, 9, 20];
-
-interface Stored {
-  readonly dtype: Dtype;
-  readonly shape: readonly number[];
-  readonly data: Uint8Array;
-}
-type Tensors = Map<string, Stored>;
-
-/** A fixture with changes to its config and its tensors. */
-function open(folder: string, changes: object, change: (tensors: Tensors) => void): Promise<Pipeline> {
-  const file = parseSafetensors(readFileSync(join(fixtures, folder, "model.safetensors")));
-  const tensors: Tensors = new Map(
-    [...file.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape, data: file.view(name) }]),
-  );
-  change(tensors);
-  const config = { ...readJson(join(fixtures, folder, "config.json")), ...changes };
-  const files = { "config.json": JSON.stringify(config), "model.safetensors": writeSafetensors(tensors) };
-  return Pipeline.fromFiles(files, { strict: true });
-}
 
 async function logitsOf(
   folder: string,
