@@ -43,20 +43,24 @@ export interface Stored {
 /** The tensors of a file, by their names. */
 export type Tensors = Map<string, Stored>;
 
-/** A fixture with changes to its config and its tensors. */
+/** A fixture with changes to its config, its tensors, and other files; null takes a file away. */
 export function openChanged(
   folder: string,
   changes: object = {},
   change: (tensors: Tensors) => void = () => {},
+  others: Readonly<Record<string, string | null>> = {},
 ): Promise<Pipeline> {
+  const names = readdirSync(join(fixtures, folder)).filter((name) => !name.startsWith("expected."));
+  const given = Object.fromEntries(names.map((name) => [name, readFileSync(join(fixtures, folder, name))]));
   const file = parseSafetensors(readFileSync(join(fixtures, folder, "model.safetensors")));
   const tensors: Tensors = new Map(
     [...file.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape, data: file.view(name) }]),
   );
   change(tensors);
   const config = { ...readJson(join(fixtures, folder, "config.json")), ...changes };
-  const files = { "config.json": JSON.stringify(config), "model.safetensors": writeSafetensors(tensors) };
-  return Pipeline.fromFiles(files, { strict: true });
+  const changed = { "config.json": JSON.stringify(config), "model.safetensors": writeSafetensors(tensors) };
+  const files = Object.entries({ ...given, ...changed, ...others }).filter(([, content]) => content !== null);
+  return Pipeline.fromFiles(Object.fromEntries(files) as Record<string, string>, { strict: true });
 }
 
 /** The tensors and facts that a folder expects. */

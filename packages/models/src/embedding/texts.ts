@@ -51,6 +51,19 @@ export function textReader(context: Loaded, call: string): TextReader {
   return { tokenizer: full, limit, encode: (text, options) => full.encodeAsync(text, { ...cut, ...options }) };
 }
 
+/** Tokenizers of `transformers` that say which text a token is of. */
+const tellsTexts =
+  /^((Mobile|Conv|Squeeze)?Bert|Electra|LayoutLM|Lxmert|Deberta(V2)?|DPR(Context|Question)Encoder)Tokenizer(Fast)?$/;
+
+/** A row for the model: which text a token is of, where model and tokenizer look at that. */
+export function rowOf({ model, config, tokenizerConfig }: Loaded, { ids, type_ids }: Encoding): TokenRow {
+  if (model.kind !== "encoder" || model.typeVocabSize < 2) return { ids };
+  const { model_input_names: names, tokenizer_class: own = config.tokenizer_class } = tokenizerConfig;
+  const standard = `${/^(bert|electra)$/.test(model.modelType) ? "Bert" : "Roberta"}Tokenizer`;
+  const tells = Array.isArray(names) ? names.includes("token_type_ids") : tellsTexts.test(String(own ?? standard));
+  return tells ? { ids, typeIds: type_ids } : { ids };
+}
+
 /** Items as rows, some thousand tokens at a time, with a turn of the event loop between them. */
 export async function* inLots<Item, Row extends TokenRow>(
   items: readonly Item[],

@@ -8,7 +8,7 @@ import { plainModules, type SentenceModules } from "./modules.ts";
 import { type PoolingMode, pool, poolingModes } from "./pooling.ts";
 import { normalize } from "./steps.ts";
 import type { TableModule } from "./table.ts";
-import { checkTexts, expectFinite, inLots, type TextReader, textReader } from "./texts.ts";
+import { checkTexts, expectFinite, inLots, rowOf, type TextReader, textReader } from "./texts.ts";
 
 /** Options of `embed`, with the names of sentence-transformers' `encode`. */
 export interface EmbedOptions {
@@ -52,7 +52,7 @@ export async function embedTexts(
   const reader = lowered(textReader(context, "embed"), modules.lowercases);
   const prompt = promptOf(context, modules, options);
   const first = modules.pooling.includesPrompt ? 0 : await promptLength(reader, prompt);
-  const read = modules.table ? tableReader(reader, modules.table, prompt) : plainReader(reader, prompt);
+  const read = modules.table ? tableReader(reader, modules.table, prompt) : plainReader(context, reader, prompt);
   const { model } = context;
   const { hiddenSize } = model.kind === "encoder-decoder" ? model.encoder : model;
   const vectors: Float32Array[] = [];
@@ -131,11 +131,11 @@ async function promptLength({ tokenizer, encode }: TextReader, prompt: string): 
 
 type RowReader = (text: string, index: number) => Promise<TextRow>;
 
-function plainReader({ encode }: TextReader, prompt: string): RowReader {
+function plainReader(context: TaskContext, { encode }: TextReader, prompt: string): RowReader {
   return async (text, index) => {
     const whole = prompt + text;
-    const { ids } = await encode(whole);
-    if (ids.length > 0) return { ids };
+    const row = rowOf(context, await encode(whole));
+    if (row.ids.length > 0) return row;
     throw new OptionError("empty-text", `embed: expected texts with tokens, got none in ${show(whole)}`, { index });
   };
 }

@@ -1,16 +1,9 @@
 // What tasks of an encoder's heads share.
 import { OptionError } from "@kiloformer/core";
-import type { Encoding } from "@kiloformer/tokenizers";
 import type { EncoderHeads } from "../architecture.ts";
 import { show } from "../config.ts";
-import type { TokenRow } from "../encoding/encoder.ts";
 import { noHead } from "./forwards.ts";
 import type { TaskContext } from "./tasks.ts";
-
-/** A row for the model: which text a token is of, where the model looks at that. */
-export function rowOf({ model }: TaskContext, { ids, type_ids }: Encoding): TokenRow {
-  return model.kind === "encoder" && model.typeVocabSize > 1 ? { ids, typeIds: type_ids } : { ids };
-}
 
 /** @throws {OptionError} `no-head` */
 export function headOf<K extends keyof EncoderHeads>(

@@ -3,11 +3,11 @@ import { ConfigError, gatherRows, OptionError } from "@kiloformer/core";
 import type { Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import { activationOf } from "../embedding/modules.ts";
-import { checkTexts, expectFinite, inLots, textReader } from "../embedding/texts.ts";
+import { checkTexts, expectFinite, inLots, rowOf, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
 import { expectOptions } from "../options.ts";
 import { noHead } from "./forwards.ts";
-import { expectCount, expectOneOf, headOf, labelsOf, rowOf, softmax } from "./head-parts.ts";
+import { expectCount, expectOneOf, headOf, labelsOf, softmax } from "./head-parts.ts";
 import type { TaskContext } from "./tasks.ts";
 
 export { type TaggedToken, type TagOptions, tagTokens } from "./tag-tokens.ts";

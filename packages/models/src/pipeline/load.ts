@@ -12,7 +12,7 @@ import {
   WeightError,
   Weights,
 } from "@kiloformer/core";
-import { openTokenizer, type TextTokenizer, TokenizerError, type TokenizerFormat } from "@kiloformer/tokenizers";
+import { openTokenizer, TokenizerError, type TokenizerFormat } from "@kiloformer/tokenizers";
 import type { Architecture, Model } from "../architecture.ts";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
 import { isGenerationKey, readGenerationDefaults } from "../generation/options.ts";
@@ -156,9 +156,9 @@ export async function readBeside(
   const { sources, architecture, model, config } = plan;
   const generationConfig = await readConfig(sources, "generation_config.json", options.signal);
   const defaults = readGenerationDefaults(config, generationConfig, model.vocabSize);
-  const tokenizer = await readTokenizer(sources, plan, formats, options);
+  const texts = await readTokenizer(sources, plan, formats, options);
   const modules = await { ...tasks, ...architecture.tasks }.readModules?.(sources, options, plan);
-  return { architecture, model, config, tokenizer, defaults, modules };
+  return { architecture, model, config, ...texts, defaults, modules };
 }
 
 /** Takes memory for the weights once, then fills it. */
@@ -208,18 +208,19 @@ async function readTokenizer(
   { model, config }: Plan,
   formats: readonly TokenizerFormat[],
   options: PipelineOptions,
-): Promise<TextTokenizer | TokenizerError | undefined> {
-  if (formats.length === 0) return undefined;
+): Promise<Pick<Loaded, "tokenizer" | "tokenizerConfig">> {
+  const none = { tokenizer: undefined, tokenizerConfig: {} };
+  if (formats.length === 0) return none;
   // A stream is read once: the config, which was, goes on as it was parsed.
   const files = new Map<string, Uint8Array | string>([["config.json", JSON.stringify(config)]]);
   for (const name of [...tokenizerFiles, ...tokenizerSettings]) {
     const bytes = await readSmallFile(sources, name, options.signal);
     if (bytes) files.set(name, bytes);
   }
-  if (!tokenizerFiles.some((name) => files.has(name))) return undefined;
+  if (!tokenizerFiles.some((name) => files.has(name))) return none;
   try {
     const tokenizer = openTokenizer(files, formats);
-    if (tokenizer.maxId < model.vocabSize) return tokenizer;
+    if (tokenizer.maxId < model.vocabSize) return { tokenizer, tokenizerConfig: settingsOf(files) };
     const message = `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`;
     throw new ConfigError("vocabulary-too-large", message, { vocabSize: model.vocabSize, maxId: tokenizer.maxId });
   } catch (error) {
@@ -227,8 +228,17 @@ async function readTokenizer(
     const isOther = error instanceof TokenizerError && error.fields.where === "tokenizer";
     if (!isOther || options.strict) throw error;
     warner(options)(`${error.message}; the model takes and gives ids only`);
-    return error;
+    return { ...none, tokenizer: error };
   }
+}
+
+/** tokenizer_config.json; special_tokens_map.json goes before one without `added_tokens_decoder`, as in `transformers`. */
+function settingsOf(files: ReadonlyMap<string, Uint8Array | string>): RawConfig {
+  // The tokenizer has read them: they are JSON.
+  const parse = (name: string) =>
+    files.has(name) ? JSON.parse(new TextDecoder().decode(files.get(name) as Uint8Array)) : {};
+  const config = parse("tokenizer_config.json");
+  return "added_tokens_decoder" in config ? config : { ...config, ...parse("special_tokens_map.json") };
 }
 
 export function emit({ onProgress }: PipelineOptions, event: ProgressEvent): void {

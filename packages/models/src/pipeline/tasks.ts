@@ -20,6 +20,8 @@ export interface Loaded {
   readonly config: RawConfig;
   /** The tokenizer, or why there is none. */
   readonly tokenizer: TextTokenizer | TokenizerError | undefined;
+  /** What the files beside the tokenizer say of it; nothing where there is none. */
+  readonly tokenizerConfig: RawConfig;
   readonly defaults: GenerationDefaults;
   /** What sentence-transformers does with the hidden states, where the files say so. */
   readonly modules: SentenceModules | undefined;
