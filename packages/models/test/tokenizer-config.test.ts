@@ -57,3 +57,36 @@ describe("a model is told which text a token is of", () => {
     expect(await scores(given, config)).toEqual(await scores(given, config, forget));
   });
 });
+
+describe("fillMask looks for the token that the files name", () => {
+  const masked = "heads/bert-masked-lm";
+  const content = { content: "hello", lstrip: false, normalized: false, rstrip: false, single_word: false };
+
+  test.each<[config: object, map: object | null]>([
+    [{ mask_token: "hello" }, null],
+    [{ mask_token: content }, null],
+    [{}, { mask_token: "hello" }],
+    [{ mask_token: "[MASK]" }, { mask_token: content }],
+    [{ mask_token: "hello", added_tokens_decoder: {} }, { mask_token: "[MASK]" }],
+  ])("%j beside %j", async (config, map) => {
+    const settings = { ...tokens, mask_token: undefined, ...config };
+    const others = {
+      "tokenizer_config.json": JSON.stringify(settings),
+      "special_tokens_map.json": map && JSON.stringify(map),
+    };
+    const pipeline = await openChanged(masked, {}, () => {}, others);
+    const fills = await pipeline.fillMask("hello world");
+    expect(fills).toHaveLength(5);
+    await expect(pipeline.fillMask("[MASK] world")).rejects.toMatchObject({
+      message: 'fillMask: expected hello in the text, got none in "[MASK] world"',
+    });
+    await pipeline.dispose();
+  });
+
+  test("and none where that is no token", async () => {
+    const others = { "tokenizer_config.json": JSON.stringify({ ...tokens, mask_token: "<nothing>" }) };
+    const pipeline = await openChanged(masked, {}, () => {}, others);
+    await expect(pipeline.fillMask("[MASK] world")).rejects.toMatchObject({ code: "no-mask" });
+    await pipeline.dispose();
+  });
+});
