@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { Pipeline } from "../src/index.ts";
+import { openChanged } from "./open.ts";
 import { builds, debugRuntime, failing, readJson } from "./shared.ts";
 
 const folder = fileURLToPath(new URL("../../../verify/fixtures/heads/", import.meta.url));
@@ -169,6 +170,21 @@ describe("rerank", () => {
       expect((await pipeline.rerank("hello", [document!]))[0].score).toBe(score);
     }
     expect(await pipeline.rerank("hello", [])).toEqual([]);
+  });
+
+  test.each<[saved: object, begin: string]>([
+    [{ prompts: { query: "the cat ", other: "paris " }, default_prompt_name: "query" }, "the cat "],
+    [{ prompts: { query: "the cat " }, default_prompt_name: null }, ""],
+    [{ prompts: { query: "" }, default_prompt_name: "query" }, ""],
+  ])("a cross-encoder's queries begin with its saved prompt: %j", async (saved, begin) => {
+    const name = "heads/bert-saved-activation";
+    const file = "config_sentence_transformers.json";
+    const settings = { ...readJson(join(folder, "bert-saved-activation", file)), ...saved };
+    const pipeline = await openChanged(name, {}, () => {}, { [file]: JSON.stringify(settings) });
+    const plain = await openChanged(name);
+    const documents = ["hello world", "paris", ""];
+    expect(await pipeline.rerank("hello", documents)).toEqual(await plain.rerank(`${begin}hello`, documents));
+    await Promise.all([pipeline.dispose(), plain.dispose()]);
   });
 
   test.each<[what: string, name: string, query: unknown, options: object, error: unknown]>([

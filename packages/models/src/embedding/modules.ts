@@ -29,6 +29,8 @@ export interface SentenceModules {
   readonly table?: TableModule;
   /** The function behind a cross-encoder's logits, as Python names it. */
   readonly activation?: string;
+  /** What a cross-encoder's queries begin with. */
+  readonly queryPrompt?: string;
   /** Why these files' embeddings are not supported; the model may be good for something else. */
   readonly refusal?: ConfigError;
   /** Whether files say so, and not only what holds where there are none. */
@@ -104,7 +106,8 @@ export async function readModules(
   const files = new ModuleFiles(sources, options);
   const { kind, activation, ...settings } = await files.config("config_sentence_transformers.json", readSettings);
   // Of a cross-encoder or sparse encoder the library takes the mean of all tokens, too.
-  if (kind !== "SentenceTransformer") return { ...plainModules, activation };
+  const queryPrompt = kind === "CrossEncoder" ? settings.defaultPrompt : undefined;
+  if (kind !== "SentenceTransformer") return { ...plainModules, activation, queryPrompt };
   const [first, ...others] = parseModules(bytes);
   try {
     const isTable = first?.kind === "StaticEmbedding";

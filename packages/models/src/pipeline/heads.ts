@@ -198,7 +198,8 @@ export async function rerank(
   checkTexts("rerank", [query]);
   checkTexts("rerank", documents);
   const score = activationOf(activation ? asClass[activation] : defaultActivation(context), "config.json");
-  const pairs = documents.map((document) => ({ text: query, text_pair: document }));
+  const text = (context.modules?.queryPrompt ?? "") + query;
+  const pairs = documents.map((document) => ({ text, text_pair: document }));
   const ranked: RankedDocument[] = [];
   for await (const logits of pairLogits(context, "rerank", pairs, options.signal)) {
     if (logits.length !== 1)
