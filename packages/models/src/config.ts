@@ -107,6 +107,16 @@ export class ConfigReader {
     for (const key of keys) this.#seen.add(key);
   }
 
+  /**
+   * Which of two names of one number to read: the one that is there.
+   * @throws {ConfigError} `unsupported-value` where they differ
+   */
+  nameOf(key: string, alias: string): string {
+    if (this.has(alias) && !this.has(key)) return alias;
+    this.refuse(alias, `${key} is another number`, [this.#raw[key]]);
+    return key;
+  }
+
   /** Throws if a key asks for what is not supported: only null, absent or the given harmless values may pass. */
   refuse(key: string, why: string, harmless: readonly unknown[] = []): void {
     this.#seen.add(key);

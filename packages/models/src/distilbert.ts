@@ -34,7 +34,7 @@ export const distilbert: Architecture = {
     config.ignore("sinusoidal_pos_embds", "tie_weights_");
     const { hiddenSize: D, layout } = readHeads(config, "dim", "n_heads");
     const F = config.integer("hidden_dim");
-    const layers = config.integer("n_layers");
+    const layers = config.integer(config.nameOf("n_layers", "num_hidden_layers"));
     const vocabSize = config.integer("vocab_size");
     const contextLength = config.integer("max_position_embeddings");
     const activation = config.oneOf("activation", activations, "gelu");

@@ -12,12 +12,10 @@ export const gptNeo: Architecture = {
   modelTypes: ["gpt_neo"],
   load(config, weights) {
     refuseGpt2(config);
-    const { hiddenSize: D, layout } = readHeads(config, "hidden_size", "num_heads");
+    const { hiddenSize: D, layout } = readHeads(config, undefined, "num_heads");
     const F = config.integer("intermediate_size", {}, 4 * D);
     const eps = config.number("layer_norm_epsilon", 0, 1e-5);
-    const layers = config.integer("num_layers");
-    config.refuse("num_attention_heads", "num_heads is another number", [layout.heads]);
-    config.refuse("num_hidden_layers", "num_layers is another number", [layers]);
+    const layers = config.integer(config.nameOf("num_layers", "num_hidden_layers"));
     config.ignore("attention_dropout", "embed_dropout", "resid_dropout", "classifier_dropout");
     const windowSize = config.integer("window_size", {}, 256);
     const isLocal = readLocalLayers(config, layers);

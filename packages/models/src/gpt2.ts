@@ -95,13 +95,8 @@ interface Gpt2Weights extends Vocabulary {
 function readGpt2(config: ConfigReader): Gpt2Config {
   refuseGpt2(config);
   const { hiddenSize, layout } = readHeads(config, "n_embd", "n_head");
-  const layers = config.integer("n_layer");
-  const contextLength = config.integer("n_positions", {}, 1024);
-  // Newer names of the same numbers.
-  config.refuse("hidden_size", "n_embd is another number", [hiddenSize]);
-  config.refuse("num_attention_heads", "n_head is another number", [layout.heads]);
-  config.refuse("num_hidden_layers", "n_layer is another number", [layers]);
-  config.refuse("max_position_embeddings", "n_positions is another number", [contextLength]);
+  const layers = config.integer(config.nameOf("n_layer", "num_hidden_layers"));
+  const contextLength = config.integer(config.nameOf("n_positions", "max_position_embeddings"), {}, 1024);
   config.ignore("attn_pdrop", "embd_pdrop", "resid_pdrop", "n_ctx", "n_special", "predict_special_tokens");
   // In float32 it changes the order of two products only.
   config.ignore("reorder_and_upcast_attn");

@@ -41,8 +41,10 @@ export const gatedActivations: Readonly<Record<string, GatedActivation>> = gates
 /** Activations by their names in configs. */
 export const activations: Readonly<Record<string, Activation>> = { ...gates, tanh: "tanh", sigmoid: "sigmoid" };
 
-/** `hidden_size` and `num_attention_heads`, or what the family calls them, which divide each other. */
-export function readHeads(config: ConfigReader, sizeKey = "hidden_size", headsKey = "num_attention_heads") {
+/** `hidden_size` and `num_attention_heads`, or what the family calls them too, which divide each other. */
+export function readHeads(config: ConfigReader, familySize?: string, familyHeads?: string) {
+  const sizeKey = familySize ? config.nameOf(familySize, "hidden_size") : "hidden_size";
+  const headsKey = familyHeads ? config.nameOf(familyHeads, "num_attention_heads") : "num_attention_heads";
   const hiddenSize = config.integer(sizeKey);
   const heads = config.integer(headsKey);
   if (hiddenSize % heads !== 0) throw config.bad(headsKey, `a divisor of ${sizeKey}, ${hiddenSize}`);

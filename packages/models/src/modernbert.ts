@@ -72,8 +72,16 @@ function readConfig(config: ConfigReader) {
     activation: config.oneOf("hidden_activation", gatedActivations, "gelu"),
     tied: config.boolean("tie_word_embeddings", true),
     slides: readLayerTypes(config, layers, (layer) => layer % every !== 0),
-    window: Math.floor(config.integer("local_attention", {}, 128) / 2),
+    window: readWindow(config),
   };
+}
+
+/** The farthest distance: half of `local_attention`, or `sliding_window`. */
+function readWindow(config: ConfigReader): number {
+  if (config.has("sliding_window") && !config.has("local_attention")) return config.integer("sliding_window");
+  const window = Math.floor(config.integer("local_attention", {}, 128) / 2);
+  config.refuse("sliding_window", "half of local_attention is another number", [window]);
+  return window;
 }
 
 /** Rope of layers that see everything, and of those that see a window; old configs have a theta for each. */

@@ -93,23 +93,23 @@ export function readT5(config: ConfigReader): T5Config {
   config.refuse("is_decoder", "it would need a causal mask", [false]);
   config.ignore("is_encoder_decoder");
   config.ignore("dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "output_past", "max_length");
-  config.ignore("dense_act_fn", "is_gated_act", "num_labels", "gradient_checkpointing", "tokenizer_class");
-  const hiddenSize = config.integer("d_model");
-  const heads = config.integer("num_heads");
-  const headWidth = config.integer("d_kv");
-  const encoderLayers = config.integer("num_layers");
+  config.ignore("num_labels", "gradient_checkpointing", "tokenizer_class");
+  const hiddenSize = config.integer(config.nameOf("d_model", "hidden_size"));
+  const heads = config.integer(config.nameOf("num_heads", "num_attention_heads"));
+  const headWidth = config.integer(config.nameOf("d_kv", "head_dim"));
+  const layersKey = config.nameOf("num_layers", "num_hidden_layers");
+  const encoderLayers = config.integer(layersKey);
   const modelType = config.modelType;
-  const projections = { ...named(gatedActivations, "gated-"), ...named(activations, "") };
-  const feedForward = config.oneOf("feed_forward_proj", projections, modelType === "mt5" ? "gated-gelu" : "relu");
   const tie = config.boolean("tie_word_embeddings", true);
   // The key came late: before it, files of the second release were told by their untied head. mT5 never scales.
-  const scales = config.boolean("scale_decoder_outputs", tie) && modelType !== "mt5";
+  const scales = flag(config, "scale_decoder_outputs", tie) && modelType !== "mt5";
   const vocabSize = config.integer("vocab_size");
   const padTokenId = config.integer("pad_token_id", { min: -1, max: vocabSize - 1 }, 0);
   return {
-    ...{ modelType, hiddenSize, encoderLayers, ...feedForward },
+    ...{ modelType, hiddenSize, encoderLayers, ...readFeedForward(config) },
     intermediateSize: config.integer("d_ff"),
-    decoderLayers: config.integer("num_decoder_layers", {}, encoderLayers),
+    // By the other name it says nothing of the decoder's.
+    decoderLayers: config.integer("num_decoder_layers", {}, layersKey === "num_layers" ? encoderLayers : undefined),
     vocabSize,
     layout: { heads, kvHeads: heads, headWidth },
     eps: config.number("layer_norm_epsilon", 0, 1e-6),
@@ -126,15 +126,25 @@ export function readT5(config: ConfigReader): T5Config {
   };
 }
 
-/** `gated-gelu` is the tanh form, and plain `gelu` the exact one. */
-function named(table: Readonly<Record<string, Activation>>, prefix: "gated-" | "") {
-  const key = prefix ? "gate" : "activation";
-  const entries = Object.entries(table).map(([name, kind]) => {
-    const form = prefix && name === "gelu" ? "gelu_tanh" : kind;
-    return [prefix + name, { gate: undefined, activation: undefined, [key]: form }];
-  });
-  return Object.fromEntries(entries) as Record<string, Pick<T5Config, "gate" | "activation">>;
+/** Of these keys null is false. */
+const flag = (config: ConfigReader, key: string, fallback: boolean) =>
+  config.given(key) === null ? config.boolean(key, false) : config.boolean(key, fallback);
+
+/** What `feed_forward_proj` says, unless `is_gated_act` and `dense_act_fn` say otherwise. */
+function readFeedForward(config: ConfigReader): Pick<T5Config, "gate" | "activation"> {
+  const projection = config.oneOf("feed_forward_proj", projections, config.modelType === "mt5" ? "gated-gelu" : "relu");
+  const gates = flag(config, "is_gated_act", projection.gates);
+  if (gates) return { gate: config.oneOf("dense_act_fn", gatedActivations, projection.name), activation: undefined };
+  return { gate: undefined, activation: config.oneOf("dense_act_fn", activations, projection.name) };
 }
+
+/** `gated-gelu` is the tanh form, and plain `gelu` the exact one. */
+const projections: Readonly<Record<string, { gates: boolean; name: string }>> = Object.fromEntries([
+  ...Object.keys(gatedActivations).map((name) => {
+    return [`gated-${name}`, { gates: true, name: name === "gelu" ? "gelu_new" : name }] as const;
+  }),
+  ...Object.keys(activations).map((name) => [name, { gates: false, name }] as const),
+]);
 
 function reserveFeedForward({ hiddenSize: D, intermediateSize: F, gate }: T5Config, layer: Weights): FeedForward {
   const dense = layer.scope("DenseReluDense.");
