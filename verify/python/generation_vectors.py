@@ -201,6 +201,19 @@ def beam_vectors():
     )
 
 
+def renormalized_vectors():
+    """`renormalize_logits` is what a model's files say, not what a caller does."""
+    some = {"max_new_tokens": 8, "num_beams": 4, "num_return_sequences": 3, "eos_token_id": [3, 14]}
+    rows = vectors(
+        (TWO, {**some, "repetition_penalty": 1.5, "no_repeat_ngram_size": 2, "bad_words_ids": bad}),
+        (TWO, {**some, "suppress_tokens": list(range(0, 29, 3)), "length_penalty": 0.0}),
+        (LAST, {**some, "forced_bos_token_id": 17, "min_new_tokens": 4}),
+    )
+    for row in rows:
+        row["expected"] = run(row["prompt"], {**row["options"], "renormalize_logits": True})
+    return rows
+
+
 def stop_vectors():
     cases = []
     for strings in ("a", "ab", ["cc ", "éa"], ["dbb", "bba"], ["aab c", "eeb"], "bab"):
@@ -285,6 +298,7 @@ export const pieces: readonly string[] = {json.dumps(PIECES, ensure_ascii=False)
 tables = [
     table("greedyVectors", "The likeliest ids under each option.", greedy_vectors()),
     table("beamVectors", "Beam search.", beam_vectors()),
+    table("renormalizedVectors", "Beam search by the files of a model that have renormalize_logits.", renormalized_vectors()),
     table("stopVectors", "Stop strings, in the texts of `pieces`.", stop_vectors()),
     table("logprobVectors", "The log probabilities of each new id stand at the end.", logprob_vectors()),
     table("warperVectors", "What logits processors leave of the logits after a prompt.", warper_vectors()),

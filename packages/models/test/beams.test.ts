@@ -3,13 +3,13 @@ import { MemoryError, PAGE } from "@kiloformer/core";
 import { describe, expect, test } from "vitest";
 import { type Decoder, decoderOf } from "../src/generation/decoder.ts";
 import { generateBatch, generateIds, type PromptSource, type Sequence } from "../src/generation/generate.ts";
-import { resolveGenerationOptions } from "../src/generation/options.ts";
+import { readGenerationDefaults, resolveGenerationOptions } from "../src/generation/options.ts";
 import { llama } from "../src/llama.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import { architectures } from "../src/registry.ts";
 import { FakeDecoder, fakeLogits } from "./fake-decoder.ts";
-import { beamVectors } from "./generation-vectors.ts";
+import { beamVectors, renormalizedVectors } from "./generation-vectors.ts";
 import { openFolder, readExpected } from "./open.ts";
 import { builds, debugRuntime, readJson, shared } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
@@ -32,6 +32,21 @@ describe("beams are those of transformers with", () => {
     const [sequences] = await generateBatch(decoder, [decoder.prompt(prompt)], resolve(options));
     expect(sequences.map(show)).toEqual(expected);
     expect(decoder.live.size).toBe(0);
+  });
+});
+
+describe("beams of files with renormalize_logits are those of transformers with", () => {
+  const named = renormalizedVectors.map(
+    (vector) => [`${JSON.stringify(vector.options)} after ${vector.prompt}`, vector] as const,
+  );
+  test.each(named)("%s", async (_, { prompt, options, expected }) => {
+    const decoder = new FakeDecoder();
+    const defaults = readGenerationDefaults({}, { renormalize_logits: true }, 29);
+    const settings = resolveGenerationOptions(options, defaults, 29);
+    const [sequences] = await generateBatch(decoder, [decoder.prompt(prompt)], settings);
+    expect(sequences.map(show)).toEqual(expected);
+    const [without] = await generateBatch(decoder, [decoder.prompt(prompt)], resolve(options));
+    expect(without.map(show)).not.toEqual(expected);
   });
 });
 

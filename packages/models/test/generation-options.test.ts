@@ -259,7 +259,10 @@ describe("the model's files", () => {
     ["encoder_repetition_penalty", 1.2, 1],
     ["encoder_no_repeat_ngram_size", 3, 0],
     ["guidance_scale", 3, 1],
-    ["renormalize_logits", true, false],
+    ["low_memory", true, false],
+    ["token_healing", true, false],
+    ["is_assistant", true, false],
+    ["use_mtp", true, false],
     ["penalty_alpha", 0.6, null],
     ["sequence_bias", [[[3], 1.5]], null],
     ["constraints", [{}], []],
@@ -276,6 +279,33 @@ describe("the model's files", () => {
       expect.objectContaining({ code: "unsupported-option", message: expect.stringContaining(`got ${key} = `) }),
     );
     expect(read({ [key]: harmless }).unsupported).toEqual([]);
+    expect(() => resolve({ [key]: value })).toThrow(expect.objectContaining({ code: "unknown-option" }));
+  });
+
+  test.each([
+    ["renormalize_logits", true],
+    ["renormalize_logits", false],
+    ["remove_invalid_values", true],
+    ["num_assistant_tokens", 20],
+    ["num_assistant_tokens_schedule", "constant"],
+    ["assistant_confidence_threshold", 0.4],
+    ["assistant_lookbehind", 10],
+    ["target_lookbehind", 10],
+    ["max_matching_ngram_size", 2],
+    ["disable_compile", true],
+    ["compile_config", {}],
+    ["cache_config", {}],
+    ["return_legacy_cache", true],
+    ["prefill_chunk_size", 4],
+    ["use_model_defaults", true],
+    ["max_time", 100],
+    ["chat_format", "chatml"],
+    ["max_window_size", 6144],
+    ["user_token_id", 3],
+  ])("that say %s = %j of what changes no text are passed over, but a caller's are not", (key, value) => {
+    const defaults = read({ [key]: value });
+    expect(defaults).toMatchObject({ options: { eos_token_id: [] }, unsupported: [] });
+    expect(() => resolveGenerationOptions({}, defaults, VOCABULARY)).not.toThrow();
     expect(() => resolve({ [key]: value })).toThrow(expect.objectContaining({ code: "unknown-option" }));
   });
 

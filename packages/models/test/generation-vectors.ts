@@ -94,6 +94,16 @@ export const beamVectors: readonly Vector[] = [
   {"prompt": [20], "options": {"max_new_tokens": 8, "num_beams": 4, "num_return_sequences": 3, "eos_token_id": 3, "forced_bos_token_id": 17}, "expected": ["17 26 4 8 12 10 6 7 (-1.1622)", "17 26 4 8 12 10 20 19 (-1.1852)", "17 26 4 8 12 10 20 5 (-1.2418)"]},
 ];
 
+/** Beam search by the files of a model that have renormalize_logits. */
+// biome-ignore format: one line for each case
+export const renormalizedVectors: readonly Vector[] = [
+  {"prompt": [1, 2], "options": {"max_new_tokens": 8, "num_beams": 4, "num_return_sequences": 3, "eos_token_id": [3, 14], "repetition_penalty": 1.5, "no_repeat_ngram_size": 2, "bad_words_ids": [[13], [19, 18], [11, 9, 14], [1, 2, 13, 11], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24], [3]]}, "expected": ["8 11 19 17 25 7 . (-1.2824)", "8 11 19 17 25 0 20 28 (-1.3981)", "8 11 19 17 25 0 20 12 (-1.4031)"]},
+  {"prompt": [5, 9, 9, 4, 7], "options": {"max_new_tokens": 8, "num_beams": 4, "num_return_sequences": 3, "eos_token_id": [3, 14], "repetition_penalty": 1.5, "no_repeat_ngram_size": 2, "bad_words_ids": [[13], [19, 18], [11, 9, 14], [1, 2, 13, 11], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24], [3]]}, "expected": ["19 26 6 28 12 15 . (-1.1348)", "19 26 . (-1.2313)", "19 26 6 28 12 23 6 2 (-1.2723)"]},
+  {"prompt": [1, 2], "options": {"max_new_tokens": 8, "num_beams": 4, "num_return_sequences": 3, "eos_token_id": [3, 14], "suppress_tokens": [0, 3, 6, 9, 12, 15, 18, 21, 24, 27], "length_penalty": 0.0}, "expected": ["13 16 11 26 2 20 1 10 (-8.6135)", "13 22 13 26 28 10 1 22 (-9.3135)", "13 16 2 16 8 20 28 25 (-9.3979)"]},
+  {"prompt": [5, 9, 9, 4, 7], "options": {"max_new_tokens": 8, "num_beams": 4, "num_return_sequences": 3, "eos_token_id": [3, 14], "suppress_tokens": [0, 3, 6, 9, 12, 15, 18, 21, 24, 27], "length_penalty": 0.0}, "expected": ["19 26 . (-2.9440)", "19 26 16 17 16 2 20 . (-9.0061)", "19 26 16 17 16 2 20 17 (-9.3990)"]},
+  {"prompt": [20], "options": {"max_new_tokens": 8, "num_beams": 4, "num_return_sequences": 3, "eos_token_id": [3, 14], "forced_bos_token_id": 17, "min_new_tokens": 4}, "expected": ["17 26 4 8 12 10 6 7 (-1.1519)", "17 26 4 8 12 10 20 19 (-1.1749)", "17 26 4 11 22 . (-1.1899)"]},
+];
+
 /** Stop strings, in the texts of `pieces`. */
 // biome-ignore format: one line for each case
 export const stopVectors: readonly Vector[] = [

@@ -72,7 +72,10 @@ type List = "eos_token_id" | "forced_bos_token_id" | "forced_eos_token_id" | "st
 /** Generation options, checked and complete: every value is there, and lists are lists. */
 export type GenerationSettings = Pick<GenerationOptions, Open> & {
   readonly [K in Exclude<Key, Open | List>]-?: NonNullable<GenerationOptions[K]>;
-} & { readonly [K in List]: readonly (K extends "stop_strings" ? string : number)[] };
+} & { readonly [K in List]: readonly (K extends "stop_strings" ? string : number)[] } & {
+  /** Whether scores become log probabilities again after all other options: beams add them up. */
+  readonly renormalizes?: boolean;
+};
 
 /** What holds where neither the caller nor the model's files say otherwise, as in `transformers`. */
 const standard: Omit<GenerationSettings, Open> = {
@@ -175,13 +178,28 @@ const harmlessValues: Readonly<Record<string, unknown>> = {
   epsilon_cutoff: 0,
   eta_cutoff: 0,
   guidance_scale: 1,
-  renormalize_logits: false,
-  remove_invalid_values: false,
+  low_memory: false,
+  token_healing: false,
+  is_assistant: false,
+  use_mtp: false,
 };
+
+/**
+ * Settings that change no text, whatever they are: of caches and compilers, of how long a text may take, of a second model that
+ * guesses ahead, and of chats. `remove_invalid_values` is for numbers that are not finite, which are an error here.
+ */
+const inertSettings: ReadonlySet<string> = new Set(
+  `disable_compile compile_config continuous_batching_config return_legacy_cache prefill_chunk_size cache_config max_time
+  use_model_defaults num_assistant_tokens num_assistant_tokens_schedule assistant_confidence_threshold assistant_lookbehind
+  target_lookbehind max_matching_ngram_size remove_invalid_values chat_format max_window_size user_token_id`.split(
+    /\s+/,
+  ),
+);
 
 /** Generation settings in a config.json, where older configs have them and `transformers` no longer reads them. */
 export function isGenerationKey(key: string): boolean {
-  return Object.hasOwn(rulesFor(0), key) || Object.hasOwn(harmlessValues, key) || key.startsWith("forced_");
+  const known = Object.hasOwn(rulesFor(0), key) || Object.hasOwn(harmlessValues, key) || inertSettings.has(key);
+  return known || key === "renormalize_logits" || key.startsWith("forced_");
 }
 
 /** What a model's own files say of generation. */
@@ -189,6 +207,8 @@ export interface GenerationDefaults {
   readonly options: GenerationOptions;
   /** Settings that the files ask for and that are not supported; `generate` throws for them. */
   readonly unsupported: readonly string[];
+  /** `renormalize_logits`, which callers have no need of. */
+  readonly renormalizes?: boolean;
 }
 
 /**
@@ -207,7 +227,7 @@ export function readGenerationDefaults(
   const unsupported: string[] = [];
   const rules = rulesFor(vocabSize);
   for (const [key, value] of Object.entries(raw)) {
-    if (value === null || value === undefined || key === "eos_token_id") continue;
+    if (value === null || value === undefined || key === "eos_token_id" || key === "renormalize_logits") continue;
     if (Object.hasOwn(rules, key)) {
       const [expected, holds] = rules[key as Key];
       if (!holds(value)) {
@@ -217,12 +237,12 @@ export function readGenerationDefaults(
       options[key] = value;
     } else if (generationConfig && !isInert(key, value)) unsupported.push(`${key} = ${show(value)}`);
   }
-  return { options, unsupported };
+  return { options, unsupported, renormalizes: generationConfig?.renormalize_logits === true };
 }
 
 function isInert(key: string, value: unknown): boolean {
   if (Object.hasOwn(harmlessValues, key)) return harmlessValues[key] === value;
-  return inertKeys.has(key) || (Array.isArray(value) && value.length === 0);
+  return inertKeys.has(key) || inertSettings.has(key) || (Array.isArray(value) && value.length === 0);
 }
 
 /**
@@ -265,6 +285,7 @@ export function resolveGenerationOptions(
     max_new_tokens: lengthOf("max_new_tokens", "max_length"),
     min_new_tokens: lengthOf("min_new_tokens", "min_length"),
     signal: options.signal,
+    renormalizes: defaults.renormalizes,
   } as GenerationSettings;
 }
 

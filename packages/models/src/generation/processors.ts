@@ -23,6 +23,8 @@ export function createProcessor(settings: GenerationSettings, bounds: TextBounds
   if (words.length > 0) steps.push(noBadWords(words));
   steps.push(byLength(settings, bounds));
   if (settings.do_sample) steps.push(...warpers(settings));
+  // Of a single text neither the likeliest id nor a draw is another one.
+  if (settings.renormalizes && settings.num_beams > 1) steps.push(normalize);
   return (scores, ids) => {
     for (const step of steps) step(scores, ids);
   };
@@ -44,6 +46,12 @@ function warpers(settings: GenerationSettings): ScoresProcessor[] {
   if (min_p > 0) steps.push(keepLikely(min_p, least));
   if (typical_p < 1) steps.push(keepTypical(typical_p, least));
   return steps;
+}
+
+/** Log probabilities of what is left. */
+function normalize(scores: Float32Array): void {
+  const total = logSumExp(scores);
+  for (let id = 0; Number.isFinite(total) && id < scores.length; id++) scores[id] -= total;
 }
 
 function ban(scores: Float32Array, ids: Iterable<number>): void {
