@@ -217,6 +217,20 @@ describe("rerank", () => {
 });
 
 describe("tagTokens", () => {
+  test("unknown tokens are read as they stand, like any others", async () => {
+    const name = "heads/bert-tags";
+    const { id2label } = readJson(join(folder, "bert-tags", "config.json"));
+    const one = Object.fromEntries(Object.keys(id2label).map((id) => [id, "I-X"]));
+    const tokenizer = readJson(join(folder, "bert-tags", "tokenizer.json"));
+    const { "!": mark, ...vocab } = tokenizer.model.vocab;
+    const changed = { ...tokenizer, model: { ...tokenizer.model, vocab: { ...vocab, "<gone>": mark } } };
+    const others = { "tokenizer.json": JSON.stringify(changed) };
+    const pipeline = await openChanged(name, { id2label: one, label2id: undefined }, () => {}, others);
+    const [{ word }] = await pipeline.tagTokens("Hello ☃ world, hello!", { aggregation_strategy: "simple" });
+    expect(word).toBe("hello ☃ world, hello!");
+    await pipeline.dispose();
+  });
+
   test("spans are those of text.slice, also behind letters of two units", async () => {
     const { pipeline } = await open("bert-tags");
     const text = "🙂🙂 Anna lives in 東京 and Paris";

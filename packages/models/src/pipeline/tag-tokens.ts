@@ -184,9 +184,17 @@ function grouped(entities: readonly Entity[]): Entity[][] {
 
 /** Tokens as text: unknown ones as they stand in it. */
 function wordOf(tokenizer: Tokenizer, text: string, tokens: readonly Token[]): string {
+  const unknown = tokens.filter(({ id }) => id === tokenizer.unkId);
+  const { decode } = tokenizer.parts;
+  if (decode && unknown.length > 0) {
+    // Below 0 an id is a place among the tokens.
+    const ids = tokens.map(({ id }, place) => (id === tokenizer.unkId ? ~place : id));
+    const surface = ({ start, end }: Token) => text.slice(start, end);
+    const idToToken = (id: number) => (id < 0 ? surface(tokens[~id]) : tokenizer.idToToken(id));
+    return decode(Object.create(tokenizer, { idToToken: { value: idToToken } }), ids, false);
+  }
   const ids = tokens.map(({ id }) => id);
   const word = tokenizer.decode(ids, { skip_special_tokens: false });
-  const unknown = tokens.filter(({ id }) => id === tokenizer.unkId);
   const name = tokenizer.unkId === undefined ? "" : (tokenizer.idToToken(tokenizer.unkId) ?? "");
   if (unknown.length === 0 || word.split(name).length !== unknown.length + 1) return word;
   let next = 0;
