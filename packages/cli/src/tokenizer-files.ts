@@ -18,7 +18,12 @@ export async function readTokenizerFiles(path: string): Promise<Map<string, Uint
     const name = basename(path);
     const folder = dirname(path);
     const beside = /vocab/.test(name)
-      ? [name.replace(/vocab\.json$/, "merges.txt"), "tokenizer_config.json", "special_tokens_map.json"]
+      ? [
+          name.replace(/vocab\.json$/, "merges.txt"),
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+        ]
       : [];
     return readFiles(folder, [name, ...(await existing(folder, beside)).filter((other) => other !== name)]);
   }

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type TensorData, writeSafetensors } from "kiloformer";
 import { describe, expect, test } from "vitest";
 import { tinyConfig } from "../../models/test/tiny.ts";
@@ -34,6 +35,21 @@ describe("inspect of a folder", () => {
       expect.stringMatching(/^ {2}model\.layers\.\{0-1\}\.mlp\.down_proj\.weight +F32 +\[24, 40\] +x 2 +7\.68 kB$/),
     );
     expect(lines.slice(9, -1)).toHaveLength(3 + 9);
+  });
+
+  test("does not take the weights of modules in their folders for the model's", async () => {
+    const folder = fileURLToPath(new URL("../../../verify/fixtures/sentence-transformers/bert-dense", import.meta.url));
+    const copy = folderOf({});
+    cpSync(folder, copy, { recursive: true });
+    renameSync(join(copy, "model.safetensors"), join(copy, "weights.safetensors"));
+    for (const [path, name] of [
+      [folder, "model.safetensors"],
+      [copy, "weights.safetensors"],
+    ]) {
+      const { code, stdout, stderr } = await inspect(path, "--json");
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(JSON.parse(stdout)).toMatchObject({ opens: true, files: [{ name }] });
+    }
   });
 
   test("--json has every tensor, the whole config and exact bytes", async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Pipeline, parseSafetensors } from "kiloformer";
@@ -44,6 +44,23 @@ describe("quantize", () => {
       }
       expect(vectors[1]).toEqual(vectors[0]);
     }
+  });
+
+  test("a link to the model's folder is the model's folder, and what was there stays until the new file is whole", async () => {
+    const model = modelFolder({});
+    const link = join(folderOf({}), "link");
+    symlinkSync(model, link);
+    const { code, stderr } = await kiloformer(["quantize", model, "--dtype", "q8", "-o", link]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/expected another folder than the/) });
+    expect(existsSync(join(model, "model.safetensors"))).toBe(true);
+    const output = folderOf({ "model.safetensors": "older" });
+    const whole = readFileSync(join(model, "model.safetensors"));
+    writeFileSync(join(model, "model.safetensors"), whole.subarray(0, whole.length - 1));
+    expect((await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).code).toBe(1);
+    expect(readFileSync(join(output, "model.safetensors"), "utf8")).toBe("older");
+    writeFileSync(join(model, "model.safetensors"), whole);
+    expect((await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).code).toBe(0);
+    expect(readdirSync(output)).not.toContain("model.safetensors.unfinished");
   });
 
   test("threads give the same text, and a wrong count is refused before anything is loaded", async () => {

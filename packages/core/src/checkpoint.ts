@@ -2,7 +2,7 @@ import { SafetensorsError } from "./errors.ts";
 import { listNames, quote } from "./json-strings.ts";
 import { type HeaderOptions, readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors-header.ts";
 import { INDEX_FILE, readIndex, type ShardIndex } from "./safetensors-index.ts";
-import type { Source } from "./source.ts";
+import { readExactly, type Source } from "./source.ts";
 
 const SINGLE_FILE = "model.safetensors";
 /** Headers are read this many at a time: over a network, one after the other would take a round trip each. */
@@ -95,7 +95,7 @@ export class Checkpoint implements TensorReader {
       const message = `${this.files.join(", ")}: expected a tensor of the file, got ${quote(name)}`;
       throw new SafetensorsError("unknown-tensor", message, { tensor: name });
     }
-    return this.source(info.file).read(info.begin, info.end - info.begin, signal);
+    return readExactly(this.source(info.file), info.begin, info.end - info.begin, signal);
   }
 
   /** Closes the sources of `files`. */

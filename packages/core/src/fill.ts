@@ -2,7 +2,7 @@ import { firstNonFinite } from "./dtypes.ts";
 import { WeightError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Checkpoint } from "./safetensors.ts";
-import type { Source } from "./source.ts";
+import { readExactly, type Source } from "./source.ts";
 import { nextTurn } from "./turn.ts";
 import { GROUP, onePanelBytes, PANEL, panelBytes, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
 import type { FillTask, Reservation } from "./weights.ts";
@@ -95,9 +95,10 @@ class Filler {
     const checks = this.#options.checkFinite;
     // Scales that join their weights here; those of a weight that is held as it is stored have a task of their own.
     const converts = scale !== undefined && form !== weight.dtype;
-    const scales = converts ? await source.read(scale.begin, scale.end - scale.begin, this.#options.signal) : undefined;
-    const zeros =
-      task.zeroPoint && (await source.read(task.zeroPoint.begin, task.zeroPoint.end - task.zeroPoint.begin));
+    const { signal } = this.#options;
+    const scales = converts ? await readExactly(source, scale.begin, scale.end - scale.begin, signal) : undefined;
+    const { begin: zerosAt = 0, end: zerosEnd = 0 } = task.zeroPoint ?? {};
+    const zeros = task.zeroPoint && (await readExactly(source, zerosAt, zerosEnd - zerosAt, signal));
     let finite = !(checks && scales) || firstNonFinite(scale!.dtype, scales) < 0;
     for (const piece of pieces(stages)) {
       this.#options.signal?.throwIfAborted();
@@ -122,7 +123,7 @@ class Filler {
     if (source.readInto) {
       await source.readInto(offset, this.#runtime.memory.bytes.subarray(this.#window, this.#window + length), signal);
     } else {
-      const bytes = await source.read(offset, length, signal);
+      const bytes = await readExactly(source, offset, length, signal);
       this.#runtime.memory.bytes.set(bytes, this.#window);
     }
   }

@@ -28,6 +28,7 @@ export {
 export { ADDRESSABLE_BYTES, type Block, type Grow, MemoryMap } from "./memory.ts";
 export {
   appendKeys,
+  attendSteps,
   attendTo,
   attention,
   distanceBias,

@@ -5,6 +5,7 @@ import { fillWeights } from "./fill.ts";
 import type { Runtime } from "./runtime.ts";
 import type { TensorInfo } from "./safetensors.ts";
 import { type TensorSpec, writeHeader } from "./safetensors-write.ts";
+import { readExactly } from "./source.ts";
 import { GROUP, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
 import type { EmbeddingWeight, FillTask, Reservation } from "./weights.ts";
 
@@ -73,7 +74,7 @@ export function quantizedFile(reservation: Reservation, checkpoint: Checkpoint):
   async function* copies({ file, begin, end }: TensorInfo, to: number, signal: AbortSignal | undefined) {
     const source = checkpoint.source(file);
     for (let at = begin; at < end; at += COPY_BYTES) {
-      const bytes = await source.read(at, Math.min(COPY_BYTES, end - at), signal);
+      const bytes = await readExactly(source, at, Math.min(COPY_BYTES, end - at), signal);
       yield { offset: to + at - begin, bytes };
     }
   }

@@ -386,7 +386,7 @@ export class Runtime implements Backend {
     const { memory, kernels } = this;
     const mark = memory.mark();
     const { window = UNLIMITED, bias, globals, causal, scale } = options;
-    const work = count * Math.min(keys, 2 * window) * width * 2;
+    const work = count * (Math.min(keys, 2 * window) + (globals?.count ?? 0)) * width * 2;
     this.work += work;
     const from = x.place + 4 * row * rowStride;
     const to = y.place + 4 * row * width;

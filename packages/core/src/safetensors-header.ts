@@ -3,7 +3,7 @@ import { SafetensorsError } from "./errors.ts";
 import { kindOfFile } from "./file-kind.ts";
 import { JsonScanner } from "./json-scanner.ts";
 import { quote } from "./json-strings.ts";
-import type { Source } from "./source.ts";
+import { readExactly, type Source } from "./source.ts";
 
 export interface TensorInfo {
   /** Any text: a key, never a path. */
@@ -77,9 +77,10 @@ export async function readHeader(
 ): Promise<SafetensorsHeader> {
   const { signal, file = source.name } = options;
   signal?.throwIfAborted();
-  const prefix = source.size < LENGTH_BYTES ? new Uint8Array(source.size) : await source.read(0, LENGTH_BYTES, signal);
+  const prefix =
+    source.size < LENGTH_BYTES ? new Uint8Array(source.size) : await readExactly(source, 0, LENGTH_BYTES, signal);
   const length = headerLength(prefix, { ...options, file, fileSize: source.size });
-  const json = await source.read(LENGTH_BYTES, length, signal);
+  const json = await readExactly(source, LENGTH_BYTES, length, signal);
   const header = parseJson(prefix, json, file, source.size);
   await source.expectSize?.(header.fileSize, signal);
   return header;

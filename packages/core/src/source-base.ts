@@ -78,6 +78,18 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
+/** Reads from a source that may be anyone's: it must give as many bytes as were asked for. */
+export async function readExactly(
+  source: Source,
+  offset: number,
+  length: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const bytes = await source.read(offset, length, signal);
+  if (bytes?.length === length) return bytes;
+  return failShortRead(source.name, offset, length, bytes?.length ?? 0);
+}
+
 /** Bytes in memory. `read` gives views. */
 export function bytesSource(name: string, bytes: ArrayBufferView | ArrayBufferLike): Source {
   const all = ArrayBuffer.isView(bytes)
@@ -140,5 +152,5 @@ export async function readAll(source: Source, options: ReadAllOptions): Promise<
     return (await source.readToEnd(maxBytes, signal)) ?? refuse("more");
   }
   if (source.size > maxBytes) refuse(source.size);
-  return source.read(0, source.size, signal);
+  return readExactly(source, 0, source.size, signal);
 }

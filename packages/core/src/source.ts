@@ -2,7 +2,7 @@ import { OptionError } from "./errors.ts";
 import { blobSource, bytesSource, type Source } from "./source-base.ts";
 import { streamSource } from "./source-stream.ts";
 
-export { blobSource, bytesSource, type ReadAllOptions, readAll, type Source } from "./source-base.ts";
+export { blobSource, bytesSource, type ReadAllOptions, readAll, readExactly, type Source } from "./source-base.ts";
 export { type RangeOptions, type ReadRange, rangeSource } from "./source-range.ts";
 export { streamSource } from "./source-stream.ts";
 

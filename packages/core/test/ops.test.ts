@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import {
   activate,
   add,
+  appendKeys,
+  attendSteps,
   attention,
   bindCaches,
   embedding,
@@ -178,6 +180,33 @@ describe.each(builds)("operations, %s build", (build) => {
     expectClose(await runtime.read(y), Float32Array.from(expected), 2e-6);
   });
 });
+
+test.each(builds)(
+  "%s: attention over many keys in slices gives the bits of one, globals included, and counts them as work",
+  async (build) => {
+    const runtime = await Runtime.create({ build });
+    const layout = { heads: 8, kvHeads: 8, headWidth: 64 } as const;
+    const [width, rows, globals, keys] = [512, 400, 8000, 9000];
+    const pages = runtime.temporaryPages(globals + keys, layout);
+    const qkv = runtime.upload(randomArray(1000 * 3 * width, 5), [1000, 3 * width] as const);
+    for (let position = 0; position < globals + keys; position += 1000) {
+      appendKeys(qkv, width, { row: 0, count: 1000, position, pages }, layout);
+    }
+    const bias = runtime.upload(randomArray(8 * (2 * globals - 1), 6), [8, 2 * globals - 1] as const);
+    const seen = { count: globals, block: 16, bias };
+    const options = { scale: 0.1, causal: false, window: 100, globals: seen };
+    const span = { row: 3, count: rows, position: 20, pages, keys };
+    const [whole, sliced] = [0, 1].map(() => runtime.allocate([1000, width] as const));
+    const before = runtime.work;
+    runtime.attend(qkv, span, layout, options, whole);
+    expect(runtime.work - before).toBeGreaterThan(rows * globals * width * 2);
+    expect([...attendSteps(qkv, span, layout, options, sliced)].length).toBeGreaterThan(3);
+    const part = async (y: typeof whole) => (await runtime.read(y)).subarray(3 * width, (3 + rows) * width);
+    expect(await part(sliced)).toEqual(await part(whole));
+    runtime.dispose();
+  },
+  30_000,
+);
 
 test.each(builds)(
   "%s: linear layers in slices give the bits of one, activation and residual included",

@@ -731,6 +731,19 @@ describe("readAll", () => {
     await expectRejection(readAll(bytesSource("f", ten), { maxBytes: 9, error }), ConfigError, "mine", "10");
   });
 
+  test("rejects a source that gives more or fewer bytes than were asked for, as all reads do", async () => {
+    const giving = (bytes: unknown): Source => ({ name: "f", size: 10, read: async () => bytes as Uint8Array });
+    for (const [bytes, actual] of [
+      [ten.slice(1), 9],
+      [new Uint8Array(11), 11],
+      [undefined, 0],
+    ] as const) {
+      const message = `f: expected 10 bytes at byte 0, got ${actual}`;
+      await rejects(readAll(giving(bytes), { maxBytes: 10 }), "short-read", message);
+      await rejects(readHeader(giving(bytes)), "short-read", `f: expected 8 bytes at byte 0, got ${actual}`);
+    }
+  });
+
   test("rejects a source that cannot tell its size", async () => {
     const source: Source = { name: "f", size: Number.POSITIVE_INFINITY, read: never };
     await rejects(

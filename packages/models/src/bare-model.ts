@@ -2,7 +2,7 @@ import type { Architecture, Model } from "./architecture.ts";
 import type { RawConfig } from "./config.ts";
 import { type Encoder, encoderOf } from "./encoding/encoder.ts";
 import { type Decoder, decoderOf } from "./generation/decoder.ts";
-import { type ModelFiles, toSources } from "./pipeline/files.ts";
+import { type ModelFiles, withSources } from "./pipeline/files.ts";
 import { loadModel, warner } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
 import type { TaskContext } from "./pipeline/tasks.ts";
@@ -34,7 +34,7 @@ export async function openBareModel(
   options: PipelineOptions = {},
 ): Promise<BareModel> {
   checkPipelineOptions(options);
-  const loaded = await loadModel(toSources(files), architectures, options, []);
+  const loaded = await withSources(files, (sources) => loadModel(sources, architectures, options, []));
   const { model, config, runtime, ownsRuntime, drivers, release } = loaded;
   const none = new AbortController().signal;
   const context = { ...loaded, signal: (signal?: AbortSignal) => signal ?? none, warn: warner(options) };

@@ -1,4 +1,12 @@
-import { appendKeys, encoderAttentionSteps, linear, linearSteps, rmsNorm, sumBlocks } from "@kiloformer/core";
+import {
+  appendKeys,
+  attendSteps,
+  encoderAttentionSteps,
+  linear,
+  linearSteps,
+  rmsNorm,
+  sumBlocks,
+} from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
 import { bucketBias } from "./relative-positions.ts";
@@ -62,7 +70,8 @@ function transientGlobalAttention(radius: number, block: number): EncoderAttenti
             appendKeys(rows, column, { row, count, position: globals, pages }, layout);
             const span = { row, count, position: 0, pages, keys: count };
             const seen = globals > 0 ? { count: globals, block, bias: globalBiases.get(globals)!.values } : undefined;
-            runtime.attend(rows, span, layout, { scale: 1, causal: false, window: radius, bias, globals: seen }, y);
+            const options = { scale: 1, causal: false, window: radius, bias, globals: seen };
+            yield* attendSteps(rows, span, layout, options, y);
             row += count;
             yield;
           }

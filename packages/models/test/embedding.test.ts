@@ -450,6 +450,20 @@ describe("readDirectory", () => {
     rmSync(elsewhere, { recursive: true });
   });
 
+  test("H3: a shard that is a link out of the folder is none of its files; chat templates are", async () => {
+    const elsewhere = make({ "x.safetensors": "x", "model.safetensors": "x" });
+    const directory = make({ "real.safetensors": "x", "chat_template.jinja": "{{ 1 }}" });
+    symlinkSync(join(elsewhere, "x.safetensors"), join(directory, "a-1.safetensors"));
+    symlinkSync(join(directory, "real.safetensors"), join(directory, "a-2.safetensors"));
+    symlinkSync(join(elsewhere, "model.safetensors"), join(directory, "model.safetensors"));
+    const { files, close } = await readDirectory(directory);
+    const names = ["a-2.safetensors", "chat_template.jinja", "model.safetensors", "real.safetensors"];
+    expect([...files.keys()].sort()).toEqual(names);
+    await close();
+    rmSync(directory, { recursive: true });
+    rmSync(elsewhere, { recursive: true });
+  });
+
   test("a snapshot of huggingface_hub's cache links to files beside it", async () => {
     const cache = make({ "models--a--b/blobs/1": "{}", "models--a--b/snapshots/x/1_Pooling/other.json": "{}" });
     const snapshot = join(cache, "models--a--b/snapshots/x");

@@ -24,6 +24,42 @@ function wordFiles() {
 
 const free = { max_new_tokens: 6, eos_token_id: null } as const;
 
+describe("files that are given as streams", () => {
+  const chunks = (bytes: Uint8Array) => {
+    const state = { cancelled: false };
+    const stream = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(bytes),
+      cancel: () => {
+        state.cancelled = true;
+      },
+    });
+    return { stream, state };
+  };
+
+  test("are cancelled when the load fails, and those that nothing reads when it is done", async () => {
+    const files = tinyFiles();
+    const unread = chunks(new Uint8Array(9));
+    await expect(
+      Pipeline.fromFiles({ ...files, "config.json": "{", "model.safetensors": unread.stream }),
+    ).rejects.toThrow("config.json");
+    expect(unread.state.cancelled).toBe(true);
+    const unused = chunks(new Uint8Array(9));
+    await (await Pipeline.fromFiles({ ...files, "README.md": unused.stream })).dispose();
+    expect(unused.state.cancelled).toBe(true);
+  });
+
+  test("or as any other bytes, name a tokenizer by its content", async () => {
+    const { "config.json": config, "model.safetensors": model, "vocab.json": vocabulary } = tinyFiles();
+    const bytes = new TextEncoder().encode(vocabulary as string);
+    const ways = [bytes, new DataView(bytes.buffer), new Blob([bytes]), new Response(bytes), new Response(bytes).body!];
+    for (const tokenizer of [vocabulary, ...ways]) {
+      const pipeline = await Pipeline.fromBytes(model, tokenizer, config);
+      expect(pipeline.tokenizer?.kind).toBe("g2p");
+      await pipeline.dispose();
+    }
+  });
+});
+
 describe("a conversation", () => {
   const messages = [{ role: "user", content: "a b c" }];
 

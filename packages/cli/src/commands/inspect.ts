@@ -101,7 +101,14 @@ async function inspectFolder(
 ): Promise<Inspection> {
   const { signal } = terminal;
   const onWarning = warnings(terminal);
-  const checkpoint = await Checkpoint.open(sources, { signal, onWarning, maxHeaderBytes: headerLimits.node });
+  // Weights of modules lie in folders of their own, and so do all of some models.
+  const own = new Map([...sources].filter(([name]) => !name.includes("/")));
+  const hasOwn = [...own.keys()].some((name) => name.endsWith(".safetensors"));
+  const checkpoint = await Checkpoint.open(hasOwn ? own : sources, {
+    signal,
+    onWarning,
+    maxHeaderBytes: headerLimits.node,
+  });
   const { tensors, metadata } = checkpoint;
   const files = checkpoint.files.map((name) => ({ name, bytes: checkpoint.source(name).size }));
   const configFile = sources.get("config.json");

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, readdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, open, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { type Command, Option } from "commander";
 import { architectures, quantizeModel } from "kiloformer";
@@ -38,7 +38,7 @@ export function addQuantize(program: Command, terminal: Terminal): void {
 
 async function quantize(directory: string, { dtype, output }: QuantizeOptions, terminal: Terminal): Promise<void> {
   const { signal } = terminal;
-  if (resolve(directory) === resolve(output)) {
+  if ((await placeOf(directory)) === (await placeOf(output))) {
     throw new UsageError(`--output: expected another folder than the model's, got ${output}`);
   }
   const { files, close } = await readDirectory(directory);
@@ -59,6 +59,11 @@ async function quantize(directory: string, { dtype, output }: QuantizeOptions, t
   }
 }
 
+/** Where a folder lies, whatever links lead there; one that is not there yet, where it will. */
+async function placeOf(path: string): Promise<string> {
+  return realpath(path).catch(() => resolve(path));
+}
+
 /** Weights and config of the model itself; those of modules behind it lie in folders of their own. */
 function isReplaced(name: string, folder: string): boolean {
   const file = name.startsWith(folder) ? name.slice(folder.length) : "/";
@@ -68,14 +73,15 @@ function isReplaced(name: string, folder: string): boolean {
 /** The same weights for other runtimes. */
 const otherWeights = /\.(bin|onnx|onnx_data|gguf|h5|ot|msgpack|pt|pth)$/;
 
-/** A file that was not written to its end is not left behind. */
+/** The file takes its name when it is whole: what had that name before stays until then, and nothing unfinished is left behind. */
 async function writeWeights(
   path: string,
   { fileSize, pieces }: Awaited<ReturnType<typeof quantizeModel>>,
   terminal: Terminal,
 ): Promise<void> {
   const progress = createProgress(terminal);
-  const file = await open(path, "w");
+  const unfinished = `${path}.unfinished`;
+  const file = await open(unfinished, "w");
   let loaded = 0;
   try {
     for await (const { offset, bytes } of pieces()) {
@@ -85,9 +91,10 @@ async function writeWeights(
       progress.update({ status: "progress", file: WEIGHTS, progress: share, loaded, total: fileSize });
     }
     await file.close();
+    await rename(unfinished, path);
   } catch (error) {
     await file.close().catch(() => {});
-    await rm(path, { force: true });
+    await rm(unfinished, { force: true });
     throw error;
   } finally {
     progress.clear();

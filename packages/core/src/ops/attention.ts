@@ -96,16 +96,32 @@ export function* encoderAttentionSteps(
   let row = 0;
   for (const length of lengths) {
     // The sequences take turns on the same pages: each is attended to before the next is written.
-    backend.appendToCache(qkv, width, { row, count: length, position: 0, pages }, layout);
-    const step = Math.max(24, Math.floor(STEP_WORK / (2 * width * length)));
-    for (let position = 0; position < length; position += step) {
-      const count = Math.min(step, length - position);
-      backend.attend(qkv, { row: row + position, count, position, pages, keys: length }, layout, attending, y);
-      if (position + count < length) yield;
-    }
+    const span = { row, count: length, position: 0, pages };
+    backend.appendToCache(qkv, width, span, layout);
+    yield* attendSteps(qkv, { ...span, keys: length }, layout, attending, y);
     row += length;
   }
   return y;
+}
+
+/** Attention of one sequence's rows over what the cache holds, into the same rows of `y`: yields between slices of a long one. */
+export function* attendSteps(
+  queries: TD,
+  span: SequenceSpan & { readonly keys: number },
+  layout: HeadLayout,
+  options: AttentionOptions,
+  y: TD,
+): Generator<undefined, void> {
+  const { row, count, position, keys } = span;
+  const { window = keys, globals } = options;
+  const seen = Math.min(keys, 2 * window + 1) + (globals?.count ?? 0);
+  const step = Math.max(24, Math.floor(STEP_WORK / (2 * layout.heads * layout.headWidth * seen)));
+  for (let begin = 0; begin < count; begin += step) {
+    const rows = Math.min(step, count - begin);
+    const slice = { ...span, row: row + begin, count: rows, position: position + begin };
+    queries.backend.attend(queries, slice, layout, options, y);
+    if (begin + rows < count) yield;
+  }
 }
 
 /** Writes keys and values, `K * E` columns each from column `column` on, to the cache. */

@@ -1,7 +1,7 @@
 import { kernelBytes, OptionError, Runtime, writePacked } from "@kiloformer/core";
 import { show } from "../config.ts";
 import { expectOptions } from "../options.ts";
-import { type ModelFiles, toSources } from "../pipeline/files.ts";
+import { type ModelFiles, withSources } from "../pipeline/files.ts";
 import { planModel, readBeside, takeWeights } from "../pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "../pipeline/options.ts";
 import { expectFamilies, type Families } from "./families.ts";
@@ -41,18 +41,20 @@ export async function packModel(
   }
   checkPipelineOptions({ ...loading, wasm });
   const kept = new KeptFiles();
-  const plan = await planModel(kept.watch(toSources(files)), architectures, loading);
-  const watched = kept.watchPlan(plan);
-  await readBeside(watched, loading, tokenizers, tasks);
-  const kernels = await kernelBytes(build, wasm);
-  const runtime = await Runtime.create({ build, wasm: kernels, limitBytes: loading.limitBytes });
-  try {
-    const { address } = await takeWeights(runtime, plan, loading);
-    const { reservation, checkpoint } = plan;
-    const tensors = checkpoint.tensors.values();
-    const { dtype = "auto" } = loading;
-    return writePacked(runtime, { kernels, build, dtype, reservation, address, tensors, files: kept.of(watched) });
-  } finally {
-    runtime.dispose();
-  }
+  return withSources(files, async (sources) => {
+    const plan = await planModel(kept.watch(sources), architectures, loading);
+    const watched = kept.watchPlan(plan);
+    await readBeside(watched, loading, tokenizers, tasks);
+    const kernels = await kernelBytes(build, wasm);
+    const runtime = await Runtime.create({ build, wasm: kernels, limitBytes: loading.limitBytes });
+    try {
+      const { address } = await takeWeights(runtime, plan, loading);
+      const { reservation, checkpoint } = plan;
+      const tensors = checkpoint.tensors.values();
+      const { dtype = "auto" } = loading;
+      return writePacked(runtime, { kernels, build, dtype, reservation, address, tensors, files: kept.of(watched) });
+    } finally {
+      runtime.dispose();
+    }
+  });
 }

@@ -4,7 +4,7 @@ import { readDirectory } from "#directory";
 import type { Architecture, DecoderModel, EncoderModel } from "../architecture.ts";
 import type { RawConfig } from "../config.ts";
 import { expectObject } from "../options.ts";
-import { type FileLike, type ModelFiles, nameTokenizerFiles, toSources } from "./files.ts";
+import { type FileLike, type ModelFiles, nameTokenizerFiles, withSources } from "./files.ts";
 import { architectureFor, loadModel, type Plan, planModel } from "./load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./options.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -25,12 +25,14 @@ export class OpeningPipeline extends Pipeline {
    */
   static async fromFiles(files: ModelFiles, options: PipelineOptions = {}): Promise<Pipeline> {
     checkPipelineOptions(options);
-    const loaded = await loadModel(toSources(files), this.architectures, options, this.tokenizers, this.tasks);
+    const loaded = await withSources(files, (sources) =>
+      loadModel(sources, this.architectures, options, this.tokenizers, this.tasks),
+    );
     return new Pipeline(loaded, options, this.tasks);
   }
 
   /** Opens a model from its files' contents; `merges` only where the tokenizer is a `vocab.json`. */
-  static fromBytes(
+  static async fromBytes(
     model: FileLike,
     tokenizer: FileLike,
     config: FileLike,
@@ -40,7 +42,9 @@ export class OpeningPipeline extends Pipeline {
     const files = {
       "config.json": config,
       "model.safetensors": model,
-      ...(tokenizer === undefined || tokenizer === null ? {} : nameTokenizerFiles(tokenizer, merges)),
+      ...(tokenizer === undefined || tokenizer === null
+        ? {}
+        : await nameTokenizerFiles(tokenizer, merges, options?.signal)),
     };
     return this.fromFiles(files, options);
   }
@@ -62,7 +66,7 @@ export class OpeningPipeline extends Pipeline {
   /** What a model would take, from its headers alone; no weights are read and no memory is taken. */
   static async plan(files: ModelFiles, options: PipelineOptions = {}): Promise<MemoryPlan> {
     checkPipelineOptions(options);
-    return describe(await planModel(toSources(files), this.architectures, options));
+    return describe(await withSources(files, (sources) => planModel(sources, this.architectures, options)));
   }
 
   /** The `model_type` of a config.json, as text, bytes or parsed. */

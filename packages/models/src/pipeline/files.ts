@@ -9,8 +9,11 @@ export type ModelFiles = Readonly<Record<string, FileLike>> | ReadonlyMap<string
 /** Config and tokenizer files are read whole; the largest tokenizers published are about 40 MB. */
 const SMALL_FILE_BYTES = 256 * 2 ** 20;
 
-/** @throws {OptionError} `bad-files` */
-export function toSources(files: ModelFiles): Map<string, Source> {
+/**
+ * @param made where sources go that are not the caller's own
+ * @throws {OptionError} `bad-files`
+ */
+export function toSources(files: ModelFiles, made: Source[] = []): Map<string, Source> {
   if (typeof files !== "object" || files === null) {
     throw new OptionError("bad-files", `files: expected an object of file names and contents, got ${show(files)}`);
   }
@@ -18,9 +21,21 @@ export function toSources(files: ModelFiles): Map<string, Source> {
   const sources = new Map<string, Source>();
   for (const [name, value] of entries) {
     if (value === undefined || value === null) continue;
-    sources.set(name, toSource(name, value));
+    const source = toSource(name, value);
+    sources.set(name, source);
+    if (source !== value) made.push(source);
   }
   return sources;
+}
+
+/** Runs something with the sources of files, and then closes those that were made for it: streams that were not read are cancelled. */
+export async function withSources<T>(files: ModelFiles, use: (sources: Map<string, Source>) => Promise<T>): Promise<T> {
+  const made: Source[] = [];
+  try {
+    return await use(toSources(files, made));
+  } finally {
+    await Promise.all(made.map((source) => source.close?.()));
+  }
 }
 
 /** Reads a small file whole, or gives undefined where it is absent. */
@@ -33,23 +48,25 @@ export async function readSmallFile(
   return source && readAll(source, { maxBytes: SMALL_FILE_BYTES, signal });
 }
 
-/** Gives unnamed bytes the names that a model's folder would have: content decides. */
-export function nameTokenizerFiles(tokenizer: FileLike, merges: FileLike | undefined): Record<string, FileLike> {
+/** Gives an unnamed file the name that a model's folder would have for it: content decides. */
+export async function nameTokenizerFiles(
+  tokenizer: FileLike,
+  merges: FileLike | undefined,
+  signal?: AbortSignal,
+): Promise<Record<string, FileLike>> {
   if (merges !== undefined) return { "vocab.json": tokenizer, "merges.txt": merges };
-  const head = headOf(tokenizer);
-  if (head === undefined) return { "tokenizer.model": tokenizer };
-  const first = head.trimStart()[0];
-  if (first === "{")
-    return /"model"\s*:\s*\{/.test(head) || /"added_tokens"/.test(head)
-      ? { "tokenizer.json": tokenizer }
-      : { "vocab.json": tokenizer };
-  return head.startsWith("\n") ? { "tokenizer.model": tokenizer } : { "vocab.txt": tokenizer };
+  const source = toSource("tokenizer", tokenizer);
+  const file =
+    typeof tokenizer === "string" ? tokenizer : await readAll(source, { maxBytes: SMALL_FILE_BYTES, signal });
+  const head = headOf(file);
+  if (head.startsWith("\n")) return { "tokenizer.model": file };
+  if (!head.trimStart().startsWith("{")) return { "vocab.txt": file };
+  const isWhole = /"model"\s*:\s*\{/.test(head) || /"added_tokens"/.test(head);
+  return { [isWhole ? "tokenizer.json" : "vocab.json"]: file };
 }
 
-/** The beginning of a text, or undefined when it is not one. */
-function headOf(file: FileLike): string | undefined {
+/** The beginning, as text. */
+function headOf(file: Uint8Array | string): string {
   if (typeof file === "string") return file.slice(0, 4096);
-  const bytes = file instanceof ArrayBuffer ? new Uint8Array(file) : file instanceof Uint8Array ? file : undefined;
-  if (!bytes) return undefined;
-  return new TextDecoder().decode(bytes.subarray(0, 4096));
+  return new TextDecoder().decode(file.subarray(0, 4096));
 }

@@ -35,6 +35,7 @@ const tokenizerFiles = [
 const tokenizerSettings = [
   "tokenizer_config.json",
   "special_tokens_map.json",
+  "added_tokens.json",
   "sentence_bert_config.json",
   "chat_template.jinja",
   "chat_template.json",

@@ -11,7 +11,7 @@ export interface OpenDirectory {
   close(): Promise<void>;
 }
 
-const wanted = /\.(safetensors|json|model|txt)$/;
+const wanted = /\.(safetensors|json|model|txt|jinja)$/;
 /** Of modules that lie in folders of their own: pickles too, to say that they are no use. */
 const wantedInside = /\.(safetensors|json|model|txt|bin)$/;
 
@@ -22,14 +22,17 @@ const wantedInside = /\.(safetensors|json|model|txt|bin)$/;
 export async function readDirectory(directory: string): Promise<OpenDirectory> {
   const files = new Map<string, LazyFile>();
   const entries = await list(directory);
+  const roots = await rootsOf(directory);
   for (const entry of entries) {
     if (entry.isDirectory() || !wanted.test(entry.name)) continue;
     const path = join(directory, entry.name);
+    // Shards are named by a file, which is not to say where on the disk they lie.
+    const isShard = entry.name.endsWith(".safetensors") && entry.name !== "model.safetensors";
+    if (isShard && entry.isSymbolicLink() && !(await liesIn(path, roots))) continue;
     // What cannot be looked at cannot be opened either: that has the reason.
     const info = await stat(path).catch(async () => (await fileSource(path, entry.name)) && stat(path));
     files.set(entry.name, new LazyFile(path, entry.name, info.size));
   }
-  const roots = await rootsOf(directory);
   for (const folder of entries) {
     if (!folder.isDirectory()) continue;
     for (const { name } of await readdir(join(directory, folder.name), { withFileTypes: true }).catch(() => [])) {
