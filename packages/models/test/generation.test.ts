@@ -98,6 +98,33 @@ describe("G4 the context", () => {
     expect(result.ids).toEqual((await run({ max_new_tokens: 10 }, long.slice(-150))).ids);
   });
 
+  test("truncate leaves a prompt whole that fits, and of one that does not it cuts what one new token needs", async () => {
+    const fed = async (options: object, from: Prompt, of: Pipeline = pipeline) => {
+      const told = { eos_token_id: null, truncate: true, ...options, return_dict_in_generate: true } as const;
+      const { promptIds, ids } = await of.generate(from, told);
+      expect(promptIds).toEqual((from as number[]).slice(-promptIds.length));
+      return [promptIds.length, ids.length];
+    };
+    expect(await fed({}, long.slice(-100))).toEqual([100, 60]);
+    expect(await fed({}, long)).toEqual([159, 1]);
+    expect(await fed({}, long.slice(1))).toEqual([159, 1]);
+    expect(await fed({ max_new_tokens: 60 }, long.slice(-100))).toEqual([100, 60]);
+    expect(await fed({ max_new_tokens: 61 }, long.slice(-100))).toEqual([99, 61]);
+    expect(await fed({ max_new_tokens: 0 }, long)).toEqual([160, 0]);
+    // No cut makes room for so many.
+    expect(await fed({ max_new_tokens: 160 }, long.slice(-100))).toEqual([100, 60]);
+    expect(await fed({ max_length: 110 }, long.slice(-100))).toEqual([100, 10]);
+    expect(await fed({ max_length: 100 }, long.slice(-100))).toEqual([99, 1]);
+    expect(await fed({ max_length: 1000 }, long)).toEqual([159, 1]);
+    expect(await fed({ max_length: 0 }, long)).toEqual([1, 0]);
+    expect(await fed({ max_length: 50, max_new_tokens: 10 }, long)).toEqual([150, 10]);
+    const generationConfig = JSON.stringify({ max_new_tokens: 70 });
+    const other = await Pipeline.fromFiles({ ...tinyFiles(), "generation_config.json": generationConfig });
+    expect(await fed({}, long.slice(-100), other)).toEqual([90, 70]);
+    expect(await fed({ max_length: 120 }, long.slice(-100), other)).toEqual([100, 20]);
+    await other.dispose();
+  });
+
   test("a prompt of just that length leaves no room: it stops at the limit", async () => {
     expect(await run({}, long.slice(1))).toEqual({
       text: "",

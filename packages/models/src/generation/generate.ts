@@ -159,10 +159,15 @@ async function start(
 }
 
 /** The ids that are fed: all, or the end of a prompt that leaves no room. What is cached cannot be cut. */
-function fit({ ids, cache }: PromptState, contextLength: number, settings: GenerationSettings): number[] {
-  const wanted = settings.max_new_tokens ?? DEFAULT_NEW_TOKENS;
-  const cuts = settings.truncate && cache.length === 0;
-  if (cuts && ids.length + wanted > contextLength) return ids.slice(-Math.max(1, contextLength - wanted));
+function fit(prompt: PromptState, contextLength: number, settings: GenerationSettings): number[] {
+  const { ids, cache, max_new_tokens: asked = settings.max_new_tokens } = prompt;
+  const { truncate, max_length = contextLength } = settings;
+  if (truncate && cache.length === 0) {
+    // As many new ids as the context could never hold make no more room than one.
+    const room = asked === undefined || asked >= contextLength ? 1 : asked;
+    const most = asked === undefined ? Math.min(contextLength, max_length) : contextLength;
+    return ids.slice(-Math.max(1, most - room));
+  }
   if (ids.length <= contextLength) return [...ids];
   throw new OptionError(
     "prompt-too-long",

@@ -57,7 +57,10 @@ export interface GenerationOptions {
   readonly logprobs?: boolean | number;
   /** One id or several that end the text; default from the model's files. `null` for none. */
   readonly eos_token_id?: number | readonly number[] | null;
-  /** Keeps the end of a prompt that is too long, instead of throwing. */
+  /**
+   * Keeps the end of a prompt that is too long, instead of throwing: of one that leaves no room for a new token in the context
+   * or in `max_length`, or not enough for `max_new_tokens`, where the caller or generation_config.json says so many.
+   */
   readonly truncate?: boolean;
   /** Stops the generation, also inside a prefill: the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
