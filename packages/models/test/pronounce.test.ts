@@ -139,6 +139,27 @@ describe.each(builds)("pronounce, %s build", (build) => {
     expect(silent).toBe("");
   });
 
+  test("what a lexicon has counts for a part of a run too, whatever else stands in the text or the batch", async () => {
+    const cases: [object, string, string, string][] = [
+      [{ lexicon: { 日本: "nihon" } }, "日本", "日本abc", "nihon"],
+      [{ lexicon: { 3: "θɹi" }, numbers: "pass" }, "3", "3ab", "θɹi"],
+      [{ lexicon: { дом: "dom", cab: "x" } }, "дом", "домcab", "dom"],
+    ];
+    for (const [options, word, run, ipa] of cases) {
+      const rest = await pipeline.phonemize(run.slice(word.length), options);
+      expect(await pipeline.phonemize(run, options)).toBe(ipa + rest);
+      expect(await pipeline.phonemizeBatch([word, run], options)).toEqual([ipa, ipa + rest]);
+      expect(await pipeline.phonemize(`${word} ${run}`, options)).toBe(`${ipa} ${ipa}${rest}`);
+      const [alone] = await pipeline.pronounce(run, options);
+      expect((await pipeline.pronounceBatch([word, run], options))[1]).toEqual([alone]);
+      expect(alone.ipa).toBe(ipa + rest);
+      expectWhole(run, alone);
+      for (const [begin, end] of alone.alignment.slice(0, ipa.length)) expect([begin, end]).toEqual([0, word.length]);
+    }
+    const passing = { lexicon: { " ": "x", ",": "y" } };
+    expect(await pipeline.phonemize("日, 日,日 日", passing)).toBe("日, 日,日 日");
+  });
+
   test("what is no word passes through, and has no phones", async () => {
     for (const text of ["", "?!", "中文", "x y z"]) {
       expect(await pipeline.pronounce(text)).toEqual([{ ipa: text, phones: [], score: 0, alignment: [] }]);

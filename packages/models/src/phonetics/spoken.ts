@@ -4,7 +4,7 @@ import { type Edit, rewrite } from "./rewrite.ts";
 
 /** A stretch of what is read: a word, or what is printed as it is. The parts of a text stand in its order. */
 export interface SpokenPart extends Segment {
-  /** The IPA of a word that is in the lexicon. */
+  /** The IPA of a word, or of other letters and figures that stand by themselves here, where the lexicon has it. */
   readonly ipa?: string;
   /** What `begin` and `end` count in, and where that comes from. */
   readonly pieces: readonly Piece[];
@@ -25,7 +25,8 @@ export interface Piece {
 const words = /[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}\p{N}]+)*/gu;
 
 /**
- * A text as it is read: words that the lexicon has with their IPA, and else what `rewrite` makes of it.
+ * A text as it is read: words that the lexicon has with their IPA, and else what `rewrite` makes of it, cut where its script
+ * changes, with the IPA of each part that the lexicon has.
  * @param numbers whether numbers are read out
  */
 export function readText(text: string, tokenizer: G2PTokenizer, numbers: boolean, lookUp?: LookUp): SpokenPart[] {
@@ -37,7 +38,9 @@ export function readText(text: string, tokenizer: G2PTokenizer, numbers: boolean
     said += piece;
   };
   const cut = () => {
-    for (const part of tokenizer.segment(said)) parts.push({ ...part, pieces, ipa: lookUp?.(part.text) });
+    for (const segment of tokenizer.segment(said)) {
+      for (const part of lookUp ? knownParts(segment, lookUp) : [segment]) parts.push({ ...part, pieces });
+    }
     [pieces, said] = [[], ""];
   };
   let last = 0;
@@ -55,6 +58,27 @@ export function readText(text: string, tokenizer: G2PTokenizer, numbers: boolean
   }
   push(text.slice(last), last, text.length);
   cut();
+  return parts;
+}
+
+/** A segment, cut where the lexicon has some of what passes through, with the IPA of what it has. */
+function knownParts(segment: Segment, lookUp: LookUp): (Segment & { readonly ipa?: string })[] {
+  if (segment.kind === "word") return [{ ...segment, ipa: lookUp(segment.text) }];
+  const parts: (Segment & { readonly ipa?: string })[] = [];
+  const { text } = segment;
+  let last = 0;
+  const push = (end: number, ipa?: string) => {
+    const [begin, stop] = [segment.begin + last, segment.begin + end];
+    if (end > last) parts.push({ ...segment, text: text.slice(last, end), begin, end: stop, ipa });
+    last = end;
+  };
+  for (const { 0: word, index } of text.matchAll(words)) {
+    const ipa = lookUp(word);
+    if (ipa === undefined) continue;
+    push(index);
+    push(index + word.length, ipa);
+  }
+  push(text.length);
   return parts;
 }
 

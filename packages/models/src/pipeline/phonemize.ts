@@ -13,7 +13,9 @@ import type { TaskContext } from "./tasks.ts";
 export interface PhonemizeOptions {
   /**
    * Words and their IPA, which go before the model's: a Map or an object, matched in any case, composed or not, with ’ as
-   * with '. Of several pronunciations the first is used. It is read at each call.
+   * with '. Of several pronunciations the first is used. A run of letters and digits that it does not have as a whole is cut
+   * where the model's words begin and end, and counts part by part: with `3`, that of `3rd` where numbers pass. It is read at
+   * each call, and says the same of a text whatever other texts there are.
    */
   readonly lexicon?: Lexicon;
   /** Pronunciations of a word that are kept in view, at most 256; 1 takes the likeliest phone each time. Default 1. */
@@ -33,7 +35,7 @@ const MOST_TEXTS = 1_000_000;
 
 /**
  * Spelling to IPA: letter runs, Hangul runs and numbers go through the model, each word once; everything else passes
- * through.
+ * through, but for what the lexicon has. What comes of a text depends on no other text.
  * @throws {OptionError} `not-g2p` when the model is no grapheme-to-phoneme model; `bad-text`, `too-many-texts`,
  *   `bad-option`, `unknown-option`
  */
@@ -91,9 +93,9 @@ export async function readTexts<R>(
   const readings = new Map<string, R>();
   const words = new Map<string, { word: SpokenPart; ids: readonly number[] }>();
   for (const part of parts.flat()) {
-    if (part.kind !== "word" || words.has(part.text) || readings.has(part.text)) continue;
+    if (words.has(part.text) || readings.has(part.text)) continue;
     if (part.ipa !== undefined) readings.set(part.text, make(part, tokenizer));
-    else words.set(part.text, { word: part, ids: tokenizer.encode(part.text).ids });
+    else if (part.kind === "word") words.set(part.text, { word: part, ids: tokenizer.encode(part.text).ids });
   }
   const fitting = [...words.values()].filter(({ word, ids }) => fits(context, call, word.text, ids));
   // Where the likeliest token is taken each time, the one that only ends a word need not be looked for.

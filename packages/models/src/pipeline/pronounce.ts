@@ -36,7 +36,8 @@ interface Way {
 }
 
 /**
- * The likeliest ways to say each text, best first, with their phones and the characters that these are written with.
+ * The likeliest ways to say each text, best first, with their phones and the characters that these are written with. What
+ * comes of a text depends on no other text; the lexicon counts as it does for `phonemizeBatch`.
  * @throws {OptionError} as of `phonemizeBatch`; `conflicting-options` where more are asked for than `num_beams`
  */
 export async function pronounceBatch(
