@@ -2,6 +2,7 @@ import type { Architecture, Model } from "./architecture.ts";
 import type { RawConfig } from "./config.ts";
 import { type Encoder, encoderOf } from "./encoding/encoder.ts";
 import { type Decoder, decoderOf } from "./generation/decoder.ts";
+import { disposeModel } from "./lifetime.ts";
 import { type ModelFiles, withSources } from "./pipeline/files.ts";
 import { loadModel, warner } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
@@ -20,7 +21,7 @@ export interface BareModel {
   readonly decoder: Decoder;
   /** What tasks of this package are given, to run them on this model. */
   readonly context: TaskContext;
-  /** Gives all memory back. */
+  /** Gives all memory back; the encoder and the decoder then throw {DisposedError}, also those that a caller holds. */
   dispose(): Promise<void>;
 }
 
@@ -35,7 +36,7 @@ export async function openBareModel(
 ): Promise<BareModel> {
   checkPipelineOptions(options);
   const loaded = await withSources(files, (sources) => loadModel(sources, architectures, options, []));
-  const { model, config, runtime, ownsRuntime, drivers, release } = loaded;
+  const { model, config } = loaded;
   const none = new AbortController().signal;
   const context = { ...loaded, signal: (signal?: AbortSignal) => signal ?? none, warn: warner(options) };
   return {
@@ -48,12 +49,6 @@ export async function openBareModel(
     get decoder() {
       return decoderOf(loaded);
     },
-    dispose: () =>
-      runtime.queue.run(() => {
-        if (runtime.disposed) return;
-        drivers.decoder?.pool.dispose();
-        release();
-        if (ownsRuntime) runtime.dispose();
-      }),
+    dispose: () => disposeModel(loaded),
   };
 }

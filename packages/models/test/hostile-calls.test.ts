@@ -4,7 +4,15 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeSafetensors } from "@kiloformer/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { architectures, type BareModel, KiloformerError, openBareModel, Pipeline } from "../src/index.ts";
+import {
+  architectures,
+  type BareModel,
+  DisposedError,
+  KiloformerError,
+  openBareModel,
+  Pipeline,
+  Runtime,
+} from "../src/index.ts";
 import { type ExpectedFacts, replay } from "../src/verify/index.ts";
 import { failing } from "./shared.ts";
 
@@ -70,6 +78,62 @@ test("a decoder that needs an encoder says so", async () => {
   );
   expect(await bare.encoder.states([{ ids: [3, 4] }])).toHaveLength(1);
   await bare.dispose();
+});
+
+describe("a model that was disposed of, on a runtime that lives on", () => {
+  const open = async (name: string, runtime: Runtime) =>
+    openBareModel(filesOf(name), architectures, { ...quiet, runtime });
+
+  test("throws, by whatever is held of it, and gives its memory back once", async () => {
+    const runtime = await Runtime.create();
+    const bare = await open("t5-odd", runtime);
+    const { encoder, decoder } = bare;
+    const memory = (await encoder.remember({ ids: [3, 4] }, decoder.pool)).retain();
+    const cache = decoder.newCache(memory);
+    await decoder.step([{ cache, ids: [1] }]);
+    await bare.dispose();
+    const other = await open("gpt2-odd", runtime);
+    const logits = await other.decoder.logits([3, 4]);
+    await bare.dispose();
+    const calls: (() => unknown)[] = [
+      () => decoder.step([{ cache, ids: [1] }]),
+      () => decoder.logits([1], { memory }),
+      () => decoder.states([1], { memory }),
+      () => decoder.hiddenStates([1], { memory }),
+      () => decoder.newCache(),
+      () => decoder.checkMemory(1, 1),
+      () => encoder.states([{ ids: [3] }]),
+      () => encoder.hiddenStates({ ids: [3] }),
+      () => encoder.remember({ ids: [3] }, decoder.pool),
+      () => bare.decoder,
+      () => bare.encoder,
+    ];
+    for (const call of calls) {
+      const error = await (async () => call())().then(
+        () => "no error",
+        (reason) => reason,
+      );
+      expect(error, String(call)).toBeInstanceOf(DisposedError);
+      expect(error).toEqual(failing("disposed", "model: expected a live model, got one that was disposed"));
+    }
+    cache.dispose();
+    memory.release();
+    expect(await other.decoder.logits([3, 4])).toEqual(logits);
+    await other.dispose();
+    runtime.dispose();
+  });
+
+  test("throws where neither was asked for before, and where a call is between two forwards", async () => {
+    const runtime = await Runtime.create();
+    const unused = await open("t5-odd", runtime);
+    await unused.dispose();
+    expect(() => unused.decoder).toThrow(DisposedError);
+    expect(() => unused.encoder).toThrow(DisposedError);
+    const bare = await open("gpt2-odd", runtime);
+    const running = bare.decoder.logits([3, 4, 5, 6], { chunkRows: 1 });
+    await expect(Promise.all([running, bare.dispose()])).rejects.toThrow(DisposedError);
+    runtime.dispose();
+  });
 });
 
 describe("options of every call", () => {

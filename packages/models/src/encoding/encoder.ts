@@ -2,6 +2,7 @@ import { KvCache, OptionError, type PagePool, type Runtime, runForward, type Ten
 import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../architecture.ts";
 import { show } from "../config.ts";
 import { checkIds, Memory } from "../generation/decoder.ts";
+import { expectLive, type Lifetime } from "../lifetime.ts";
 import { expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 
@@ -24,10 +25,12 @@ interface RunOptions {
 export class Encoder {
   readonly model: EncoderModel;
   readonly runtime: Runtime;
+  readonly #lifetime: Lifetime;
   readonly #whole: EncoderDecoderModel | undefined;
 
   /** @param whole the model that this encoder is a part of, if there is one */
-  constructor(model: EncoderModel, runtime: Runtime, whole?: EncoderDecoderModel) {
+  constructor(model: EncoderModel, runtime: Runtime, lifetime: Lifetime, whole?: EncoderDecoderModel) {
+    this.#lifetime = lifetime;
     this.model = model;
     this.runtime = runtime;
     this.#whole = whole;
@@ -65,6 +68,7 @@ export class Encoder {
     count: (row: TokenRow) => number,
     options: RunOptions = {},
   ): Promise<Float32Array[]> {
+    expectLive(this.#lifetime);
     expectOptions("texts", options, ["signal", "observe"]);
     const { signal, observe } = options;
     if (!Array.isArray(rows))
@@ -77,7 +81,7 @@ export class Encoder {
       const forward = function* () {
         return head(yield* model.forward(batch), batch, group);
       };
-      const values = await runForward(runtime, forward, { signal });
+      const values = await runForward(runtime, forward, { signal, prepare: () => expectLive(this.#lifetime) });
       const width = values.length / group.reduce((sum, row) => sum + count(row), 0);
       let begin = 0;
       for (const row of group) {
@@ -91,6 +95,7 @@ export class Encoder {
 
   /** Keys and values of a text's hidden states, for the decoder that answers it. */
   async remember(row: TokenRow, pool: PagePool, { signal }: RunOptions = {}): Promise<Memory> {
+    expectLive(this.#lifetime);
     this.#expect(row);
     const { model, runtime } = this;
     const whole = this.#whole!;
@@ -103,8 +108,12 @@ export class Encoder {
       whole.remember(encoded, [{ cache, count }]);
       return encoded;
     };
+    const prepare = () => {
+      expectLive(this.#lifetime);
+      cache.prepare(count);
+    };
     try {
-      await runForward(runtime, forward, { signal, prepare: () => cache.prepare(count) });
+      await runForward(runtime, forward, { signal, prepare });
     } catch (error) {
       cache.dispose();
       throw error;
@@ -162,12 +171,15 @@ function concatenate(rows: readonly TokenRow[]) {
 
 /** The encoder of a pipeline. */
 export function encoderOf({ model, runtime, drivers }: Loaded): Encoder {
+  expectLive(drivers);
   if (!drivers.encoder) {
     if (model.kind === "decoder") {
       throw new OptionError("no-encoder", `${model.modelType}: expected a model with an encoder, got a decoder`);
     }
     drivers.encoder =
-      model.kind === "encoder" ? new Encoder(model, runtime) : new Encoder(model.encoder, runtime, model);
+      model.kind === "encoder"
+        ? new Encoder(model, runtime, drivers)
+        : new Encoder(model.encoder, runtime, drivers, model);
   }
   return drivers.encoder;
 }

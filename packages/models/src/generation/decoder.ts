@@ -1,6 +1,7 @@
 import { KvCache, OptionError, PAGE, PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
+import { expectLive, type Lifetime } from "../lifetime.ts";
 import { expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 
@@ -86,8 +87,10 @@ export class Decoder {
   readonly pool: PagePool;
   /** The most rows of one forward. */
   readonly chunkRows: number;
+  readonly #lifetime: Lifetime;
 
-  constructor(model: DecoderModel, runtime: Runtime) {
+  constructor(model: DecoderModel, runtime: Runtime, lifetime: Lifetime) {
+    this.#lifetime = lifetime;
     this.model = model;
     this.runtime = runtime;
     this.pool = new PagePool(runtime.memory, model.layers, model.layout);
@@ -103,6 +106,7 @@ export class Decoder {
   }
 
   newCache(memory?: Memory): DecoderCache {
+    expectLive(this.#lifetime);
     return new DecoderCache(new KvCache(this.pool, this.model.contextLength), memory);
   }
 
@@ -111,6 +115,7 @@ export class Decoder {
    * @throws {MemoryError} `over-limit`
    */
   checkMemory(positions: number, rows: number, shared = 0): void {
+    expectLive(this.#lifetime);
     const common = Math.floor(shared / PAGE);
     const pages = common + rows * (this.pool.pagesFor(positions) - common);
     this.pool.check(pages * PAGE, `key/value cache for ${rows === 1 ? "" : `${rows} times `}${positions} positions`);
@@ -121,6 +126,7 @@ export class Decoder {
    * each gets exactly what it would get alone.
    */
   async step(given: readonly Feed[], options: { signal?: AbortSignal } = {}): Promise<Float32Array[]> {
+    expectLive(this.#lifetime);
     expectOptions("step", options, ["signal"]);
     this.#expectFeeds(given);
     const feeds = given.map((feed) => this.#whole(feed));
@@ -194,6 +200,7 @@ export class Decoder {
   }
 
   async #rows(ids: readonly number[], options: RowOptions & RowKind): Promise<Float32Array> {
+    expectLive(this.#lifetime);
     expectOptions("ids", options, ["signal", "chunkRows", "cache", "memory", "wanted", "observe"]);
     this.expectIds(ids);
     if (options.cache !== undefined) this.#expectCache(options.cache);
@@ -264,6 +271,7 @@ export class Decoder {
     });
     const rows = wantedRows(pieces);
     const prepare = () => {
+      expectLive(this.#lifetime);
       entries.forEach((entry, index) => {
         const { feed, begin } = pieces[index];
         entry.reaches = entry.cache.length + feed.ids.length - begin;
@@ -347,11 +355,12 @@ function wantedRows(pieces: readonly Piece[]): Int32Array {
 
 /** The decoder of a pipeline. */
 export function decoderOf({ model, runtime, drivers }: Loaded): Decoder {
+  expectLive(drivers);
   if (!drivers.decoder) {
     if (model.kind === "encoder") {
       throw new OptionError("no-decoder", `${model.modelType}: expected a model that generates text, got an encoder`);
     }
-    drivers.decoder = new Decoder(model.kind === "decoder" ? model : model.decoder, runtime);
+    drivers.decoder = new Decoder(model.kind === "decoder" ? model : model.decoder, runtime, drivers);
   }
   return drivers.decoder;
 }

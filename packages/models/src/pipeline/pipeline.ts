@@ -1,6 +1,7 @@
 import { DisposedError, OptionError } from "@kiloformer/core";
 import { type TextTokenizer, TokenizerError } from "@kiloformer/tokenizers";
 import type { EmbedOptions } from "../embedding/embed.ts";
+import { disposeModel } from "../lifetime.ts";
 import { expectObject } from "../options.ts";
 import type { ForwardOptions, Ids } from "./forwards.ts";
 import type { BatchOptions, CallOptions, GenerationResult, Prompt, StreamOptions } from "./generation.ts";
@@ -197,15 +198,8 @@ export class Pipeline {
 
   /** Stops what runs, and gives all memory back. A second call does nothing; other calls then throw `DisposedError`. */
   async dispose(): Promise<void> {
-    if (this.#ending.signal.aborted) return;
     this.#ending.abort(disposedError());
-    const { runtime, ownsRuntime, drivers, release } = this.#context;
-    await runtime.queue.run(() => {
-      if (runtime.disposed) return;
-      drivers.decoder?.pool.dispose();
-      release();
-      if (ownsRuntime) runtime.dispose();
-    });
+    await disposeModel(this.#context);
   }
 
   get #live(): TaskContext {

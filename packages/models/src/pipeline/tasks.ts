@@ -7,6 +7,7 @@ import type { arrangeFiles, readModules, SentenceModules } from "../embedding/mo
 import type { Encoder } from "../encoding/encoder.ts";
 import type { Decoder, Memory } from "../generation/decoder.ts";
 import type { GenerationDefaults } from "../generation/options.ts";
+import type { Lifetime } from "../lifetime.ts";
 import type { decoderLogits, decoderStates, encodeWithDecoder } from "./forwards.ts";
 import type { generate, generateBatch, stream } from "./generation.ts";
 import type { classify, fillMask, rerank, tagTokens } from "./heads.ts";
@@ -28,7 +29,7 @@ export interface Loaded {
   readonly runtime: Runtime;
   readonly ownsRuntime: boolean;
   /** What runs the model, made when it is first needed. */
-  readonly drivers: { encoder?: Encoder; decoder?: Decoder };
+  readonly drivers: Lifetime & { encoder?: Encoder; decoder?: Decoder };
   /** Gives the weights' memory back. */
   release(): void;
 }
