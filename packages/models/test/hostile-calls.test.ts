@@ -69,6 +69,40 @@ describe("a decoder without a pipeline", () => {
   });
 });
 
+test("a decoder refuses chunks of no rows and lengths that are none, and nothing has changed then", async () => {
+  const bare = await openBareModel(filesOf("gpt2-odd"), architectures, quiet);
+  const { decoder } = bare;
+  const cache = decoder.newCache();
+  await decoder.step([{ cache, ids: [3, 4, 5] }]);
+  for (const [value, shown] of [
+    [0, "0"],
+    [-1, "-1"],
+    [1.5, "1.5"],
+    [Number.NaN, "NaN"],
+    [null, "null"],
+    ["a", '"a"'],
+  ]) {
+    const chunked = { cache, chunkRows: value as number };
+    for (const call of ["logits", "states"] as const) {
+      await expect(decoder[call]([3], chunked)).rejects.toEqual(
+        failing("bad-option", `ids: expected chunkRows to be an integer from 1, got ${shown}`),
+      );
+    }
+    if (value === 0) continue;
+    expect(() => cache.truncate(value as number)).toThrow(
+      failing("bad-length", `truncate: expected length to be an integer from 0, got ${shown}`),
+    );
+    expect([cache.length, cache.self.length, cache.ids.length]).toEqual([3, 3, 3]);
+  }
+  cache.truncate(9);
+  expect([cache.length, cache.ids.length]).toEqual([3, 3]);
+  cache.truncate(1);
+  const [after] = await decoder.step([{ cache, ids: [4, 5, 6] }]);
+  expect(after).toEqual((await decoder.logits([3, 4, 5, 6])).slice(-97));
+  cache.dispose();
+  await bare.dispose();
+});
+
 test("a decoder that needs an encoder says so", async () => {
   const bare = await openBareModel(filesOf("t5-odd"), architectures, quiet);
   await expect(bare.decoder.logits([0])).rejects.toEqual(expect.objectContaining({ code: "no-memory" }));

@@ -60,8 +60,15 @@ export class DecoderCache {
     return fork;
   }
 
-  /** Forgets positions from `length` on. */
+  /**
+   * Forgets positions from `length` on.
+   * @throws {OptionError} `bad-length`
+   */
   truncate(length: number): void {
+    if (!Number.isSafeInteger(length) || length < 0) {
+      const message = `truncate: expected length to be an integer from 0, got ${show(length)}`;
+      throw new OptionError("bad-length", message, { length });
+    }
     this.self.truncate(length);
     this.ids.length = Math.min(this.ids.length, length);
   }
@@ -152,7 +159,7 @@ export class Decoder {
 
   /**
    * Logits after every id, `[T * V]`, of a new sequence or of one that goes on.
-   * @throws {OptionError} `bad-ids`, `prompt-too-long`
+   * @throws {OptionError} `bad-ids`, `bad-option`, `foreign-cache`, `prompt-too-long`
    */
   logits(ids: readonly number[], options: RowOptions = {}): Promise<Float32Array> {
     return this.#rows(ids, { ...options, wanted: "logits" });
@@ -207,6 +214,11 @@ export class Decoder {
     if (options.memory !== undefined && !(options.memory instanceof Memory)) {
       throw new OptionError("bad-option", `memory: expected what an encoder remembers, got ${show(options.memory)}`);
     }
+    const { chunkRows: most = this.chunkRows, wanted, signal, observe } = options;
+    if (!Number.isSafeInteger(most) || most < 1) {
+      const message = `ids: expected chunkRows to be an integer from 1, got ${show(most)}`;
+      throw new OptionError("bad-option", message, { option: "chunkRows", value: most });
+    }
     const { contextLength } = this.model;
     const cache = options.cache ?? this.newCache(options.memory);
     const total = cache.length + ids.length;
@@ -214,7 +226,6 @@ export class Decoder {
       const message = `ids: expected at most ${contextLength}, the model's context, got ${total}`;
       throw new OptionError("prompt-too-long", message, { contextLength, promptLength: total });
     }
-    const { chunkRows: most = this.chunkRows, wanted, signal, observe } = options;
     const before = cache.length;
     const step = observe ? ids.length : Math.min(this.chunkRows, most);
     const feed = this.#whole({ cache, ids });
