@@ -126,6 +126,14 @@ describe.each(folders)("%s", (_, folder) => {
       for (const chunkRows of [1, 3, 24]) {
         expect(same(await decoder.logits(ids, { chunkRows }), whole), `chunks of ${chunkRows}`).toBe(true);
       }
+      const layers = await decoder.hiddenStates(ids);
+      for (const chunkRows of [1, 24]) {
+        const chunked = await decoder.hiddenStates(ids, { chunkRows });
+        expect(chunked).toHaveLength(layers.length);
+        for (const [layer, states] of layers.entries()) {
+          expect(same(chunked[layer], states), `hidden states ${layer}, chunks of ${chunkRows}`).toBe(true);
+        }
+      }
     });
 
     test.skipIf(isDynamic)("cached steps equal a pass without a cache, bit for bit", async () => {
@@ -141,6 +149,26 @@ describe.each(folders)("%s", (_, folder) => {
         cache.dispose();
       }
     });
+
+    test.skipIf(isDynamic)(
+      "hidden states over a cache are the last rows of a pass without one, bit for bit",
+      async () => {
+        const ids = idsOf(90);
+        const whole = await decoder.hiddenStates(ids);
+        const cached = Math.floor(ids.length / 3);
+        for (const chunkRows of [7, 24]) {
+          const cache = decoder.newCache();
+          await decoder.step([{ cache, ids: ids.slice(0, cached) }]);
+          const rest = await decoder.hiddenStates(ids.slice(cached), { cache, chunkRows });
+          for (const [layer, states] of whole.entries()) {
+            const width = states.length / ids.length;
+            const isSame = same(rest[layer], states.subarray(cached * width));
+            expect(isSame, `hidden states ${layer}, chunks of ${chunkRows}`).toBe(true);
+          }
+          cache.dispose();
+        }
+      },
+    );
 
     test("a batch of rows of many lengths equals each row alone, bit for bit", async () => {
       const rows = [3, 1, 17, 40, 8, 60, 2].map((count, seed) =>

@@ -83,7 +83,7 @@ test("a decoder refuses chunks of no rows and lengths that are none, and nothing
     ["a", '"a"'],
   ]) {
     const chunked = { cache, chunkRows: value as number };
-    for (const call of ["logits", "states"] as const) {
+    for (const call of ["logits", "states", "hiddenStates"] as const) {
       await expect(decoder[call]([3], chunked)).rejects.toEqual(
         failing("bad-option", `ids: expected chunkRows to be an integer from 1, got ${shown}`),
       );

@@ -144,6 +144,18 @@ describe("R2 aborts", () => {
     expect(await pipeline.generate([4, 5], { max_new_tokens: 3 })).toBe(before);
   });
 
+  test("inside hidden states of a long text, long before they would end", async () => {
+    const started = performance.now();
+    await pipeline.hiddenStates(longPrompt.slice(0, 400));
+    const part = performance.now() - started;
+    const controller = new AbortController();
+    const begun = performance.now();
+    const running = pipeline.hiddenStates(longPrompt, { signal: controller.signal });
+    setTimeout(() => controller.abort(), 20);
+    await expect(running).rejects.toMatchObject({ name: "AbortError" });
+    expect(performance.now() - begun).toBeLessThan(20 + Math.max(100, part));
+  });
+
   test("between tokens, from inside the loop", async () => {
     const controller = new AbortController();
     const pieces: string[] = [];

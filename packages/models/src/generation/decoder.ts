@@ -173,10 +173,13 @@ export class Decoder {
   /** Hidden states `[T * D]` by layer, the last one normalised, as `output_hidden_states` gives them. */
   async hiddenStates(ids: readonly number[], options: RowOptions = {}): Promise<Float32Array[]> {
     const states: Float32Array[] = [];
-    const observe = (layer: number, hidden: Tensor) => {
-      states[layer] = this.runtime.readNow(hidden);
+    const observe = (layer: number, hidden: Tensor, first: number) => {
+      const values = this.runtime.readNow(hidden);
+      const width = values.length / hidden.shape[0];
+      states[layer] ??= new Float32Array(ids.length * width);
+      states[layer].set(values.subarray(Math.max(0, -first) * width), Math.max(0, first) * width);
     };
-    await this.#rows(ids, { ...options, chunkRows: ids.length, wanted: "states", observe });
+    await this.#rows(ids, { ...options, wanted: "states", observe });
     return states;
   }
 
@@ -227,15 +230,16 @@ export class Decoder {
       throw new OptionError("prompt-too-long", message, { contextLength, promptLength: total });
     }
     const before = cache.length;
-    const step = observe ? ids.length : Math.min(this.chunkRows, most);
+    const step = Math.min(this.chunkRows, most);
     const feed = this.#whole({ cache, ids });
+    const again = feed.ids.length - ids.length;
     const rows: Float32Array[] = [];
     try {
       for (let begin = 0; begin < feed.ids.length; begin += step) {
         const end = Math.min(begin + step, feed.ids.length);
-        rows.push(
-          ...(await this.#run([{ feed, begin, end, wanted: "all" }], { signal, states: wanted === "states" }, observe)),
-        );
+        const watch = observe && ((layer: number, hidden: Tensor) => observe(layer, hidden, begin - again));
+        const chunk = { feed, begin, end, wanted: "all" } as const;
+        rows.push(...(await this.#run([chunk], { signal, states: wanted === "states" }, watch)));
       }
     } catch (error) {
       if (options.cache) cache.truncate(before);
@@ -243,7 +247,7 @@ export class Decoder {
     } finally {
       if (!options.cache) cache.dispose();
     }
-    const kept = rows.slice(rows.length - ids.length);
+    const kept = rows.slice(again);
     const all = new Float32Array(kept.length * kept[0].length);
     for (const [index, row] of kept.entries()) all.set(row, index * row.length);
     return all;
@@ -322,7 +326,8 @@ export interface RowOptions {
 
 interface RowKind {
   readonly wanted: "logits" | "states";
-  readonly observe?: (layer: number, hidden: Tensor) => void;
+  /** @param first where its first row stands among the ids; below 0 for ids that were cached and are fed again */
+  readonly observe?: (layer: number, hidden: Tensor, first: number) => void;
 }
 
 /** @throws {OptionError} `bad-ids` */
