@@ -30,6 +30,8 @@ export function expectObject(call: string, options: object): void {
 /** Also of another realm or a polyfill, of which `instanceof` knows nothing. */
 export function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
-  const { aborted, addEventListener } = value as Partial<AbortSignal>;
-  return typeof aborted === "boolean" && typeof addEventListener === "function";
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
+  return (
+    typeof aborted === "boolean" && [addEventListener, removeEventListener].every((of) => typeof of === "function")
+  );
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decoderOf } from "../src/generation/decoder.ts";
 import {
@@ -5,6 +6,7 @@ import {
   architectures,
   DisposedError,
   type Grow,
+  KiloformerError,
   MemoryError,
   Pipeline,
   Runtime,
@@ -167,6 +169,53 @@ describe("R2 aborts", () => {
     };
     await expect(loop()).rejects.toMatchObject({ name: "AbortError" });
     expect(pieces.length).toBe(1);
+  });
+
+  test("a signal is listened to while a call runs, and let go of however it ends", async () => {
+    const small = await Pipeline.fromFiles(tinyFiles());
+    const { signal } = new AbortController();
+    const listeners = () => getEventListeners(signal, "abort").length;
+    const options = { signal, max_new_tokens: 3, eos_token_id: null };
+    const calls = [
+      () => small.generate([4, 5], { ...options, on_text: () => expect(listeners()).toBe(1) }),
+      () => small.generateBatch([[4], [5]], options),
+      () => small.phonemize("abc", { signal }),
+      () => small.logits([4, 5], { signal }),
+      () => small.logits([-1], { signal }),
+      () => small.generate([4, 5], { signal, max_new_tokens: -1 }),
+    ];
+    for (const call of calls) {
+      await call().catch((error) => expect(error).toBeInstanceOf(KiloformerError));
+      expect(listeners(), String(call)).toBe(0);
+    }
+    for await (const _ of small.stream([4, 5], options)) {
+      expect(listeners()).toBe(1);
+      break;
+    }
+    expect(listeners()).toBe(0);
+    const many = Array.from({ length: 30 }, () => small.generate([4, 5], options));
+    expect(listeners()).toBe(1);
+    expect(new Set(await Promise.all(many)).size).toBe(1);
+    expect(listeners()).toBe(0);
+    await small.dispose();
+  });
+
+  test("by a signal and by dispose: the first one's reason counts", async () => {
+    const mine = await Pipeline.fromFiles(slow);
+    const controller = new AbortController();
+    const running = mine.logits(longPrompt, { signal: controller.signal });
+    const reason = { any: "value" };
+    controller.abort(reason);
+    const disposed = mine.dispose();
+    await expect(running).rejects.toBe(reason);
+    await disposed;
+    const other = await Pipeline.fromFiles(slow);
+    const later = new AbortController();
+    const stopped = other.logits(longPrompt, { signal: later.signal });
+    const ended = other.dispose();
+    later.abort(reason);
+    await expect(stopped).rejects.toBeInstanceOf(DisposedError);
+    await ended;
   });
 
   test("of one call leave the others alone", async () => {

@@ -3,6 +3,7 @@ import { type TextTokenizer, TokenizerError } from "@kiloformer/tokenizers";
 import type { EmbedOptions } from "../embedding/embed.ts";
 import { disposeModel } from "../lifetime.ts";
 import { expectObject } from "../options.ts";
+import { CallSignals } from "./call-signals.ts";
 import type { ForwardOptions, Ids } from "./forwards.ts";
 import type { BatchOptions, CallOptions, GenerationResult, Prompt, StreamOptions } from "./generation.ts";
 import type {
@@ -28,18 +29,13 @@ import type { Loaded, TaskContext, Tasks } from "./tasks.ts";
  */
 export class Pipeline {
   readonly modelType: string;
-  readonly #context: TaskContext;
+  readonly #context: Omit<TaskContext, "signal">;
   readonly #tasks: Tasks;
-  readonly #ending = new AbortController();
+  readonly #signals = new CallSignals();
 
   /** Use `fromFiles`, `fromBytes` or `fromDirectory` of a class of `createPipeline`, or `openPacked`. */
   constructor(loaded: Loaded, options: PipelineOptions, tasks: Tasks) {
-    const end = this.#ending.signal;
-    this.#context = {
-      ...loaded,
-      signal: (signal) => (signal ? AbortSignal.any([signal, end]) : end),
-      warn: warner(options),
-    };
+    this.#context = { ...loaded, warn: warner(options) };
     this.#tasks = { ...tasks, ...loaded.architecture.tasks };
     this.modelType = loaded.model.modelType;
   }
@@ -78,7 +74,7 @@ export class Pipeline {
   generate(prompt: Prompt, options: CallOptions & { num_return_sequences: number }): Promise<string[]>;
   generate(prompt: Prompt, options?: CallOptions): Promise<string>;
   async generate(prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
-    return this.#task("generate", options)(this.#live, prompt, options);
+    return this.#run("generate", options, (task, context) => task(context, prompt, options));
   }
 
   /** `generate` for several prompts at once: rows end independently, and each gets what it gets alone. */
@@ -96,12 +92,18 @@ export class Pipeline {
   ): Promise<GenerationResult[]>;
   generateBatch(prompts: readonly Prompt[], options?: BatchOptions): Promise<string[]>;
   async generateBatch(prompts: readonly Prompt[], options: BatchOptions = {}): Promise<unknown> {
-    return this.#task("generateBatch", options)(this.#live, prompts, options);
+    return this.#run("generateBatch", options, (task, context) => task(context, prompts, options));
   }
 
   /** `generate`, piece by piece as text becomes certain: never half a character. Breaking out of the loop stops it. */
   async *stream(prompt: Prompt, options: StreamOptions = {}): AsyncGenerator<string, void> {
-    yield* this.#task("stream", options)(this.#live, prompt, options);
+    const task = this.#task("stream", options);
+    const held: AbortSignal[] = [];
+    try {
+      yield* task(this.#contextOf(held), prompt, options);
+    } finally {
+      this.#signals.release(held);
+    }
   }
 
   /**
@@ -116,7 +118,7 @@ export class Pipeline {
 
   /** `phonemize` of many texts at once, several times faster; the results are the same strings. */
   async phonemizeBatch(texts: readonly string[], options: PhonemizeOptions = {}): Promise<string[]> {
-    return this.#task("phonemizeBatch", options)(this.#live, texts, options);
+    return this.#run("phonemizeBatch", options, (task, context) => task(context, texts, options));
   }
 
   /**
@@ -131,7 +133,7 @@ export class Pipeline {
 
   /** `pronounce` of many texts at once; the results are the same, bit for bit. */
   async pronounceBatch(texts: readonly string[], options: PronounceOptions = {}): Promise<Pronunciation[][]> {
-    return this.#task("pronounceBatch", options)(this.#live, texts, options);
+    return this.#run("pronounceBatch", options, (task, context) => task(context, texts, options));
   }
 
   /**
@@ -145,12 +147,12 @@ export class Pipeline {
 
   /** `embed` of many texts at once; the results are the same vectors, bit for bit. */
   async embedBatch(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
-    return this.#task("embedBatch", options)(this.#live, texts, options);
+    return this.#run("embedBatch", options, (task, context) => task(context, texts, options));
   }
 
   /** The likeliest tokens in place of the mask token of a text; a list for each mask where there are several. */
   async fillMask(text: string, options: FillMaskOptions = {}): Promise<MaskFill[] | MaskFill[][]> {
-    return this.#task("fillMask", options)(this.#live, text, options);
+    return this.#run("fillMask", options, (task, context) => task(context, text, options));
   }
 
   /** Labels of a text, or of a pair of texts, with their probabilities, likeliest first. */
@@ -164,22 +166,22 @@ export class Pipeline {
     texts: readonly (string | TextPair)[],
     options: ClassifyOptions = {},
   ): Promise<Classification[][]> {
-    return this.#task("classify", options)(this.#live, texts, options);
+    return this.#run("classify", options, (task, context) => task(context, texts, options));
   }
 
   /** Documents by how well they answer a query, best first, by a cross-encoder's scores. */
   async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<RankedDocument[]> {
-    return this.#task("rerank", options)(this.#live, query, documents, options);
+    return this.#run("rerank", options, (task, context) => task(context, query, documents, options));
   }
 
   /** Labels of the tokens of a text, or of the words and names that they make, with where they stand. */
   async tagTokens(text: string, options: TagOptions = {}): Promise<TaggedToken[]> {
-    return this.#task("tagTokens", options)(this.#live, text, options);
+    return this.#run("tagTokens", options, (task, context) => task(context, text, options));
   }
 
   /** The last hidden states `[T * D]` of a text. */
   async encode(text: string | Ids, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
-    return this.#task("encode", options)(this.#live, text, options);
+    return this.#run("encode", options, (task, context) => task(context, text, options));
   }
 
   /**
@@ -188,23 +190,38 @@ export class Pipeline {
    * @throws {OptionError} `bad-ids`, `prompt-too-long`, `no-head`
    */
   async logits(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array> {
-    return this.#task("logits", options)(this.#live, ids, options);
+    return this.#run("logits", options, (task, context) => task(context, ids, options));
   }
 
   /** Hidden states `[T * D]` by layer for one text of ids: the embedding first, the (normalised) result last. */
   async hiddenStates(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array[]> {
-    return this.#task("hiddenStates", options)(this.#live, ids, options);
+    return this.#run("hiddenStates", options, (task, context) => task(context, ids, options));
   }
 
   /** Stops what runs, and gives all memory back. A second call does nothing; other calls then throw `DisposedError`. */
   async dispose(): Promise<void> {
-    this.#ending.abort(disposedError());
+    this.#signals.end(disposedError());
     await disposeModel(this.#context);
   }
 
-  get #live(): TaskContext {
-    if (this.#ending.signal.aborted) throw disposedError();
-    return this.#context;
+  async #run<K extends keyof Tasks, R>(
+    name: K,
+    options: { readonly signal?: AbortSignal },
+    call: (task: NonNullable<Tasks[K]>, context: TaskContext) => Promise<R>,
+  ): Promise<R> {
+    const task = this.#task(name, options);
+    const held: AbortSignal[] = [];
+    try {
+      return await call(task, this.#contextOf(held));
+    } finally {
+      this.#signals.release(held);
+    }
+  }
+
+  /** @param held the signals that the call runs with */
+  #contextOf(held: AbortSignal[]): TaskContext {
+    if (this.#signals.hasEnded) throw disposedError();
+    return { ...this.#context, signal: (signal) => this.#signals.join(signal, held) };
   }
 
   #task<K extends keyof Tasks>(name: K, options: { readonly signal?: AbortSignal }): NonNullable<Tasks[K]> {

@@ -36,7 +36,7 @@ export interface Loaded {
 
 /** What a task is given beside its operands. */
 export interface TaskContext extends Loaded {
-  /** Aborts with the caller's signal, and when the pipeline is disposed. */
+  /** Aborts with the caller's signal, and when the pipeline is disposed; of use until the call ends. */
   signal(signal?: AbortSignal): AbortSignal;
   warn(message: string): void;
   /** Keys and values of what an encoder makes of ids, for the decoder that answers them. */
