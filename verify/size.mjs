@@ -115,7 +115,7 @@ rows.push(
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 116.5 * KB,
+    limit: 117 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Pipeline, parseSafetensors } from "kiloformer";
@@ -53,6 +53,14 @@ describe("quantize", () => {
     const { code, stderr } = await kiloformer(["quantize", model, "--dtype", "q8", "-o", link]);
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/expected another folder than the/) });
     expect(existsSync(join(model, "model.safetensors"))).toBe(true);
+    const linked = folderOf({});
+    for (const name of readdirSync(model)) symlinkSync(join(model, name), join(linked, name));
+    const before = readdirSync(model).map((name) => readFileSync(join(model, name), "latin1"));
+    expect((await kiloformer(["quantize", model, "--dtype", "q8", "-o", linked])).code).toBe(0);
+    expect(readdirSync(model).map((name) => readFileSync(join(model, name), "latin1"))).toEqual(before);
+    expect((await kiloformer(["quantize", link, "--dtype", "q8", "-o", join(model, "out")])).code).toBe(0);
+    expect(readdirSync(join(model, "out"))).not.toContain("out");
+    rmSync(join(model, "out"), { recursive: true });
     const output = folderOf({ "model.safetensors": "older" });
     const whole = readFileSync(join(model, "model.safetensors"));
     writeFileSync(join(model, "model.safetensors"), whole.subarray(0, whole.length - 1));

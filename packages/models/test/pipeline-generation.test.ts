@@ -48,6 +48,26 @@ describe("files that are given as streams", () => {
     expect(unused.state.cancelled).toBe(true);
   });
 
+  test("that are clones keep nobody waiting, whatever becomes of the load", async () => {
+    const files = tinyFiles();
+    const clone = () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })).clone();
+    const bad = Pipeline.fromFiles({ ...files, "config.json": "{", "model.safetensors": clone() });
+    await expect(bad).rejects.toThrow("config.json");
+    const weights = new Response(files["model.safetensors"] as Uint8Array<ArrayBuffer>);
+    expect(await Pipeline.plan({ ...files, "model.safetensors": weights.clone() })).toMatchObject({
+      modelType: "llama",
+    });
+    await (await Pipeline.fromFiles({ ...files, "model.safetensors": weights, "README.md": clone() })).dispose();
+  });
+
+  test("are cancelled where another one of the same call is not to be had", async () => {
+    const { "config.json": config } = tinyFiles();
+    const model = chunks(new Uint8Array(9));
+    const tokenizer = new Response("", { status: 404 });
+    await expect(Pipeline.fromBytes(model.stream, tokenizer, config)).rejects.toThrow("tokenizer");
+    expect(model.state.cancelled).toBe(true);
+  });
+
   test("or as any other bytes, name a tokenizer by its content", async () => {
     const { "config.json": config, "model.safetensors": model, "vocab.json": vocabulary } = tinyFiles();
     const bytes = new TextEncoder().encode(vocabulary as string);

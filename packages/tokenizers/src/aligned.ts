@@ -24,6 +24,11 @@ export function endOf({ at, ends }: Aligned, unit: number): number {
   return ends ? ends[at + unit] : at + unit + 1;
 }
 
+/** A copy: engines keep all of a text in memory for a part of it. */
+export function copyOf(part: string): string {
+  return String.fromCharCode(...Array.from({ length: part.length }, (_, at) => part.charCodeAt(at)));
+}
+
 /** How many code units the character at a place has: 2 for a surrogate pair. */
 export function charLength(text: string, at: number): number {
   return (text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00 ? 2 : 1;

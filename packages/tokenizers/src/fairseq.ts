@@ -41,13 +41,13 @@ export function fairseqIds(opened: SentencePiece, where: string): SentencePiece 
     bosId: 0,
     eosId: 2,
     padId: 1,
-    isSpecial: (id) => id < firstPieces.length && id !== 3,
+    isSpecial: (id) => id < firstPieces.length,
     decodeStream(skips, continues) {
       const stream = decodeStream(skips, continues);
       return {
         push(id) {
           const piece = pieceOf(id);
-          if (piece === undefined) return skips ? "" : "<pad>";
+          if (piece === undefined || piece === 0) return skips ? "" : (renumbered.idToToken(id) ?? "");
           return stream.push(piece);
         },
         end: () => stream.end(),

@@ -128,7 +128,7 @@ export function sentencePiece(
       const added = name.endsWith("T5")
         ? extraIds(model, normalize, settings)
         : isXlmRoberta
-          ? new AddedTokens(xlmRobertaTokens, model, normalize)
+          ? new AddedTokens([...xlmRobertaTokens, ...settings.tokens], model, normalize)
           : undefined;
       const tokenizer: TokenizerParts = {
         ...opened,

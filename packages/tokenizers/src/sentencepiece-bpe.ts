@@ -1,4 +1,4 @@
-import { charLength } from "./aligned.ts";
+import { charLength, copyOf } from "./aligned.ts";
 import type { LongestMatch } from "./longest-match.ts";
 import { mergeSteps } from "./models/merge-steps.ts";
 import type { Cut, PieceSink } from "./models/pieces.ts";
@@ -56,7 +56,7 @@ export function bpeCut(pieces: Pieces): Cut {
         const fresh: number[] = [];
         yield* cut(chunk, (id, _, end) => fresh.push(id, end));
         if (cache.size >= cacheSize) cache.clear();
-        cache.set(chunk, fresh);
+        cache.set(copyOf(chunk), fresh);
         found = fresh;
       }
       for (let index = 0, last = place; index < found.length; index += 2) {

@@ -1,5 +1,5 @@
 import type { Section } from "./added-tokens.ts";
-import { type Aligned, beginOf, endOf } from "./aligned.ts";
+import { type Aligned, beginOf, copyOf, endOf } from "./aligned.ts";
 import type { JinjaModule } from "./chat-template.ts";
 import { assemble, type Encoding, type EncodingView, type Template } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
@@ -285,8 +285,7 @@ export class Tokenizer implements TextTokenizer {
       tokens = this.#tokensOf({ text, at: isFirst ? 0 : 1 });
       if (isCached) {
         if (cache.size >= cacheSize) cache.clear();
-        // A copy: a part of a text keeps all of it in memory.
-        cache.set(String.fromCharCode(...Array.from({ length: text.length }, (_, at) => text.charCodeAt(at))), tokens);
+        cache.set(copyOf(text), tokens);
       }
     }
     if (tokens.texts.size > 0) {

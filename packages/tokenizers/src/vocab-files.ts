@@ -154,7 +154,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
   const { className } = settings;
   const isRoberta =
     robertaClasses.includes(className) || ["<s>", "</s>", "<mask>"].every((token) => Object.hasOwn(vocab, token));
-  const isQwen = className.startsWith("Qwen2");
+  const isQwen = /^qwen2/i.test(className || settings.modelType);
   const prefixes = settings.flag("add_prefix_space", false);
   const roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : gpt2Roles;
   const role = (name: keyof typeof robertaRoles): [string, unknown] => {

@@ -92,6 +92,12 @@ describe("vocab.json with merges.txt", () => {
     expect(roles(tokenizer)).toEqual([undefined, 10, 0, 0]);
   });
 
+  test("Qwen2's are known by the model's type, too", () => {
+    const tokenizer = open(files, {}, { "config.json": { model_type: "qwen2" } });
+    expect(roles(tokenizer)).toEqual([undefined, 0, 0, 0]);
+    expect(tokenizer.encode("a i").ids).toEqual(open(files, { tokenizer_class: "Qwen2Tokenizer" }).encode("a i").ids);
+  });
+
   test("split_special_tokens is the default of encode", () => {
     const tokenizer = open(files, { split_special_tokens: true, eos_token: "<a>" });
     expect(tokenizer.encode("<a>").ids).toEqual([4, 7, 5]);

@@ -47,9 +47,9 @@ async function quantize(directory: string, { dtype, output }: QuantizeOptions, t
     const replaced = (name: string) => isReplaced(name, model.folder);
     const target = join(output, model.folder);
     await mkdir(target, { recursive: true });
-    await writeWeights(join(target, WEIGHTS), model, terminal);
+    await replaceFile(join(target, WEIGHTS), (path) => writeWeights(path, model, terminal));
     await copyOthers(directory, output, replaced);
-    await writeFile(join(target, "config.json"), model.config);
+    await replaceFile(join(target, "config.json"), (path) => writeFile(path, model.config));
     const weights = [...files].filter(([name]) => name.endsWith(".safetensors") && replaced(name));
     const before = weights.reduce((sum, [, { size }]) => sum + (size ?? 0), 0);
     const sizes = `${formatBytes(before)} -> ${formatBytes(model.fileSize)}`;
@@ -73,15 +73,13 @@ function isReplaced(name: string, folder: string): boolean {
 /** The same weights for other runtimes. */
 const otherWeights = /\.(bin|onnx|onnx_data|gguf|h5|ot|msgpack|pt|pth)$/;
 
-/** The file takes its name when it is whole: what had that name before stays until then, and nothing unfinished is left behind. */
 async function writeWeights(
   path: string,
   { fileSize, pieces }: Awaited<ReturnType<typeof quantizeModel>>,
   terminal: Terminal,
 ): Promise<void> {
   const progress = createProgress(terminal);
-  const unfinished = `${path}.unfinished`;
-  const file = await open(unfinished, "w");
+  const file = await open(path, "w");
   let loaded = 0;
   try {
     for await (const { offset, bytes } of pieces()) {
@@ -90,25 +88,33 @@ async function writeWeights(
       const share = (100 * loaded) / fileSize;
       progress.update({ status: "progress", file: WEIGHTS, progress: share, loaded, total: fileSize });
     }
-    await file.close();
-    await rename(unfinished, path);
-  } catch (error) {
-    await file.close().catch(() => {});
-    await rm(unfinished, { force: true });
-    throw error;
   } finally {
     progress.clear();
+    await file.close();
+  }
+}
+
+/** A file takes its name when it is whole: what had that name before, a link too, stays until then, and nothing unfinished is left. */
+async function replaceFile(path: string, write: (unfinished: string) => Promise<void>): Promise<void> {
+  const unfinished = `${path}.unfinished`;
+  try {
+    await write(unfinished);
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
   }
 }
 
 /** Tokenizer, generation settings, modules: everything but the weights and the config. */
 async function copyOthers(directory: string, output: string, replaced: (name: string) => boolean): Promise<void> {
+  const [from, place] = [await placeOf(directory), await placeOf(output)];
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     const name = relative(directory, join(entry.parentPath, entry.name));
     if (entry.isDirectory() || replaced(name.replaceAll(sep, "/"))) continue;
-    if (!relative(resolve(output), resolve(directory, name)).startsWith("..")) continue;
+    if (!relative(place, resolve(from, name)).startsWith("..")) continue;
     if (otherWeights.test(name)) continue;
     await mkdir(dirname(join(output, name)), { recursive: true });
-    await copyFile(join(directory, name), join(output, name));
+    await replaceFile(join(output, name), (path) => copyFile(join(directory, name), path));
   }
 }

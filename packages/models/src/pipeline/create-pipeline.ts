@@ -1,10 +1,10 @@
-import { ConfigError, PAGE, pageFloats, parseJsonObject } from "@kiloformer/core";
+import { ConfigError, PAGE, pageFloats, parseJsonObject, type Source } from "@kiloformer/core";
 import type { TokenizerFormat } from "@kiloformer/tokenizers";
 import { readDirectory } from "#directory";
 import type { Architecture, DecoderModel, EncoderModel } from "../architecture.ts";
 import type { RawConfig } from "../config.ts";
 import { expectObject } from "../options.ts";
-import { type FileLike, type ModelFiles, nameTokenizerFiles, withSources } from "./files.ts";
+import { type FileLike, type ModelFiles, nameTokenizer, withSources } from "./files.ts";
 import { architectureFor, loadModel, type Plan, planModel } from "./load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./options.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -25,10 +25,7 @@ export class OpeningPipeline extends Pipeline {
    */
   static async fromFiles(files: ModelFiles, options: PipelineOptions = {}): Promise<Pipeline> {
     checkPipelineOptions(options);
-    const loaded = await withSources(files, (sources) =>
-      loadModel(sources, this.architectures, options, this.tokenizers, this.tasks),
-    );
-    return new Pipeline(loaded, options, this.tasks);
+    return withSources(files, (sources) => openSources(this, sources, options));
   }
 
   /** Opens a model from its files' contents; `merges` only where the tokenizer is a `vocab.json`. */
@@ -39,14 +36,13 @@ export class OpeningPipeline extends Pipeline {
     merges?: FileLike,
     options: PipelineOptions = {},
   ): Promise<Pipeline> {
-    const files = {
-      "config.json": config,
-      "model.safetensors": model,
-      ...(tokenizer === undefined || tokenizer === null
-        ? {}
-        : await nameTokenizerFiles(tokenizer, merges, options?.signal)),
-    };
-    return this.fromFiles(files, options);
+    checkPipelineOptions(options);
+    const named: ModelFiles = merges === undefined ? { tokenizer } : { "vocab.json": tokenizer, "merges.txt": merges };
+    const files = { "config.json": config, "model.safetensors": model, ...named };
+    return withSources(files, async (sources) => {
+      await nameTokenizer(sources, options.signal);
+      return openSources(this, sources, options);
+    });
   }
 
   /** Opens a model's folder, where there is a file system (Node); weights are read in pieces, never whole. */
@@ -77,6 +73,14 @@ export class OpeningPipeline extends Pipeline {
     architectureFor(raw, this.architectures);
     return raw.model_type as string;
   }
+}
+
+async function openSources(
+  { architectures, tokenizers, tasks }: typeof OpeningPipeline,
+  sources: ReadonlyMap<string, Source>,
+  options: PipelineOptions,
+): Promise<Pipeline> {
+  return new Pipeline(await loadModel(sources, architectures, options, tokenizers, tasks), options, tasks);
 }
 
 /** What a model takes in memory. */

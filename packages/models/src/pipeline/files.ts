@@ -1,4 +1,4 @@
-import { OptionError, readAll, type Source, toSource } from "@kiloformer/core";
+import { bytesSource, OptionError, readAll, type Source, toSource } from "@kiloformer/core";
 import { show } from "../config.ts";
 
 /** What a file of a model may be given as. */
@@ -34,7 +34,8 @@ export async function withSources<T>(files: ModelFiles, use: (sources: Map<strin
   try {
     return await use(toSources(files, made));
   } finally {
-    await Promise.all(made.map((source) => source.close?.()));
+    // Nobody waits for it: the end of a clone's stream is that of the other one.
+    for (const source of made) source.close?.().catch(() => {});
   }
 }
 
@@ -48,25 +49,18 @@ export async function readSmallFile(
   return source && readAll(source, { maxBytes: SMALL_FILE_BYTES, signal });
 }
 
-/** Gives an unnamed file the name that a model's folder would have for it: content decides. */
-export async function nameTokenizerFiles(
-  tokenizer: FileLike,
-  merges: FileLike | undefined,
-  signal?: AbortSignal,
-): Promise<Record<string, FileLike>> {
-  if (merges !== undefined) return { "vocab.json": tokenizer, "merges.txt": merges };
-  const source = toSource("tokenizer", tokenizer);
-  const file =
-    typeof tokenizer === "string" ? tokenizer : await readAll(source, { maxBytes: SMALL_FILE_BYTES, signal });
-  const head = headOf(file);
-  if (head.startsWith("\n")) return { "tokenizer.model": file };
-  if (!head.trimStart().startsWith("{")) return { "vocab.txt": file };
-  const isWhole = /"model"\s*:\s*\{/.test(head) || /"added_tokens"/.test(head);
-  return { [isWhole ? "tokenizer.json" : "vocab.json"]: file };
+/** Gives the file that stands under "tokenizer" the name that a model's folder would have for it: content decides. */
+export async function nameTokenizer(sources: Map<string, Source>, signal?: AbortSignal): Promise<void> {
+  const file = await readSmallFile(sources, "tokenizer", signal);
+  if (!file) return;
+  sources.delete("tokenizer");
+  const name = tokenizerName(new TextDecoder().decode(file.subarray(0, 4096)));
+  sources.set(name, bytesSource(name, file));
 }
 
-/** The beginning, as text. */
-function headOf(file: Uint8Array | string): string {
-  if (typeof file === "string") return file.slice(0, 4096);
-  return new TextDecoder().decode(file.subarray(0, 4096));
+/** @param head how it begins */
+function tokenizerName(head: string): string {
+  if (head.startsWith("\n")) return "tokenizer.model";
+  if (!head.trimStart().startsWith("{")) return "vocab.txt";
+  return /"model"\s*:\s*\{|"added_tokens"/.test(head) ? "tokenizer.json" : "vocab.json";
 }

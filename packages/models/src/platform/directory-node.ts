@@ -28,10 +28,10 @@ export async function readDirectory(directory: string): Promise<OpenDirectory> {
     const path = join(directory, entry.name);
     // Shards are named by a file, which is not to say where on the disk they lie.
     const isShard = entry.name.endsWith(".safetensors") && entry.name !== "model.safetensors";
-    if (isShard && entry.isSymbolicLink() && !(await liesIn(path, roots))) continue;
+    const leadsOut = isShard && entry.isSymbolicLink() && !(await liesIn(path, roots));
     // What cannot be looked at cannot be opened either: that has the reason.
     const info = await stat(path).catch(async () => (await fileSource(path, entry.name)) && stat(path));
-    files.set(entry.name, new LazyFile(path, entry.name, info.size));
+    files.set(entry.name, new LazyFile(path, entry.name, info.size, leadsOut));
   }
   for (const folder of entries) {
     if (!folder.isDirectory()) continue;
@@ -81,10 +81,12 @@ class LazyFile implements Source {
   readonly name: string;
   readonly size: number;
   readonly #path: string;
+  readonly #leadsOut: boolean;
   #source: Promise<Source> | undefined;
 
-  constructor(path: string, name: string, size: number) {
+  constructor(path: string, name: string, size: number, leadsOut = false) {
     this.#path = path;
+    this.#leadsOut = leadsOut;
     this.name = name;
     this.size = size;
   }
@@ -107,6 +109,10 @@ class LazyFile implements Source {
   }
 
   async #first(): Promise<Source> {
+    if (this.#leadsOut) {
+      const message = `${this.name}: expected a file of the folder, got a link out of it`;
+      throw new SourceError("outside-folder", message, { file: this.name });
+    }
     const source = await fileSource(this.#path, this.name);
     if (source.size === this.size) return source;
     await source.close?.();

@@ -1,4 +1,4 @@
-import { charLength, lastCharLength } from "../aligned.ts";
+import { charLength, copyOf, lastCharLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
 import type { Model } from "./model.ts";
 import { type PieceOptions, type PieceSink, pieceModel } from "./pieces.ts";
@@ -54,7 +54,8 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
     if (right === spaceMark) hasWords = false;
   });
   // The edges of words, and by word where they begin; the first number is how many others they are.
-  const edges = new Float64Array(hasWords ? cacheSize + fields * cachedLength ** 2 : 0);
+  const room = 1 + fields * cachedLength ** 2;
+  let edges = new Float64Array(hasWords ? 2 * room : 0);
   const words = new Map<string, number>();
   let used = 0;
 
@@ -133,10 +134,11 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
         words.clear();
         used = 0;
       }
+      if (used + room > edges.length) edges = doubled(edges);
       const first = used++;
       for (let at = begin; at < end; ) at = takeAll(at, begin);
       edges[first] = used - first - 1;
-      words.set(text, first);
+      words.set(copyOf(text), first);
     };
 
     /** On the way back through the window, the place where a piece begins takes the piece in, so that the way forth reads it there. */
