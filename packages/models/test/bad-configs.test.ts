@@ -331,6 +331,25 @@ describe("C10 end-of-text ids", () => {
     await pipeline.dispose();
   });
 
+  test.each([[19], [[3, 99]], ["</s>"], [1.5], [1e9]])(
+    "%j is rejected beside generation_config.json too",
+    async (id) => {
+      const message = `config.json: expected eos_token_id to be ids from 0 to 18, got ${typeof id === "number" ? id : JSON.stringify(id)}`;
+      const open = (generation: object, config: object) => {
+        const generationConfig = { "generation_config.json": JSON.stringify(generation) };
+        return Pipeline.fromFiles({ ...tinyFiles({ config: { ...config } }), ...generationConfig });
+      };
+      for (const generation of [{}, { eos_token_id: 3 }, { eos_token_id: null }]) {
+        await expect(open(generation, { eos_token_id: id })).rejects.toEqual(failing("bad-value", message));
+      }
+      const named = failing("bad-value", `generation_${message}`);
+      await expect(open({ eos_token_id: id }, { eos_token_id: 3 })).rejects.toEqual(named);
+      for (const eos_token_id of [null, -1, undefined, 5]) {
+        await (await open({ eos_token_id: 3 }, { eos_token_id })).dispose();
+      }
+    },
+  );
+
   test.each([[19], [[3, 99]], ["</s>"], [1.5], [-2]])("%j is rejected", async (eos_token_id) => {
     expect(await failure({ eos_token_id })).toEqual(
       failing(

@@ -225,8 +225,10 @@ export function readGenerationDefaults(
 ): GenerationDefaults {
   const raw = generationConfig ?? config;
   const file = generationConfig ? "generation_config.json" : "config.json";
-  const eosFile = raw.eos_token_id !== undefined ? raw : config;
-  const options: Record<string, unknown> = { eos_token_id: tokenIds(eosFile, "eos_token_id", vocabSize, file) };
+  // Both are checked, whichever counts.
+  const older = tokenIds(config, "eos_token_id", vocabSize);
+  const eos_token_id = raw.eos_token_id === undefined ? older : tokenIds(raw, "eos_token_id", vocabSize, file);
+  const options: Record<string, unknown> = { eos_token_id };
   const unsupported: string[] = [];
   const rules = rulesFor(vocabSize);
   for (const [key, value] of Object.entries(raw)) {
