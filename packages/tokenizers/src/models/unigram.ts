@@ -125,8 +125,9 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       const text = word.slice(begin, end);
       const known = words.get(text);
       if (known !== undefined) {
-        for (let at = known + 1; at <= known + edges[known]; at += fields) {
-          offer(begin + edges[at + 1], edges[at + 2], edges[at + 3] + best[(begin + edges[at]) & mask]);
+        const kept = edges;
+        for (let at = known + 1, last = known + kept[known]; at <= last; at += fields) {
+          offer(begin + kept[at + 1], kept[at + 2], kept[at + 3] + best[(begin + kept[at]) & mask]);
         }
         return;
       }
