@@ -298,7 +298,6 @@ describe("the model's files", () => {
     ["return_legacy_cache", true],
     ["prefill_chunk_size", 4],
     ["use_model_defaults", true],
-    ["max_time", 100],
     ["chat_format", "chatml"],
     ["max_window_size", 6144],
     ["user_token_id", 3],
@@ -307,6 +306,10 @@ describe("the model's files", () => {
     expect(defaults).toMatchObject({ options: { eos_token_id: [] }, unsupported: [] });
     expect(() => resolveGenerationOptions({}, defaults, VOCABULARY)).not.toThrow();
     expect(() => resolve({ [key]: value })).toThrow(expect.objectContaining({ code: "unknown-option" }));
+  });
+
+  test("of how long a text may take in time are refused: it would be another text", () => {
+    expect(read({ max_time: 100 }).unsupported).toEqual(["max_time = 100"]);
   });
 
   test("give way to what the caller says of the same length in another way", async () => {

@@ -81,9 +81,7 @@ export class Rewriter {
     const length = this.#length;
     this.#length += text.length;
     this.#text += text;
-    if (this.#text.length > partLength) {
-      this.#endPart();
-    }
+    if (this.#text.length > partLength) this.#endPart();
     if (this.#length > this.#begins.length) {
       this.#begins = grown(this.#begins, this.#length);
       this.#ends = grown(this.#ends, this.#length);

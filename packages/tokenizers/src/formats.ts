@@ -25,12 +25,15 @@ function finish(
   const settings = new Settings(opening.all);
   const plain = new Tokenizer(parts);
   const id = (role: string): number | undefined => plain.tokenToId(settings.role(role, roles[role] ?? ""));
+  const mask = settings.role("mask_token", undefined);
+  const masks = mask === undefined ? ["[MASK]", "<mask>"] : [mask];
   return new Tokenizer({
     ...parts,
     bosId: id("bos_token") ?? parts.bosId,
     eosId: id("eos_token") ?? parts.eosId,
     padId: id("pad_token") ?? parts.padId ?? plain.tokenToId("[PAD]") ?? plain.tokenToId("<pad>"),
     unkId: id("unk_token") ?? parts.unkId,
+    maskId: masks.map((token) => plain.tokenToId(token)).find((known) => known !== undefined),
     maxLength: settings.maxLength,
     paddingSide: settings.side("padding_side") ?? parts.paddingSide,
     truncationSide: settings.side("truncation_side") ?? parts.truncationSide,
@@ -74,14 +77,19 @@ function isTokenizerJson(begin: string, file: TokenizerFile | undefined): boolea
   return begin.startsWith("{") && file !== undefined && /"model"\s*:\s*\{/.test(readText(file, ""));
 }
 
-// By class: whether a begin and an end id surround a text.
-const sentencePieceClasses: Readonly<Record<string, readonly [addsBos: boolean, addsEos: boolean]>> = {
-  Llama: [true, false],
-  Gemma: [true, false],
-  T5: [false, true],
-  MT5: [false, true],
+// By class: whether a begin and an end id surround a text, and whether ids are fairseq's, whose texts of a pair have two ends between them.
+interface SentencePieceClass {
+  readonly bos?: boolean;
+  readonly eos?: boolean;
+  readonly fairseq?: boolean;
+}
+const sentencePieceClasses: Readonly<Record<string, SentencePieceClass>> = {
+  Llama: { bos: true },
+  Gemma: { bos: true },
+  T5: { eos: true },
+  MT5: { eos: true },
+  XLMRoberta: { bos: true, eos: true, fairseq: true },
 };
-const xlmRoberta = "XLMRoberta";
 const classOfModel: Readonly<Record<string, string>> = {
   llama: "Llama",
   mistral: "Llama",
@@ -91,7 +99,7 @@ const classOfModel: Readonly<Record<string, string>> = {
   t5: "T5",
   mt5: "T5",
   longt5: "T5",
-  "xlm-roberta": xlmRoberta,
+  "xlm-roberta": "XLMRoberta",
 };
 
 /** SentencePiece's `.model`; what `parts` and `rest` (a `postProcessor`, `cleanUp`) leave out is refused. */
@@ -111,11 +119,10 @@ export function sentencePiece(
       if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
       const name = classOf(settings);
       const asPublished = openSentencePiece(bytes, { ...parts, file, rule: options.rule });
-      const isXlmRoberta = name === xlmRoberta;
-      if (isXlmRoberta && !parts.fairseq) throw mismatch("unsupported", file, "another class", undefined, name);
-      const opened = (isXlmRoberta && parts.fairseq?.(asPublished, file)) || asPublished;
+      const { bos: addsBos = false, eos: addsEos = false, fairseq } = sentencePieceClasses[name] ?? {};
+      if (fairseq && !parts.fairseq) throw mismatch("unsupported", file, "another class", undefined, name);
+      const opened = (fairseq && parts.fairseq?.(asPublished, file)) || asPublished;
       const { model, normalize, bosId, eosId } = opened;
-      const [addsBos, addsEos] = sentencePieceClasses[name] ?? [isXlmRoberta, isXlmRoberta];
       const around = (role: string, adds: boolean, id: number | undefined): TemplatePiece[] => {
         if (!settings.flag(`add_${role}_token`, adds && id !== undefined)) return [];
         if (id === undefined)
@@ -127,8 +134,8 @@ export function sentencePiece(
       const { decodeStream } = opened;
       const added = name.endsWith("T5")
         ? extraIds(model, normalize, settings)
-        : isXlmRoberta
-          ? new AddedTokens([...xlmRobertaTokens, ...settings.tokens], model, normalize)
+        : fairseq
+          ? new AddedTokens([...fairseqTokens, ...settings.tokens], model, normalize)
           : undefined;
       const tokenizer: TokenizerParts = {
         ...opened,
@@ -138,14 +145,9 @@ export function sentencePiece(
         ...(added && { normalize: undefined, added }),
         template: {
           single: [...begin, first, ...end],
-          pair: [
-            ...begin,
-            first,
-            ...end,
-            ...(isXlmRoberta ? end : begin),
-            isXlmRoberta ? { ...second, type: 0 } : second,
-            ...end,
-          ],
+          pair: fairseq
+            ? [...begin, first, ...end, ...end, { ...second, type: 0 }, ...end]
+            : [...begin, first, ...end, ...begin, second, ...end],
         },
         decodeStream(tokenizer, skips, prefixIds) {
           const stream = decodeStream(skips, prefixIds.length > 0 && tokenizer.decode(prefixIds) !== "");
@@ -165,12 +167,12 @@ const otherModels = ["albert", "camembert", "deberta-v2", "m2m_100", "marian", "
 /** The class whose special tokens surround a text: what the files name, or "" for none. */
 function classOf(settings: Settings): string {
   const { className, modelType } = settings;
-  if (className === xlmRoberta || Object.hasOwn(sentencePieceClasses, className)) return className;
+  if (Object.hasOwn(sentencePieceClasses, className)) return className;
   const isNamed = settings.text("tokenizer_class") !== undefined;
   if (!isNamed && !otherModels.includes(modelType)) {
     return Object.hasOwn(classOfModel, modelType) ? classOfModel[modelType] : "";
   }
-  const known = [...Object.keys(sentencePieceClasses), xlmRoberta].map((key) => `${key}Tokenizer`);
+  const known = Object.keys(sentencePieceClasses).map((key) => `${key}Tokenizer`);
   throw mismatch(
     "unsupported",
     isNamed ? settings.config.at("tokenizer_class") : "config.json: model_type",
@@ -179,7 +181,7 @@ function classOf(settings: Settings): string {
   );
 }
 
-const xlmRobertaTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) => {
+const fairseqTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) => {
   return { content, special: true, lstrip: content === "<mask>" };
 });
 

@@ -15,6 +15,7 @@ export interface SpecialIds {
   readonly eosId?: number;
   readonly padId?: number;
   readonly unkId?: number;
+  readonly maskId?: number;
 }
 
 /** What every encoding has. */

@@ -105,6 +105,7 @@ export class Tokenizer implements TextTokenizer {
   readonly eosId?: number;
   readonly padId?: number;
   readonly unkId?: number;
+  readonly maskId?: number;
   /** How many tokens the model takes, where the files say so; special ones included. */
   readonly maxLength?: number;
   readonly parts: TokenizerParts;
@@ -120,6 +121,7 @@ export class Tokenizer implements TextTokenizer {
     this.eosId = parts.eosId;
     this.padId = parts.padId;
     this.unkId = parts.unkId;
+    this.maskId = parts.maskId;
     this.maxLength = parts.maxLength;
     this.vocabSize = model.size + (added?.size ?? 0);
     this.maxId = Math.max(model.maxId, added?.maxId ?? 0);
@@ -136,8 +138,8 @@ export class Tokenizer implements TextTokenizer {
   }
 
   /**
-   * The same in steps of some 16 ms, between which timers run. What the engine does in one go takes longer with texts of many megabytes:
-   * joining them, the list of ids.
+   * The same in steps of some 16 ms, between which timers run. With texts of many megabytes some steps take longer: joining a text, the
+   * list of ids, one match or one word that is all of it.
    */
   async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
     const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));

@@ -67,17 +67,16 @@ const bertRoles = {
   cls_token: "[CLS]",
   mask_token: "[MASK]",
 };
-const mpnetRoles = {
-  ...{
-    bos_token: "<s>",
-    eos_token: "</s>",
-    unk_token: "[UNK]",
-    sep_token: "</s>",
-    pad_token: "<pad>",
-    cls_token: "<s>",
-  },
+const robertaRoles = {
+  bos_token: "<s>",
+  eos_token: "</s>",
+  unk_token: "<unk>",
+  sep_token: "</s>",
+  pad_token: "<pad>",
+  cls_token: "<s>",
   mask_token: "<mask>",
 };
+const mpnetRoles = { ...robertaRoles, unk_token: "[UNK]" };
 const bertClasses = ["Bert", "ConvBert", "DistilBert", "DPRContextEncoder", "DPRQuestionEncoder", "Electra", "Lxmert"];
 const vocabTxtClasses = [...bertClasses, "MobileBert", "MPNet", "SqueezeBert"];
 
@@ -127,17 +126,6 @@ function byteLevel(pattern: string, model: object, rest: object, add_prefix_spac
   };
 }
 
-const robertaRoles = {
-  ...{
-    bos_token: "<s>",
-    eos_token: "</s>",
-    unk_token: "<unk>",
-    sep_token: "</s>",
-    pad_token: "<pad>",
-    cls_token: "<s>",
-  },
-  mask_token: "<mask>",
-};
 const gpt2Roles = { bos_token: "<|endoftext|>", eos_token: "<|endoftext|>", unk_token: "<|endoftext|>" };
 const qwenRoles = { eos_token: "<|endoftext|>", unk_token: "<|endoftext|>", pad_token: "<|endoftext|>" };
 const robertaClasses = ["Bart", "LED", "Longformer", "Roberta"];

@@ -41,6 +41,12 @@ describe("vocab.txt", () => {
     expect(open(files, { pad_token: "[SEP]", added_tokens_decoder: {} }, map).padId).toBe(3);
   });
 
+  test("the mask is the token that is named, else what masks are called", () => {
+    expect(open(files).maskId).toBe(4);
+    expect(open(files, { mask_token: "hello" }).maskId).toBe(5);
+    expect(open(files, { mask_token: "<none>" }).maskId).toBe(10);
+  });
+
   test("a role's token is found as it says", () => {
     const mask_token = { content: "[MASK]", lstrip: true, special: true };
     expect(open(files, { mask_token }).encode("hello  [MASK]", plain).offsets).toEqual([

@@ -188,11 +188,10 @@ const harmlessValues: Readonly<Record<string, unknown>> = {
 };
 
 /**
- * Settings that change no text, whatever they are: of caches and compilers, of how long a text may take, of a second model that
- * guesses ahead, and of chats. `remove_invalid_values` is for numbers that are not finite, which are an error here.
+ * Settings that change no text, whatever they are: of caches and compilers, of a second model that guesses ahead, and of chats. `remove_invalid_values` is for numbers that are not finite, which are an error here.
  */
 const inertSettings: ReadonlySet<string> = new Set(
-  `disable_compile compile_config continuous_batching_config return_legacy_cache prefill_chunk_size cache_config max_time
+  `disable_compile compile_config continuous_batching_config return_legacy_cache prefill_chunk_size cache_config
   use_model_defaults num_assistant_tokens num_assistant_tokens_schedule assistant_confidence_threshold assistant_lookbehind
   target_lookbehind max_matching_ngram_size remove_invalid_values chat_format max_window_size user_token_id`.split(
     /\s+/,

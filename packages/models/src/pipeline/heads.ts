@@ -84,7 +84,7 @@ export async function fillMask(
   const head = headOf(context, "maskedLm", "a masked-language head");
   checkTexts("fillMask", [text]);
   const { tokenizer, encode } = textReader(context, "fillMask");
-  const mask = maskOf(tokenizer, context);
+  const mask = maskOf(tokenizer);
   const encoding = await encode(text, { truncation: false });
   const { ids } = encoding;
   const places = [...ids.keys()].filter((place) => ids[place] === mask);
@@ -124,12 +124,9 @@ function likeliest(logits: Float32Array, count: number, allowed?: readonly numbe
     .map((id) => [id, scores[id]]);
 }
 
-/** The mask's id: of the token that the files name, else of a name that masks have. */
-function maskOf(tokenizer: Tokenizer, { tokenizerConfig: { mask_token: given } }: TaskContext): number {
-  const named = typeof given === "string" ? given : (Object(given) as { content?: unknown }).content;
-  const names = typeof named === "string" ? [named] : ["[MASK]", "<mask>"];
-  const [id] = names.map((name) => tokenizer.tokenToId(name)).filter((known) => known !== undefined);
-  if (id !== undefined) return id;
+/** @throws {OptionError} `no-mask` */
+function maskOf({ maskId }: Tokenizer): number {
+  if (maskId !== undefined) return maskId;
   throw new OptionError("no-mask", "fillMask: expected a tokenizer with a mask token, got one without");
 }
 

@@ -221,7 +221,10 @@ async function readTokenizer(
   if (!tokenizerFiles.some((name) => files.has(name))) return none;
   try {
     const tokenizer = openTokenizer(files, formats);
-    if (tokenizer.maxId < model.vocabSize) return { tokenizer, tokenizerConfig: settingsOf(files) };
+    const settings = files.get("tokenizer_config.json") as Uint8Array | undefined;
+    // The tokenizer has read it: it is JSON.
+    const tokenizerConfig = settings ? JSON.parse(new TextDecoder().decode(settings)) : {};
+    if (tokenizer.maxId < model.vocabSize) return { tokenizer, tokenizerConfig };
     const message = `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`;
     throw new ConfigError("vocabulary-too-large", message, { vocabSize: model.vocabSize, maxId: tokenizer.maxId });
   } catch (error) {
@@ -231,15 +234,6 @@ async function readTokenizer(
     warner(options)(`${error.message}; the model takes and gives ids only`);
     return { ...none, tokenizer: error };
   }
-}
-
-/** tokenizer_config.json; special_tokens_map.json goes before one without `added_tokens_decoder`, as in `transformers`. */
-function settingsOf(files: ReadonlyMap<string, Uint8Array | string>): RawConfig {
-  // The tokenizer has read them: they are JSON.
-  const parse = (name: string) =>
-    files.has(name) ? JSON.parse(new TextDecoder().decode(files.get(name) as Uint8Array)) : {};
-  const config = parse("tokenizer_config.json");
-  return "added_tokens_decoder" in config ? config : { ...config, ...parse("special_tokens_map.json") };
 }
 
 export function emit({ onProgress }: PipelineOptions, event: ProgressEvent): void {
