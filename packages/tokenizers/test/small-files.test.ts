@@ -86,6 +86,11 @@ describe("vocab.json with merges.txt", () => {
     expect(framed.encode("hi").ids).toEqual([0, 3, 0]);
     expect(framed.encode("hi", { text_pair: "a" }).ids).toEqual([0, 3, 0, 0, 7, 0]);
     expect(framed.encode("hi", plain).ids).toEqual([3]);
+    const absent = JSON.stringify({ tokenizer_class: "GPT2Tokenizer", add_bos_token: true, bos_token: "<s>" });
+    expect(refusal({ ...files, "tokenizer_config.json": absent })).toEqual([
+      "file",
+      'tokenizer_config.json: add_bos_token: expected a token of the vocabulary, got "<s>"',
+    ]);
   });
 
   test("Qwen2's chat tokens are those of tokenizer_config.json", () => {

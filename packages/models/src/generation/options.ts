@@ -188,7 +188,8 @@ const harmlessValues: Readonly<Record<string, unknown>> = {
 };
 
 /**
- * Settings that change no text, whatever they are: of caches and compilers, of a second model that guesses ahead, and of chats. `remove_invalid_values` is for numbers that are not finite, which are an error here.
+ * Settings that change no text, whatever they are: of caches and compilers, of a second model that guesses ahead, and of chats.
+ * `remove_invalid_values` is for numbers that are not finite, which are an error here.
  */
 const inertSettings: ReadonlySet<string> = new Set(
   `disable_compile compile_config continuous_batching_config return_legacy_cache prefill_chunk_size cache_config
