@@ -150,7 +150,8 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
     return [token, vocab[token]];
   };
   const around = (name: "bos" | "eos"): string[] => {
-    if (!settings.flag(`add_${name}_token`, false)) return [];
+    // RoBERTa's texts are framed in any case.
+    if (isRoberta || !settings.flag(`add_${name}_token`, false)) return [];
     const token = settings.role(`${name}_token`, gpt2Roles.eos_token);
     if (Object.hasOwn(vocab, token)) return [token];
     throw mismatch("file", settings.config.at(`add_${name}_token`), "a token of the vocabulary", token);
