@@ -48,6 +48,64 @@ test("ties are decided by sums of float64, or of float32 in sentencepiece", () =
   expect([7, 10].map((count) => ids("sentencepiece", count).join(""))).toEqual(["133", "1333"]);
 });
 
+// Their cuts are equally probable, or nearly: what is known of a word holds for some sums before it only.
+test("words that were seen before are cut by the sums of float32 that come before them", () => {
+  let state = 5;
+  const random = () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+  const letters = "abcd";
+  for (let model = 0; model < 20; model++) {
+    const scores = new Map([["<unk>", 0]]);
+    for (const mark of ["", "▁"]) {
+      for (let size = mark ? 0 : 1; size < 5; size++) {
+        for (let count = 0; count < (size < 2 ? 4 : 6); count++) {
+          const text = Array.from({ length: size }, () => letters[Math.floor(random() * 4)]).join("");
+          // So far from a tie that sums of some size round it away.
+          const apart = model % 2 ? 0 : Math.round(random() * 3) * 10 ** -(2 + Math.floor(random() * 5));
+          scores.set(mark + text, -1.1 * (mark + text).length - apart);
+        }
+      }
+    }
+    const pieces = [...scores.keys()];
+    const vocabulary = readRows(JSON.stringify([...scores]));
+    const tokenizer = unigramModel(vocabulary, { rule: "sentencepiece", unkId: 0 });
+    const words = Array.from({ length: 40 }, () => {
+      return `▁${Array.from({ length: 1 + Math.floor(random() * 9) }, () => letters[Math.floor(random() * 4)]).join("")}`;
+    });
+    for (const count of [3, 300, 1500]) {
+      const text = Array.from({ length: count }, () => words[Math.floor(random() * 40)]).join("");
+      const cut = tokenizer.tokenize(text).ids.map((id) => pieces[id]);
+      const best = bestCut(text, scores, Math.fround(Math.fround(Math.min(...scores.values())) - 10));
+      expect([model, count, cut.findIndex((piece, index) => piece !== best[index])]).toEqual([model, count, -1]);
+      expect(cut).toEqual(best);
+    }
+  }
+});
+
+/** The most probable cut by float32 sums, place by place. */
+function bestCut(text: string, scores: ReadonlyMap<string, number>, unknownScore: number): string[] {
+  const sums = new Float32Array(text.length + 1).fill(-Infinity, 1);
+  const begins = new Int32Array(text.length + 1);
+  for (let begin = 0; begin < text.length; begin++) {
+    for (let end = begin + 1; end <= Math.min(begin + 6, text.length); end++) {
+      const score = scores.get(text.slice(begin, end)) ?? (end === begin + 1 ? unknownScore : undefined);
+      if (score === undefined) continue;
+      const sum = Math.fround(sums[begin] + Math.fround(score));
+      if (sum > sums[end]) {
+        sums[end] = sum;
+        begins[end] = begin;
+      }
+    }
+  }
+  const pieces: string[] = [];
+  for (let end = text.length; end > 0; end = begins[end]) pieces.push(text.slice(begins[end], end));
+  const names = pieces.reverse().map((piece) => (scores.has(piece) ? piece : "<unk>"));
+  // Unknown neighbours are one token.
+  return names.filter((name, index) => name !== "<unk>" || names[index - 1] !== name);
+}
+
 test("a character without a token is an error where there is no unknown piece", () => {
   const model = open('[["a", -1]]');
   expect(() => model.tokenize("ab")).toThrow(TokenizerError);

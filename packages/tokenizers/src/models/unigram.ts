@@ -1,8 +1,9 @@
-import { charLength, copyOf, lastCharLength } from "../aligned.ts";
+import { charLength, lastCharLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
 import type { Model } from "./model.ts";
 import { type PieceOptions, type PieceSink, pieceModel } from "./pieces.ts";
 import { doubled, normalPiece, unusedPiece, userDefinedPiece, type Vocabulary } from "./vocabulary.ts";
+import { edgeWidth, longestWord, WordLattices } from "./word-lattices.ts";
 
 // A window of the text ends at the next place that no piece crosses, so that memory stays small.
 const windowLength = 4096;
@@ -11,14 +12,9 @@ const pauseLength = 65_536;
 const piecesAtOnce = 16_384;
 const none = -1;
 const unknown = -2;
-// What a word can be made of is kept if it has no more code units than this; all of that together takes so many numbers.
-const cachedLength = 24;
-const cacheSize = 2 ** 20;
 const spaceMark = 0x2581;
 // Of float32 sums, the least before they are counted from 0 again.
 const farSum = -100_000;
-// An edge's numbers: where it begins and ends, the piece (or `unknown`), its score.
-const fields = 4;
 
 /**
  * The most probable segmentation by the scores of a vocabulary: Viterbi. A shorter piece is tried first and a later one
@@ -53,18 +49,9 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
   vocabulary.eachPair((_, right) => {
     if (right === spaceMark) hasWords = false;
   });
-  // The edges of words, and by word where they begin; the first number is how many others they are.
-  const room = 1 + fields * cachedLength ** 2;
-  let edges = new Float64Array(hasWords ? 2 * room : 0);
-  const words = new Map<string, number>();
-  let used = 0;
-
-  const write = (begin: number, end: number, id: number, score: number): void => {
-    edges[used++] = begin;
-    edges[used++] = end;
-    edges[used++] = id;
-    edges[used++] = score;
-  };
+  const lattices = hasWords ? new WordLattices() : undefined;
+  // From a sum below this one on, a word's may become less than `farSum`.
+  const nearSum = farSum - longestWord * unkScore;
 
   // Arrays that no run needs now.
   const spare: Run[] = [];
@@ -95,8 +82,8 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       }
     };
 
-    /** Takes all pieces that begin at a place, and writes them down for a word that begins at `wordBegin`, if not -1; gives where the place's character ends. */
-    const takeAll = (begin: number, wordBegin: number): number => {
+    /** Takes all pieces that begin at a place, and adds them to the record of a word that begins at `wordBegin`; gives where the place's character ends. */
+    const takeAll = (begin: number, record: number, wordBegin: number): number => {
       if (isFloat32 && best[begin & mask] < farSum) rebase(begin);
       const sum = best[begin & mask];
       const next = begin + charLength(word, begin);
@@ -108,11 +95,11 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
         if (id < 0 || Number.isNaN(scores[id])) continue;
         if (at === next) isOneSpelled = true;
         offer(at, id, scores[id] + sum);
-        if (wordBegin >= 0) write(begin - wordBegin, at - wordBegin, id, scores[id]);
+        if (record >= 0) lattices?.addEdge(record, begin - wordBegin, at - wordBegin, id, scores[id]);
       }
       if (!isOneSpelled) {
         offer(next, unknown, unkScore + sum);
-        if (wordBegin >= 0) write(begin - wordBegin, next - wordBegin, unknown, unkScore);
+        if (record >= 0) lattices?.addEdge(record, begin - wordBegin, next - wordBegin, unknown, unkScore);
         if (unkId === undefined && last[next - from] === unknown) {
           throw mismatch("unknown", "encode", "a character of the vocabulary", word.slice(begin, next));
         }
@@ -120,26 +107,25 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       return next;
     };
 
-    /** The same for all places of a word, whose edges are written down the first time. */
-    const takeWord = (begin: number, end: number): void => {
-      const text = word.slice(begin, end);
-      const known = words.get(text);
-      if (known !== undefined) {
-        const kept = edges;
-        for (let at = known + 1, last = known + kept[known]; at <= last; at += fields) {
-          offer(begin + kept[at + 1], kept[at + 2], kept[at + 3] + best[(begin + kept[at]) & mask]);
+    /** The same for all places of a word that is known: its best path is enough, if that is certain for the sum before it. */
+    const takeWord = (words: WordLattices, record: number, begin: number, end: number): void => {
+      let sum = best[begin & mask];
+      let at = words.certainPath(record, sum);
+      const { numbers } = words;
+      if (at > 0) {
+        for (let reaches = begin; reaches < end; at += edgeWidth) {
+          reaches = begin + numbers[at + 1];
+          sum = Math.fround(sum + numbers[at + 3]);
+          last[reaches - from] = numbers[at + 2];
         }
+        best[end & mask] = sum;
+        reached = end;
         return;
       }
-      if (used > cacheSize) {
-        words.clear();
-        used = 0;
+      const edgesEnd = words.edgesEnd(record);
+      for (at = words.edgesOf(record); at < edgesEnd; at += edgeWidth) {
+        offer(begin + numbers[at + 1], numbers[at + 2], numbers[at + 3] + best[(begin + numbers[at]) & mask]);
       }
-      if (used + room > edges.length) edges = doubled(edges);
-      const first = used++;
-      for (let at = begin; at < end; ) at = takeAll(at, begin);
-      edges[first] = used - first - 1;
-      words.set(copyOf(text), first);
     };
 
     /** On the way back through the window, the place where a piece begins takes the piece in, so that the way forth reads it there. */
@@ -172,14 +158,19 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
         for (let at = from; at < begin; yield) at = addPieces(at, begin);
         from = begin;
       }
-      if (begin + longest + cachedLength - from >= last.length) last = doubled(last);
-      const isBegin = hasWords && (begin === 0 || word.charCodeAt(begin) === spaceMark);
-      let end = isBegin ? word.indexOf("\u2581", begin + 1) : 0;
-      if (end < 0) end = length;
-      if (isBegin && end - begin <= cachedLength && best[begin & mask] > farSum - cachedLength * unkScore) {
-        takeWord(begin, end);
-        begin = end;
-      } else begin = takeAll(begin, -1);
+      if (begin + longest + longestWord - from >= last.length) last = doubled(last);
+      const isWord = lattices && (begin === 0 || word.charCodeAt(begin) === spaceMark) && best[begin & mask] > nearSum;
+      const record = isWord ? lattices.find(word, begin, spaceMark) : -1;
+      const end = isWord ? lattices.end : 0;
+      if (isWord && record >= 0) takeWord(lattices, record, begin, end);
+      else if (isWord && end > 0) {
+        const added = lattices.add(word, begin);
+        for (let at = begin; at < end; ) at = takeAll(at, added, begin);
+      } else {
+        begin = takeAll(begin, -1, 0);
+        continue;
+      }
+      begin = end;
     }
     turnWindow(length);
     for (let at = addPieces(from, length); at < length; at = addPieces(at, length)) yield;

@@ -6,9 +6,9 @@ export const userDefinedPiece = 4;
 export const unusedPiece = 5;
 export const bytePiece = 6;
 
-// A node is five numbers: its parent, its code unit, the next node of its hash chain, the id of the piece that ends
-// there + 1, and its children: 0 for none, the only one, or `many`, which hash chains find.
-const width = 5;
+// A node is six numbers: its parent, its code unit, the next node of its hash chain, the id of the piece that ends
+// there + 1, its children: 0 for none, the only one, or `many`, which hash chains find; and a bit for each child, by its code unit's last five.
+const width = 6;
 const many = -1;
 
 /** An array with room for twice as much. */
@@ -30,6 +30,8 @@ export class Vocabulary {
   #pieces = new Int32Array(3 * 1024);
   /** By node: unknown, control and byte pieces, which no text is made of. One hides a piece of the same text. */
   readonly #reserved = new Map<number, number>();
+  /** The root's children, which are looked for most, by code unit. */
+  readonly #first = new Int32Array(65_536);
   readonly #chains: Int32Array;
   readonly #shift: number;
   // Not the same in every process: no file can be made whose nodes all fall into one chain.
@@ -80,7 +82,10 @@ export class Vocabulary {
 
   /** The child of a node along one code unit, or 0 where there is none. */
   child(node: number, unit: number): number {
+    if (node === 0) return this.#first[unit];
     const nodes = this.#nodes;
+    // Most often there is none, and then nothing else is read: all of it lies far apart in memory.
+    if (((nodes[width * node + 5] >>> (unit & 31)) & 1) === 0) return 0;
     let child = nodes[width * node + 4];
     if (child !== many) return child !== 0 && nodes[width * child + 1] === unit ? child : 0;
     child = this.#chains[this.#chainOf(node, unit)];
@@ -136,10 +141,15 @@ export class Vocabulary {
     const child = this.#count++;
     if (width * this.#count > this.#nodes.length) this.#nodes = doubled(this.#nodes);
     const nodes = this.#nodes;
-    const sibling = nodes[width * parent + 4];
     nodes[width * child] = parent;
     nodes[width * child + 1] = unit;
+    if (parent === 0) {
+      this.#first[unit] = child;
+      return child;
+    }
+    const sibling = nodes[width * parent + 4];
     nodes[width * parent + 4] = sibling === 0 ? child : many;
+    nodes[width * parent + 5] |= 1 << (unit & 31);
     // An only child is in no chain until it has a sibling.
     if (sibling > 0) this.#link(sibling);
     if (sibling !== 0) this.#link(child);
