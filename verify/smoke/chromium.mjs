@@ -5,7 +5,7 @@ import { checkError, checkRuns, checkStreaming } from "./check.mjs";
 import { buildDemo, tryDemo } from "./demo.mjs";
 import { checkOwnG2P } from "./own-g2p.mjs";
 import { makePackedSite, packedSite } from "./packed.mjs";
-import { bundleForBrowsers, bundleWithVite, importMap, project } from "./project.mjs";
+import { bundleForBrowsers, bundleWithVite, importMap, kiloformer, project } from "./project.mjs";
 import { makePronouncePage, tryPronouncePage } from "./pronounce.mjs";
 import { tryReadmePage, writeReadmePage } from "./readme.mjs";
 import { serveSites } from "./server.mjs";
@@ -142,6 +142,18 @@ export function chromiumCases(model) {
     [
       "pronunciations on a page and in a Web Worker",
       () => onPage(makePronouncePage, "pronounce/page.html", tryPronouncePage),
+    ],
+    [
+      "kiloformer verify --browser, both builds",
+      () => {
+        const folder = join(root, "verify/fixtures/llama-sharded");
+        process.env.CHROMIUM_PATH ??= chromiumPath();
+        const last = ["simd", "relaxed"].map((name) =>
+          kiloformer("verify", folder, "--browser", "--build", name).trim().split("\n").at(-1),
+        );
+        if (last.some((line) => !/^[1-9]\d* tensors compared, 0 failed$/.test(line))) throw new Error(last.join("; "));
+        return last[0];
+      },
     ],
     ["the demo page", () => onPage(buildDemo, "demo/index.html", (page, url) => tryDemo(page, url, model))],
   ];

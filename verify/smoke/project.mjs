@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { build, execute, here, root, tool } from "./tools.mjs";
 
 export const project = join(build, "project");
-const packages = { core: "@kiloformer/core", tokenizers: "@kiloformer/tokenizers", models: "kiloformer" };
+const packages = ["core", "tokenizers", "models", "cli"];
 
 /** Packs and unpacks the packages, and copies the programs under test beside them. */
 export function makeProject() {
   rmSync(project, { recursive: true, force: true });
   mkdirSync(join(project, "node_modules"), { recursive: true });
   const shell = process.platform === "win32";
-  const folders = Object.keys(packages).map((folder) => join(root, "packages", folder));
+  const folders = packages.map((folder) => join(root, "packages", folder));
   const args = ["pack", ...folders, "--json", "--pack-destination", build, "--loglevel=error"];
   const packed = Object.values(JSON.parse(execute("npm", args, { cwd: root, shell })));
   for (const { name, filename } of packed) {
@@ -22,6 +22,11 @@ export function makeProject() {
   cpSync(join(here, "app"), project, { recursive: true });
   writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
   return packed.map(({ name, version }) => `${name} ${version}`);
+}
+
+/** Runs the command as it was unpacked, and gives what it prints. */
+export function kiloformer(...args) {
+  return execute(process.execPath, [join(project, "node_modules/@kiloformer/cli/bin/kiloformer.js"), ...args]);
 }
 
 /** The import map of a page that uses no bundler. */

@@ -294,6 +294,26 @@ test("C8 a tokenizer with ids beyond the embedding is rejected at load", async (
   );
 });
 
+// As Gemma 3's <image_soft_token> is, in the models without images.
+test("C8 a special token beyond the embedding is refused where a text has it; one that is not special at load", async () => {
+  const { "vocab.json": _, ...rest } = tinyFiles();
+  const withToken = (special: boolean) => ({
+    ...rest,
+    "tokenizer.json": JSON.stringify({
+      model: { type: "WordLevel", unk_token: "<unk>", vocab: tinyVocabulary },
+      pre_tokenizer: { type: "WhitespaceSplit" },
+      added_tokens: [{ id: 19, content: "<image>", special, normalized: false }],
+    }),
+  });
+  const pipeline = await Pipeline.fromFiles(withToken(true), { strict: true });
+  expect(await pipeline.generate("a b", { max_new_tokens: 1, eos_token_id: null })).not.toBe("");
+  await expect(pipeline.generate("a <image> b")).rejects.toEqual(
+    failing("bad-ids", "ids: expected integers from 0 to 18, got 19 at 1"),
+  );
+  await pipeline.dispose();
+  await expect(Pipeline.fromFiles(withToken(false))).rejects.toMatchObject({ code: "vocabulary-too-large" });
+});
+
 describe("C9 the output layer", () => {
   test("missing and untied is rejected", async () => {
     const files = tinyFiles({ tensors: (tensors) => tensors.delete("lm_head.weight") });

@@ -42,6 +42,8 @@ export interface TextTokenizer extends SpecialIds {
   decodeStream(options?: DecodeStreamOptions): DecodeStream;
   tokenToId(token: string): number | undefined;
   idToToken(id: number): string | undefined;
+  /** Whether an id is of an added token that `skip_special_tokens` leaves out; absent where no tokens were added. */
+  isSpecial?(id: number): boolean;
 }
 
 /**

@@ -27,6 +27,7 @@ export interface AddedVocabulary {
   sections(input: Aligned, splits: boolean): Generator<void, Section[]>;
   tokenToId(token: string): number | undefined;
   idToToken(id: number): string | undefined;
+  isSpecial(id: number): boolean;
 }
 
 /** Cuts encodings to length and fills them up; `postProcessor` is the one there is. */
@@ -219,6 +220,11 @@ export class Tokenizer implements TextTokenizer {
 
   idToToken(id: number): string | undefined {
     return this.parts.added?.idToToken(id) ?? this.parts.model.idToToken(id);
+  }
+
+  /** Whether an id is of an added token that `skip_special_tokens` leaves out. */
+  isSpecial(id: number): boolean {
+    return this.parts.added?.isSpecial(id) ?? false;
   }
 
   /** @throws {TokenizerError} `code: "ids"` when it has no token */

@@ -35,7 +35,8 @@ export async function replayInBrowser(
 ): Promise<BrowserReplay> {
   const chromium = findChromium(terminal);
   const answer = newAnswer();
-  const server = serve(directory, page(facts, build), answer);
+  const roots = packageRoots();
+  const server = serve(directory, roots, page(await importMap(roots), facts, build), answer);
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const profile = await mkdtemp(join(tmpdir(), "kiloformer-"));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
@@ -109,22 +110,40 @@ function newAnswer(): Answer {
   return { promise, ...settle };
 }
 
-/** The packages' folders: their built files lie in `dist`. */
+/** By the first part of a path that the page asks for: the folder of a package. */
 function packageRoots(): Readonly<Record<string, string>> {
-  const models = fileURLToPath(import.meta.resolve("kiloformer"));
+  const models = fileURLToPath(import.meta.resolve("kiloformer/package.json"));
   const beside = createRequire(models);
-  const folder = (file: string) => dirname(dirname(file));
   return {
-    models: folder(models),
-    core: folder(beside.resolve("@kiloformer/core")),
-    tokenizers: folder(beside.resolve("@kiloformer/tokenizers")),
+    models: dirname(models),
+    core: dirname(beside.resolve("@kiloformer/core/package.json")),
+    tokenizers: dirname(beside.resolve("@kiloformer/tokenizers/package.json")),
   };
+}
+
+/** A condition's file, or what holds under conditions: of package.json's `imports` and `exports`. */
+type Target = string | { readonly default: string };
+
+/** What a page finds the packages' own files by: all that they export, and for each what it imports by `#` names. */
+async function importMap(roots: Readonly<Record<string, string>>): Promise<object> {
+  const imports: Record<string, string> = {};
+  const scopes: Record<string, Record<string, string>> = {};
+  for (const [folder, root] of Object.entries(roots)) {
+    const facts = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+    const entries = (targets: Readonly<Record<string, Target>>, prefix: string) =>
+      Object.entries(targets ?? {}).map(([key, target]) => {
+        const file = typeof target === "string" ? target : target.default;
+        return [prefix + key.replace(/^\./, ""), `/${folder}/${file.slice(2)}`];
+      });
+    Object.assign(imports, Object.fromEntries(entries(facts.exports, facts.name)));
+    scopes[`/${folder}/`] = Object.fromEntries(entries(facts.imports, ""));
+  }
+  return { imports, scopes };
 }
 
 const types: Readonly<Record<string, string>> = { ".js": "text/javascript", ".wasm": "application/wasm" };
 
-function serve(directory: string, html: string, answer: Answer): Server {
-  const roots = packageRoots();
+function serve(directory: string, roots: Readonly<Record<string, string>>, html: string, answer: Answer): Server {
   let comparisons: readonly Comparison[] = [];
   return createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
@@ -165,22 +184,15 @@ function parseComparisons(body: Buffer): Comparison[] {
   return list.map((comparison) => ({ ...comparison, error: comparison.error ?? Number.NaN }));
 }
 
-function page(facts: ExpectedFacts, build: KernelBuild | undefined): string {
-  const imports = {
-    "#kernel-files": "/core/dist/platform/browser.js",
-    "#directory": "/models/dist/platform/directory-none.js",
-    "@kiloformer/core": "/core/dist/index.js",
-    "@kiloformer/core/reference": "/core/dist/reference/index.js",
-    "@kiloformer/tokenizers": "/tokenizers/dist/index.js",
-  };
+function page(importMap: object, facts: ExpectedFacts, build: KernelBuild | undefined): string {
   const json = (value: unknown) => JSON.stringify(value).replaceAll("<", "\\u003c");
   return `<!doctype html><title>kiloformer verify</title>
-<script type="importmap">${json({ imports })}</script>
+<script type="importmap">${json(importMap)}</script>
 <script type="module">
 const send = (path, body) => fetch(path, { method: "POST", body });
 try {
-  const { architectures, openBareModel, Runtime } = await import("/models/dist/index.js");
-  const { replay, toSafetensors } = await import("/models/dist/verify/index.js");
+  const { architectures, openBareModel, Runtime } = await import("kiloformer");
+  const { replay, toSafetensors } = await import("kiloformer/verify");
   const bytes = async (name) => {
     const response = await fetch("/model/" + name);
     return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;

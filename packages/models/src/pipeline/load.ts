@@ -12,7 +12,7 @@ import {
   WeightError,
   Weights,
 } from "@kiloformer/core";
-import { openTokenizer, TokenizerError, type TokenizerFormat } from "@kiloformer/tokenizers";
+import { openTokenizer, type TextTokenizer, TokenizerError, type TokenizerFormat } from "@kiloformer/tokenizers";
 import type { Architecture, Model } from "../architecture.ts";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
 import { isGenerationKey, readGenerationDefaults } from "../generation/options.ts";
@@ -224,15 +224,26 @@ async function readTokenizer(
     const settings = files.get("tokenizer_config.json") as Uint8Array | undefined;
     // The tokenizer has read it: it is JSON.
     const tokenizerConfig = settings ? JSON.parse(new TextDecoder().decode(settings)) : {};
-    if (tokenizer.maxId < model.vocabSize) return { tokenizer, tokenizerConfig };
-    const message = `tokenizer: expected ids below the model's vocab_size of ${model.vocabSize}, got ${tokenizer.maxId}`;
-    throw new ConfigError("vocabulary-too-large", message, { vocabSize: model.vocabSize, maxId: tokenizer.maxId });
+    expectRows(tokenizer, model.vocabSize);
+    return { tokenizer, tokenizerConfig };
   } catch (error) {
     // Of a kind that this page does not carry.
     const isOther = error instanceof TokenizerError && error.fields.where === "tokenizer";
     if (!isOther || options.strict) throw error;
     warner(options)(`${error.message}; the model takes and gives ids only`);
     return { ...none, tokenizer: error };
+  }
+}
+
+/**
+ * Throws unless the model has a row for each token. Special tokens may lack one: Gemma 3's for images do, in the text models; a text
+ * that has one is refused when it comes.
+ */
+function expectRows(tokenizer: TextTokenizer, vocabSize: number): void {
+  for (let id = vocabSize; id <= tokenizer.maxId; id++) {
+    if (tokenizer.idToToken(id) === undefined || tokenizer.isSpecial?.(id)) continue;
+    const message = `tokenizer: expected ids below the model's vocab_size of ${vocabSize}, got ${tokenizer.maxId}`;
+    throw new ConfigError("vocabulary-too-large", message, { vocabSize, maxId: tokenizer.maxId });
   }
 }
 
