@@ -29,6 +29,31 @@ export function kiloformer(...args) {
   return execute(process.execPath, [join(project, "node_modules/@kiloformer/cli/bin/kiloformer.js"), ...args]);
 }
 
+const consumer = `
+export * as core from "@kiloformer/core";
+export * as reference from "@kiloformer/core/reference";
+export * as tokenizers from "@kiloformer/tokenizers";
+export * as kiloformer from "kiloformer";
+export * as g2p from "kiloformer/g2p";
+export * as verify from "kiloformer/verify";
+`;
+
+/** Checks the packages' types as the strictest of users do, in programs for pages and for Workers. */
+export function checkTypes() {
+  const file = join(project, "consumer.ts");
+  writeFileSync(file, consumer);
+  const strict =
+    "--ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --skipLibCheck false --target es2022";
+  const places = [
+    ["--module", "nodenext", "--lib", "es2022,dom"],
+    ["--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2022,webworker"],
+  ];
+  const compiler = join(root, "node_modules/.bin/tsc");
+  for (const place of places)
+    execute(compiler, [...strict.split(" "), ...place, "--types", "", file], { cwd: project });
+  return `${consumer.trim().split("\n").length} entries, ${execute(compiler, ["--version"]).trim()}`;
+}
+
 /** The import map of a page that uses no bundler. */
 export function importMap(site = "plain") {
   const at = (name, file) => `/${site}/node_modules/${name}/dist/${file}`;

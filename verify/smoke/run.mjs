@@ -7,7 +7,7 @@ import { ensureBuilt } from "../built.mjs";
 import { checkRuns, wholeStory } from "./check.mjs";
 import { chromiumCases } from "./chromium.mjs";
 import { pickModel } from "./model.mjs";
-import { bundleForNode, makeProject, project } from "./project.mjs";
+import { bundleForNode, checkTypes, makeProject, project } from "./project.mjs";
 import { build, execute, installTools, program, Skip } from "./tools.mjs";
 import { workerdCase, workerdG2PCase, workerdPackedCase } from "./workerd.mjs";
 
@@ -63,6 +63,7 @@ const cases = [
       return runs.map((run) => checkRuns(run, model.stories, 2)).at(-1);
     },
   ],
+  ["types, as strict programs see them", async () => checkTypes()],
   ...browser.cases,
   ["workerd, static .wasm imports", () => workerdCase(model)],
   ["workerd, one packed file", () => workerdPackedCase(model)],

@@ -88,9 +88,9 @@ export interface DecoderModel extends ModelFacts {
   /** Normalised hidden states of the wanted rows, `[R, D]`; advances the caches. */
   forward(batch: DecoderBatch): Forward<TD>;
   /** `[R, D] -> [R, rows of the output layer >= V]`; none where the checkpoint has no output layer. */
-  readonly logits?: (hidden: TD) => TD;
+  readonly logits?: ((hidden: TD) => TD) | undefined;
   /** Caches made before a sequence grows beyond this length are of no use after. */
-  readonly recomputesBeyond?: number;
+  readonly recomputesBeyond?: number | undefined;
 }
 
 /** A model that reads a text and writes another. */
