@@ -452,13 +452,14 @@ describe("readDirectory", () => {
 
   test("H3: a shard that is a link out of the folder is refused; chat templates are read", async () => {
     const elsewhere = make({ "x.safetensors": "x", "model.safetensors": "x" });
-    const directory = make({ "real.safetensors": "x", "chat_template.jinja": "{{ 1 }}" });
+    const templates = { "chat_template.jinja": "{{ 1 }}", "additional_chat_templates/rag.jinja": "{{ 2 }}" };
+    const directory = make({ "real.safetensors": "x", ...templates });
     symlinkSync(join(elsewhere, "x.safetensors"), join(directory, "a-1.safetensors"));
     symlinkSync(join(directory, "real.safetensors"), join(directory, "a-2.safetensors"));
     symlinkSync(join(elsewhere, "model.safetensors"), join(directory, "model.safetensors"));
     const { files, close } = await readDirectory(directory);
     const read = (name: string) => files.get(name)!.read(0, 1);
-    for (const name of ["a-2.safetensors", "chat_template.jinja", "model.safetensors"]) {
+    for (const name of ["a-2.safetensors", ...Object.keys(templates), "model.safetensors"]) {
       expect(await read(name)).toHaveLength(1);
     }
     await expect(read("a-1.safetensors")).rejects.toThrow("a-1.safetensors: expected a file of the folder, got a link");

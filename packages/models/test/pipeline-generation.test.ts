@@ -94,6 +94,38 @@ describe("a conversation", () => {
     await pipeline.dispose();
   });
 
+  test("goes on in its last message where that is asked for", async () => {
+    const pipeline = await Pipeline.fromFiles(wordFiles());
+    const conversation = [...messages, { role: "model", content: "d e" }];
+    const chat = { jinja, continue_final_message: true };
+    const options = { ...free, chat, return_dict_in_generate: true } as const;
+    const { promptIds } = await pipeline.generate(conversation, options);
+    expect(promptIds.map((id) => words[id]).join(" ")).toBe("<s> <|user|> a b c <|model|> d e");
+    const both = { ...options, chat: { ...chat, add_generation_prompt: true } };
+    await expect(pipeline.generate(conversation, both)).rejects.toMatchObject({ code: "options" });
+    await pipeline.dispose();
+  });
+
+  test("may have a template for tools in a file of its own, and tokens that the model names", async () => {
+    const files = wordFiles();
+    const settings = { ...JSON.parse(files["tokenizer_config.json"]), image_token: "<|user|>" };
+    const pipeline = await Pipeline.fromFiles({
+      ...files,
+      "tokenizer_config.json": JSON.stringify({ ...settings, extra_special_tokens: { end_token: "</s>" } }),
+      "chat_template.jinja": "{{ image_token }} a {{ end_token }}",
+      "additional_chat_templates/tool_use.jinja": "b",
+      "additional_chat_templates/rag.jinja": "c",
+    });
+    const promptOf = async (chat: object) => {
+      const options = { ...free, chat: { jinja, ...chat }, return_dict_in_generate: true } as const;
+      return (await pipeline.generate(messages, options)).promptIds.map((id) => words[id]).join(" ");
+    };
+    expect(await promptOf({})).toBe("<|user|> a </s>");
+    expect(await promptOf({ tools: [{ name: "x" }] })).toBe("b");
+    expect(await promptOf({ chat_template: "rag" })).toBe("c");
+    await pipeline.dispose();
+  });
+
   test("needs the module that renders templates, and a tokenizer that has one", async () => {
     const pipeline = await Pipeline.fromFiles(wordFiles());
     await expect(pipeline.generate(messages, free)).rejects.toEqual(

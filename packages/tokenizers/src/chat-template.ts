@@ -9,6 +9,8 @@ export interface ChatContext {
   readonly documents?: readonly unknown[] | null;
   /** Whether the text ends with what opens the model's answer; false unless given. */
   readonly add_generation_prompt?: boolean;
+  /** Whether the text ends within the last message, at the end of its `content`, or of the field that is named. */
+  readonly continue_final_message?: boolean | string;
   readonly [name: string]: unknown;
 }
 
@@ -29,6 +31,9 @@ export interface JinjaModule {
   tokenize(source: string, options: { trim_blocks: boolean; lstrip_blocks: boolean }): object[];
   parse(tokens: never[]): object;
 }
+
+// What marks the end of a message that goes on. A template may take the space away with others.
+const continues = "KILOFORMER_GOES_ON_HERE ";
 
 /** A value while a template runs; what `value` is follows from `type`. */
 interface Value {
@@ -82,9 +87,12 @@ export function renderChatTemplate(
   jinja: JinjaModule,
   { steps = 1e6, characters = 4e6, depth = 100 }: ChatBudgets = {},
 ): string {
-  const messages: unknown = context?.messages;
-  if (!Array.isArray(messages) || !messages.length)
-    throw mismatch("options", "messages", "a list of messages", messages);
+  const { messages: conversation, continue_final_message: field, ...variables } = context ?? {};
+  const given: unknown = conversation;
+  if (!Array.isArray(given) || !given.length) throw mismatch("options", "messages", "a list of messages", given);
+  if (field && variables.add_generation_prompt)
+    throw mismatch("options", "continue_final_message", "no add_generation_prompt beside it", field);
+  const messages = field ? markEnd(given, typeof field === "string" ? field : "content", template) : given;
   if (!jinja?.Interpreter) throw mismatch("options", "jinja", "the module @huggingface/jinja", jinja);
   const { Environment, Interpreter, parse, tokenize } = jinja as unknown as Engine;
   const make = (data: unknown) => new Environment().set("", data);
@@ -167,6 +175,9 @@ export function renderChatTemplate(
     const value = (node?: Node) => interpreter.evaluate(node, scope);
     const name = filter?.callee?.value;
     if (operator?.value === "~") return make(printed(value(left)) + printed(value(right)));
+    if (left && right && Object.hasOwn(operators, operator?.value as string)) {
+      return make(operators[operator?.value as string](value(left), value(right), spend));
+    }
     if (filter?.value === "string") return make(printed(value(operand)));
     if (filter?.value === "trim") return make(strip(printed(value(operand)), pythonSpaces, "strip"));
     if (body && filter) return value({ type: "FilterExpression", operand: { type: "Program", body }, filter });
@@ -198,12 +209,12 @@ export function renderChatTemplate(
   }
 
   try {
-    const data = JSON.stringify(context, (name, item) => {
+    const data = JSON.stringify({ ...variables, messages }, (name, item) => {
       spend(1);
       if (/function|symbol|bigint/.test(typeof item)) throw mismatch("options", name, "plain data", item);
       return item;
     });
-    const variables = {
+    const names = {
       true: true,
       True: true,
       false: false,
@@ -218,7 +229,7 @@ export function renderChatTemplate(
       add_generation_prompt: false,
       ...JSON.parse(data),
     };
-    for (const [name, value] of Object.entries(variables)) globals.set(name, value);
+    for (const [name, value] of Object.entries(names)) globals.set(name, value);
 
     // A pattern of the engine takes a time that is quadratic in the spaces of a row.
     limit("characters", template.length, 2e5);
@@ -235,7 +246,8 @@ export function renderChatTemplate(
       level += Number(/^Open/.test(type)) - Number(/^Close/.test(type));
       limit("levels", level, depth);
     }
-    return interpreter.run(parse(tokens)).value;
+    const text: string = interpreter.run(parse(tokens)).value;
+    return field ? untilMark(text) : text;
   } catch (cause) {
     throw cause instanceof TokenizerError ? cause : fail((cause as Error).message, cause);
   }
@@ -245,14 +257,100 @@ function fail(message: string, cause?: unknown): never {
   throw new TokenizerError("template", `chat template: ${message}`, {}, { cause });
 }
 
+/** A conversation whose last message ends with a mark. */
+function markEnd(messages: readonly unknown[], field: string, template: string): unknown[] {
+  const last = messages[messages.length - 1] as Readonly<Record<string, unknown>> | null;
+  const value = last?.[field];
+  const parts = Array.isArray(value) ? value : [];
+  const at = parts.findLastIndex((part) => typeof part?.text === "string");
+  const isText = typeof value === "string";
+  if (!(isText || at >= 0) || !template.includes(field)) {
+    const expected = `a last message with ${field}, and a template that prints it`;
+    throw mismatch("options", "continue_final_message", expected, value);
+  }
+  const whole = parts.map((part, index) => (index === at ? { ...part, text: part.text + continues } : part));
+  return [...messages.slice(0, -1), { ...last, [field]: isText ? value + continues : whole }];
+}
+
+/** What comes before the mark; where the template took the space after it, the text's own spaces were taken too. */
+function untilMark(text: string): string {
+  const at = text.lastIndexOf(continues.trim());
+  if (at < 0) fail("expected the last message in the text, to go on with");
+  const before = text.slice(0, at);
+  return text.startsWith(continues, at) ? before : strip(before, pythonSpaces, "rstrip");
+}
+
+type Operator = (left: Value, right: Value, spend: (count: number) => void) => unknown;
+
+/** What Python does otherwise than the engine, which compares what is in variables and not what is in lists. */
+const operators: Readonly<Record<string, Operator>> = {
+  "==": isEqual,
+  "!=": (left, right, spend) => !isEqual(left, right, spend),
+  in: isIn,
+  "not in": (left, right, spend) => !isIn(left, right, spend),
+  "%": ({ value: left }, { value: right }) => {
+    const [a, b] = [left, right].map((value) => (typeof value === "boolean" ? Number(value) : value));
+    if (typeof a !== "number" || typeof b !== "number" || b === 0) fail("expected % of two numbers");
+    return ((a % b) + b) % b;
+  },
+};
+
+function isEqual(
+  { type, value: a }: Value,
+  { type: otherType, value: b }: Value,
+  spend: (count: number) => void,
+): boolean {
+  spend(1);
+  const isNumber = (value: unknown) => typeof value === "number" || typeof value === "boolean";
+  if (isNumber(a) && isNumber(b)) return Number(a) === Number(b);
+  if (type !== otherType) return false;
+  if (Array.isArray(a)) return a.length === b.length && a.every((item, index) => isEqual(item, b[index], spend));
+  if (type !== "ObjectValue") return a === b;
+  return a.size === b.size && [...a].every(([key, item]) => b.has(key) && isEqual(item, b.get(key), spend));
+}
+
+function isIn(item: Value, { type, value }: Value, spend: (count: number) => void): boolean {
+  if (type === "UndefinedValue") return false;
+  if (Array.isArray(value)) return value.some((other) => isEqual(item, other, spend));
+  if (type === "ObjectValue") return value.has(item.value);
+  if (typeof value !== "string" || typeof item.value !== "string")
+    fail("expected in with a list, a mapping or two texts");
+  spend(value.length / 256);
+  return value.includes(item.value);
+}
+
 /** A value as Python prints it. */
 function printed(result: Value): string {
   const { type, value } = result;
   if (type === "NullValue") return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
-  // Python's own quotes and brackets are not made.
-  if (typeof value === "object") fail("expected tojson where a list or a mapping is printed");
+  if (Array.isArray(value)) return `[${value.map(represented).join(", ")}]`;
+  if (type === "ObjectValue") {
+    const pairs = [...value] as [unknown, Value][];
+    return `{${pairs.map(([key, item]) => `${typeof key === "string" ? quoted(key) : key}: ${represented(item)}`).join(", ")}}`;
+  }
+  if (typeof value === "object") fail("expected text, numbers, lists or mappings where something is printed");
   return type === "UndefinedValue" ? "" : String(result);
+}
+
+/** A value as Python prints it within a list. */
+function represented(result: Value): string {
+  if (typeof result.value === "string") return quoted(result.value);
+  return result.type === "UndefinedValue" ? "Undefined" : printed(result);
+}
+
+const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** A text in quotes as Python chooses them; what cannot be printed is escaped. */
+function quoted(text: string): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const body = text.replace(/[\\'"\p{C}\p{Z}]/gu, (character) => {
+    if (character === " " || /['"]/.test(character)) return character === quote ? `\\${quote}` : character;
+    const code = character.codePointAt(0) as number;
+    const hex = (letter: string, width: number) => `\\${letter}${code.toString(16).padStart(width, "0")}`;
+    return escapes[character] ?? (code < 256 ? hex("x", 2) : code < 65_536 ? hex("u", 4) : hex("U", 8));
+  });
+  return quote + body + quote;
 }
 
 // What `strip` without an argument takes: not quite JavaScript's white space.

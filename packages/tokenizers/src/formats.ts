@@ -42,12 +42,16 @@ function finish(
   });
 }
 
+// In transformers they are for tensors and other results, and no variables of a template.
+const pythonArguments = ["return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"];
+
 /** Conversations by the template that the model was published with. */
 export const chatRenderer: ChatRenderer = ({ all }) => {
   const settings = new Settings(all);
-  const roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-  const tokens = Object.fromEntries(roles.map((role) => [role, settings.role(role, undefined)]));
+  const tokens = settings.namedTokens;
   return (messages, { jinja, tokenize: _, chat_template, ...variables }) => {
+    const argument = pythonArguments.find((name) => variables[name] !== undefined);
+    if (argument) throw mismatch("options", `applyChatTemplate: ${argument}`, "no such option", variables[argument]);
     const template = chooseChatTemplate(settings.config.value, all, { chat_template, tools: variables.tools });
     return renderChatTemplate(template, { ...tokens, ...variables, messages }, jinja);
   };

@@ -57,6 +57,27 @@ export class Settings {
     return readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name)));
   }
 
+  /** Tokens by the names that chat templates know them by: their roles, and what a model calls others (`image_token`). */
+  get namedTokens(): Record<string, string> {
+    const own = Object.entries(this.config.value as object);
+    const extra: unknown = this.config.any("extra_special_tokens");
+    const others = [
+      ...own.filter(([name]) => name.endsWith("_token")),
+      ...Object.entries(Array.isArray(extra) ? {} : Object(extra)),
+    ];
+    const isToken = ([, value]: [string, unknown]) =>
+      typeof value === "string" || (typeof value === "object" && value !== null);
+    const named = others.filter(isToken).flatMap(([name, value]) => {
+      return specialToken(value, this.config.at(name)).map(({ content }) => [name, content]);
+    });
+    const known = roles.flatMap((name) =>
+      this.#roleTokens(name)
+        .slice(0, 1)
+        .map(({ content }) => [name, content]),
+    );
+    return Object.fromEntries([...named, ...known]);
+  }
+
   /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
   get tokens(): AddedToken[] {
     const added = Object.entries(this.#added.value as object).map(([content, id]) => {

@@ -82,8 +82,14 @@ export interface ChatOptions {
   readonly documents?: readonly unknown[] | null;
   /** Whether the text ends with what opens the model's answer; default false. */
   readonly add_generation_prompt?: boolean;
+  /** Whether the text ends within the last message, which the model is to continue: in its `content`, or in the field of this name. */
+  readonly continue_final_message?: boolean | string;
   /** Whether ids come back instead of text; default false. */
   readonly tokenize?: boolean;
+  /** As `encode` has them; with `tokenize` only. */
+  readonly padding?: EncodeOptions["padding"];
+  readonly truncation?: EncodeOptions["truncation"];
+  readonly max_length?: EncodeOptions["max_length"];
   readonly [variable: string]: unknown;
 }
 
@@ -208,9 +214,17 @@ export class Tokenizer implements TextTokenizer {
   applyChatTemplate(messages: readonly unknown[], options: ChatOptions & { readonly tokenize: true }): Encoding;
   applyChatTemplate(messages: readonly unknown[], options: ChatOptions): string;
   applyChatTemplate(messages: readonly unknown[], options: ChatOptions): string | Encoding {
-    const text = this.parts.renderChat?.(messages, options);
+    const { padding, truncation, max_length, ...rest } = options ?? {};
+    const text = this.parts.renderChat?.(messages, rest as ChatOptions);
     if (text === undefined) throw mismatch("options", "applyChatTemplate", "a tokenizer with templates", this.kind);
-    return options.tokenize ? this.encode(text, { add_special_tokens: false, split_special_tokens: false }) : text;
+    const lengths = Object.entries({ padding, truncation, max_length }).filter(([, value]) => value !== undefined);
+    if (rest.tokenize) {
+      const given = Object.fromEntries(lengths);
+      return this.encode(text, { ...given, add_special_tokens: false, split_special_tokens: false });
+    }
+    const [[name, value] = []] = lengths;
+    if (name) throw mismatch("options", `applyChatTemplate: ${name}`, "tokenize beside it", value);
+    return text;
   }
 
   tokenToId(token: string): number | undefined {

@@ -468,6 +468,13 @@ describe("T17: a chat template", () => {
     expect(tokenizer.applyChatTemplate(messages, options)).toBe("<s> a b");
     expect(tokenizer.applyChatTemplate(messages, { ...options, tokenize: true }).ids).toEqual([3, 1, 2]);
     expect(tokenizer.applyChatTemplate(messages, { jinja, chat_template: "{{ x }}", x: 5 })).toBe("5");
+    const cut = { ...options, tokenize: true, truncation: true, max_length: 2 } as const;
+    expect(tokenizer.applyChatTemplate(messages, cut).ids).toEqual([3, 1]);
+    expect(failure(() => tokenizer.applyChatTemplate(messages, { ...options, max_length: 2 }))).toEqual([
+      "options",
+      "applyChatTemplate: max_length: expected tokenize beside it, got 2",
+    ]);
+    expect(failure(() => tokenizer.applyChatTemplate(messages, { ...options, return_dict: true }))[0]).toBe("options");
   });
 
   test("that costs too much, fails, or reaches for the host is refused", () => {

@@ -267,7 +267,8 @@ class Call {
     if (!("applyChatTemplate" in tokenizer)) {
       throw new OptionError("no-chat", `generate: expected a tokenizer with chat templates, got ${tokenizer.kind}`);
     }
-    const options = { add_generation_prompt: true, ...this.#chat, tokenize: true as const };
+    const goesOn = Boolean(this.#chat.continue_final_message);
+    const options = { add_generation_prompt: !goesOn, ...this.#chat, tokenize: true as const };
     return (tokenizer as Tokenizer).applyChatTemplate(messages, options).ids;
   }
 }

@@ -214,7 +214,8 @@ async function readTokenizer(
   if (formats.length === 0) return none;
   // A stream is read once: the config, which was, goes on as it was parsed.
   const files = new Map<string, Uint8Array | string>([["config.json", JSON.stringify(config)]]);
-  for (const name of [...tokenizerFiles, ...tokenizerSettings]) {
+  const templates = [...sources.keys()].filter((name) => /^additional_chat_templates\/.+\.jinja$/.test(name));
+  for (const name of [...tokenizerFiles, ...tokenizerSettings, ...templates]) {
     const bytes = await readSmallFile(sources, name, options.signal);
     if (bytes) files.set(name, bytes);
   }

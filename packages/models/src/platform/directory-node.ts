@@ -12,8 +12,8 @@ export interface OpenDirectory {
 }
 
 const wanted = /\.(safetensors|json|model|txt|jinja)$/;
-/** Of modules that lie in folders of their own: pickles too, to say that they are no use. */
-const wantedInside = /\.(safetensors|json|model|txt|bin)$/;
+/** Of modules that lie in folders of their own: pickles too, to say that they are no use. And chat templates. */
+const wantedInside = /\.(safetensors|json|model|txt|jinja|bin)$/;
 
 /**
  * Looks at a model's folder; each file is opened when it is first read.
