@@ -53,6 +53,25 @@ function finish<T extends Tensor>(runtime: Runtime, result: T, mark: number, opt
   return values;
 }
 
+/** Counts work that is done beside passes, in multiply-adds, and says whether the event loop is due a turn. */
+export function countWork(runtime: Runtime, work: number): boolean {
+  runtime.work += work;
+  return runtime.work - runtime.workAtTurn >= TURN_WORK;
+}
+
+/**
+ * Gives the event loop a turn.
+ * @throws the signal's reason; {DisposedError}
+ */
+export async function giveTurn(runtime: Runtime, signal?: AbortSignal): Promise<void> {
+  await nextTurn();
+  if (runtime.disposed) {
+    throw new DisposedError("disposed", "forward: expected a live runtime, got one that was disposed meanwhile");
+  }
+  signal?.throwIfAborted();
+  runtime.workAtTurn = runtime.work;
+}
+
 /** Leaves the runtime usable after a pass failed; after a trap, whose memory is half-written, it is dropped. */
 function settleFailure(runtime: Runtime, mark: number, error: unknown): unknown {
   if (error instanceof WebAssembly.RuntimeError) {
@@ -69,7 +88,7 @@ function advance<T extends Tensor>(runtime: Runtime, pass: Forward<T>, signal: A
     const step = pass.next();
     if (step.done) return step.value;
     if (signal?.aborted) throw signal.reason;
-    if (runtime.work - runtime.workAtTurn >= TURN_WORK) return undefined;
+    if (countWork(runtime, 0)) return undefined;
   }
 }
 
@@ -83,12 +102,7 @@ async function runOn<T extends Tensor>(
   const { signal } = options;
   try {
     for (;;) {
-      await nextTurn();
-      if (runtime.disposed) {
-        throw new DisposedError("disposed", "forward: expected a live runtime, got one that was disposed meanwhile");
-      }
-      signal?.throwIfAborted();
-      runtime.workAtTurn = runtime.work;
+      await giveTurn(runtime, signal);
       const done = advance(runtime, pass, signal);
       if (done) return finish(runtime, done, mark, options);
     }

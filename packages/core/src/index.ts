@@ -13,7 +13,7 @@ export { type BatchEntry, bindCaches, KvCache, PAGE, PagePool, pageFloats } from
 export { parseJsonObject } from "./config-json.ts";
 export * from "./errors.ts";
 export { type FillOptions, type FillProgress, fillWeights } from "./fill.ts";
-export { type Forward, type ForwardOptions, runForward } from "./forward.ts";
+export { countWork, type Forward, type ForwardOptions, giveTurn, runForward } from "./forward.ts";
 export {
   chooseBuild,
   compileKernels,

@@ -427,6 +427,27 @@ const tinyTokenizerJson = JSON.stringify({
   pre_tokenizer: { type: "WhitespaceSplit" },
 });
 
+test("choosing among many beams or samples gives the event loop turns, in which it may be stopped", async () => {
+  const model = await Pipeline.fromFiles(tinyFiles());
+  const free = { max_new_tokens: 50, eos_token_id: null };
+  for (const options of [{ num_beams: 64 }, { do_sample: true, seed: 1, num_return_sequences: 64 }]) {
+    let turns = 0;
+    const count = () => {
+      turns++;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    await model.generate([4, 5], { ...free, ...options });
+    clearImmediate(next);
+    expect(turns).toBeGreaterThan(1);
+    const controller = new AbortController();
+    setImmediate(() => controller.abort());
+    await expect(model.generate([4, 5], { ...free, ...options, signal: controller.signal })).rejects.toThrow("abort");
+  }
+  expect(await model.generate([4, 5], { max_new_tokens: 2 })).toBeTypeOf("string");
+  await model.dispose();
+});
+
 test("a model with a tokenizer.json takes text and gives it, and one that is damaged is refused", async () => {
   const { "vocab.json": _, ...rest } = tinyFiles();
   const model = await Pipeline.fromFiles({ ...rest, "tokenizer.json": tinyTokenizerJson });

@@ -41,8 +41,12 @@ export function beamRow(prompt: Track, options: RowOptions): Row {
     return penalized(beams[0].score, newIds) > sequences[num_beams - 1].score;
   };
 
-  function advance(logits: readonly Float32Array[]): void {
-    const all = beams.flatMap((beam, index) => continuations(beam, logits[index]));
+  function* advance(logits: readonly Float32Array[]): Generator<void> {
+    const all: Candidate[] = [];
+    for (const [index, beam] of beams.entries()) {
+      all.push(...continuations(beam, logits[index]));
+      yield;
+    }
     const chosen = all.sort((a, b) => b.rank - a.rank).slice(0, candidates);
     const goingOn: (Candidate & Pick<Track, "end">)[] = [];
     for (const [place, candidate] of chosen.entries()) {

@@ -1,14 +1,29 @@
-import { KvCache, OptionError, PAGE, PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
+import {
+  countWork,
+  giveTurn,
+  KvCache,
+  OptionError,
+  PAGE,
+  PagePool,
+  type Runtime,
+  runForward,
+  type Tensor,
+} from "@kiloformer/core";
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
 import { expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
+import type { GenerationSettings } from "./options.ts";
 
 /** Multiply-adds of one layer between two chances to stop: about 20 ms' worth. */
 const CHUNK_WORK = 2e8;
 /** Rows of a chunk: at least a few tiles, at most what keeps activations small. */
 const CHUNK_ROWS = { min: 24, max: 480 };
+
+/** What choosing an id costs, in multiply-adds: by itself, and for each token of the vocabulary. */
+const CHOICE_WORK = 2e5;
+const TOKEN_WORK = { greedy: 40, other: 300 };
 
 /** The most rows of one forward, for a model whose layers cost so many multiply-adds for each. */
 export function chunkRows(layerWork: number): number {
@@ -155,6 +170,12 @@ export class Decoder {
       first = last;
     }
     return results;
+  }
+
+  rest({ do_sample, num_beams, logprobs, signal }: GenerationSettings): Promise<void> | undefined {
+    const isGreedy = !do_sample && num_beams === 1 && logprobs === false;
+    const work = CHOICE_WORK + this.vocabSize * TOKEN_WORK[isGreedy ? "greedy" : "other"];
+    return countWork(this.runtime, work) ? giveTurn(this.runtime, signal) : undefined;
   }
 
   /**

@@ -33,6 +33,8 @@ export interface StepDecoder {
     feeds: readonly { readonly cache: CacheLike; readonly ids: readonly number[] }[],
     options: { readonly signal?: AbortSignal },
   ): Promise<Float32Array[]>;
+  /** Counts the work of choosing an id from logits, and gives the event loop a turn where one is due. */
+  rest?(settings: GenerationSettings): Promise<void> | undefined;
 }
 
 /** Texts in the making at the same time: enough rows for full tiles. */
@@ -59,7 +61,7 @@ export async function* generateIds(
     }
     let given = row.tracks[0]?.ids.length;
     while (row.tracks.length > 0) {
-      await advance(decoder, [row], settings.signal);
+      await advance(decoder, [row], settings);
       if (settings.num_beams > 1 && row.tracks.length > 0) continue;
       const { ids } = row.tracks[0] ?? row.sequences[0];
       for (; given < ids.length; given++) yield ids[given];
@@ -91,7 +93,7 @@ export async function generateBatch(
         const index = next++;
         running.set(index, await start(decoder, prompts[index], settings, newTextStream));
       }
-      await advance(decoder, [...running.values()], settings.signal);
+      await advance(decoder, [...running.values()], settings);
       for (const [index, row] of running) {
         if (row.tracks.length > 0) continue;
         results[index] = row.sequences;
@@ -115,7 +117,8 @@ function dispose({ tracks }: Row): void {
 }
 
 /** One new id for each text in the making. */
-async function advance(decoder: StepDecoder, rows: readonly Row[], signal: AbortSignal | undefined): Promise<void> {
+async function advance(decoder: StepDecoder, rows: readonly Row[], settings: GenerationSettings): Promise<void> {
+  const { signal } = settings;
   signal?.throwIfAborted();
   const tracks = rows.flatMap((row) => row.tracks);
   if (tracks.length === 0) return;
@@ -125,7 +128,10 @@ async function advance(decoder: StepDecoder, rows: readonly Row[], signal: Abort
   for (const row of rows) {
     const begin = next;
     next += row.tracks.length;
-    row.advance(logits.slice(begin, next));
+    for (const _ of row.advance(logits.slice(begin, next))) {
+      const turn = decoder.rest?.(settings);
+      if (turn) await turn;
+    }
   }
 }
 
@@ -151,7 +157,7 @@ async function start(
     if (limit > ids.length) return num_beams > 1 ? beamRow(track, options) : sampleRow(track, options);
     cache.dispose();
     const sequences = new Array(settings.num_return_sequences).fill(toSequence(track, "length", options));
-    return { tracks: [], sequences, advance() {} };
+    return { tracks: [], sequences, *advance() {} };
   } catch (error) {
     cache.dispose();
     throw error;

@@ -46,8 +46,8 @@ export interface Row {
   readonly tracks: readonly Track[];
   /** Those that ended, complete when the row is done. */
   readonly sequences: readonly Sequence[];
-  /** Takes the logits `[V]` after each track. */
-  advance(logits: readonly Float32Array[]): void;
+  /** Takes the logits `[V]` after each track, with a pause after each. */
+  advance(logits: readonly Float32Array[]): Generator<void>;
 }
 
 /** What the texts of a row have in common. */

@@ -37,12 +37,16 @@ export function sampleRow(prompt: Track, options: RowOptions): Row {
       return samples ?? [prompt];
     },
     sequences,
-    advance(logits) {
+    *advance(logits) {
       const isFirst = samples === undefined;
       samples ??= split();
-      samples = samples
-        .map((sample, index) => choose(sample, isFirst ? logits[0].slice() : logits[index]))
-        .filter((sample) => sample !== undefined);
+      const goingOn: Sample[] = [];
+      for (const [index, sample] of samples.entries()) {
+        const next = choose(sample, isFirst ? logits[0].slice() : logits[index]);
+        if (next) goingOn.push(next);
+        yield;
+      }
+      samples = goingOn;
     },
   };
 }
