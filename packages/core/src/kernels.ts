@@ -1,4 +1,4 @@
-import { kernelFile } from "#kernel-files";
+import { fetchFile, kernelFile } from "#kernel-files";
 import { RuntimeError } from "./errors.ts";
 import { shareMemory } from "./threads/shared-module.ts";
 
@@ -163,9 +163,19 @@ async function fileOf(build: KernelBuild, wasm: WasmOption | undefined): Promise
 async function readFile(file: string | URL | Response | BufferSource): Promise<Uint8Array> {
   if (ArrayBuffer.isView(file)) return new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
   if (file instanceof ArrayBuffer) return new Uint8Array(file);
-  const response = isResponse(file) ? file : await fetch(file as string | URL);
-  expectOk(response);
-  return new Uint8Array(await response.arrayBuffer());
+  if (!isResponse(file)) return readFile(await fetched(file as string | URL));
+  expectOk(file);
+  return new Uint8Array(await file.arrayBuffer());
+}
+
+/** @throws {RuntimeError} `kernels-not-found` where there is no answer */
+async function fetched(url: string | URL): Promise<Response | BufferSource> {
+  try {
+    return await fetchFile(url);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RuntimeError("kernels-not-found", `${url}: expected the kernels, got: ${reason}`, { url }, { cause });
+  }
 }
 
 /**
@@ -176,9 +186,9 @@ async function readFile(file: string | URL | Response | BufferSource): Promise<U
 export async function compileFile(file: WasmFile, name: string): Promise<WebAssembly.Module> {
   if (file instanceof WebAssembly.Module) return file;
   try {
-    if (typeof file === "string" || file instanceof URL) return await compileResponse(await fetch(file));
-    if (isResponse(file)) return await compileResponse(file);
-    return await WebAssembly.compile(file as BufferSource);
+    const content = typeof file === "string" || file instanceof URL ? await fetched(file) : file;
+    if (isResponse(content)) return await compileResponse(content);
+    return await WebAssembly.compile(content);
   } catch (cause) {
     if (cause instanceof RuntimeError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);

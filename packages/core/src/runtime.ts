@@ -96,7 +96,7 @@ export class Runtime implements Backend {
       const message = "runtime: expected WebAssembly memory, got none: the engine refused";
       throw new MemoryError("no-memory", message, {}, { cause });
     }
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+    const exports = await instantiate(module, memory);
     const kernels = exports as unknown as Kernels;
     const actual = actualBuild(kernels, options);
     const pool = shared ? await ThreadPool.start(threads, module, memory, exports, options.threadsFile) : undefined;
@@ -427,6 +427,22 @@ export class Runtime implements Backend {
 function productPiece(M: number, N: number, begin: number, count: number) {
   if (M === 1) return { row: 0, rows: 1, column: begin, columns: count };
   return { row: begin, rows: count, column: 0, columns: N };
+}
+
+/** @throws {RuntimeError} `wrong-kernels` for modules that are none of ours */
+async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<WebAssembly.Exports> {
+  const wrong = (cause?: unknown) => {
+    const message = "wasm: expected the kernels of this package, got another WebAssembly module";
+    return new RuntimeError("wrong-kernels", message, {}, { cause });
+  };
+  try {
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+    if (exports.RELAXED instanceof WebAssembly.Global) return exports;
+  } catch (cause) {
+    if (cause instanceof WebAssembly.LinkError || cause instanceof TypeError) throw wrong(cause);
+    throw cause;
+  }
+  throw wrong();
 }
 
 /** One file given for `wasm` may be either build: what it is decides, unless the caller asked for the other. */

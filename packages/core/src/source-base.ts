@@ -92,9 +92,7 @@ export async function readExactly(
 
 /** Bytes in memory. `read` gives views. */
 export function bytesSource(name: string, bytes: ArrayBufferView | ArrayBufferLike): Source {
-  const all = ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : new Uint8Array(bytes);
+  const all = viewOf(name, bytes);
   const size = all.length;
   const view = (offset: number, length: number, signal?: AbortSignal) => {
     checkRead(source, offset, length, signal);
@@ -109,6 +107,15 @@ export function bytesSource(name: string, bytes: ArrayBufferView | ArrayBufferLi
     readInto: async (offset, target, signal) => target.set(view(offset, target.length, signal)),
   };
   return source;
+}
+
+function viewOf(name: string, bytes: ArrayBufferView | ArrayBufferLike): Uint8Array {
+  try {
+    if (!ArrayBuffer.isView(bytes)) return new Uint8Array(bytes);
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  } catch {
+    return failSource("detached", name, "its bytes", "a buffer that was transferred away");
+  }
 }
 
 /** A `Blob` or `File`. Only what is read is brought into memory. */
@@ -152,5 +159,8 @@ export async function readAll(source: Source, options: ReadAllOptions): Promise<
     return (await source.readToEnd(maxBytes, signal)) ?? refuse("more");
   }
   if (source.size > maxBytes) refuse(source.size);
-  return readExactly(source, 0, source.size, signal);
+  const bytes = await readExactly(source, 0, source.size, signal);
+  // Decoders of text refuse buffers that are shared or may change their length.
+  const { buffer } = bytes as { readonly buffer: ArrayBufferLike & { readonly resizable?: boolean } };
+  return buffer instanceof ArrayBuffer && !buffer.resizable ? bytes : bytes.slice();
 }

@@ -54,6 +54,28 @@ describe("kernels are taken", () => {
     runtime.dispose();
   });
 
+  test("from a file's URL in Node, which fetches none", async () => {
+    const wasm = new URL("../dist/kernels-simd.wasm", import.meta.url);
+    for (const given of [wasm, wasm.href]) (await Runtime.create({ build: "simd", wasm: given })).dispose();
+    for (const url of ["file:///nowhere/kernels.wasm", "http://127.0.0.1:1/kernels.wasm"]) {
+      await expect(compileKernels("simd", url)).rejects.toMatchObject({
+        code: "kernels-not-found",
+        message: expect.stringContaining(`${url}: expected the kernels, got: `),
+      });
+    }
+  });
+
+  test("but not from another module", async () => {
+    const empty = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+    // It imports a function.
+    const importing = Uint8Array.of(...empty, 1, 4, 1, 96, 0, 0, 2, 7, 1, 1, 97, 1, 98, 0, 0);
+    for (const wasm of [empty, importing]) {
+      await expect(Runtime.create({ wasm })).rejects.toEqual(
+        failing("wrong-kernels", "wasm: expected the kernels of this package, got another WebAssembly module"),
+      );
+    }
+  });
+
   test("and a failure says which file, and what to do", async () => {
     const missing = new Response("gone", { status: 404 });
     await expect(compileKernels("simd", missing)).rejects.toEqual(

@@ -137,6 +137,24 @@ describe("bytesSource", () => {
     expect(bytesSource("f", new SharedArrayBuffer(5)).size).toBe(5);
   });
 
+  test("is copied for texts where it is shared or may change its length, and refused where it is gone", async () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(10));
+    const buffer = new (ArrayBuffer as new (length: number, options: object) => ArrayBuffer)(10, { maxByteLength: 20 });
+    for (const bytes of [shared, new Uint8Array(buffer)]) {
+      bytes.set(ten);
+      const all = await readAll(toSource("a", bytes), { maxBytes: 10 });
+      expect(all).toEqual(ten);
+      expect(all.buffer).not.toBe(bytes.buffer);
+      expect(new TextDecoder().decode(all)).toHaveLength(10);
+    }
+    structuredClone(buffer, { transfer: [buffer] });
+    for (const gone of [buffer, new DataView(new ArrayBuffer(1))]) {
+      if (gone instanceof DataView) structuredClone(gone.buffer, { transfer: [gone.buffer as ArrayBuffer] });
+      const message = "a: expected its bytes, got a buffer that was transferred away";
+      expectRefusal(() => toSource("a", gone), SourceError, "detached", message);
+    }
+  });
+
   test("rejects once its buffer is transferred away", async () => {
     const buffer = new ArrayBuffer(8);
     const source = bytesSource("f", buffer);

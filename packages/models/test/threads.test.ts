@@ -119,8 +119,9 @@ describe("a pool", () => {
     await expect(Runtime.create({ threads: 2, wasm: bytes.subarray(0, 8) })).rejects.toMatchObject({
       code: "kernels-refused",
     });
-    const threadsFile = new URL("file:///nowhere/threads-worker.js");
-    await expect(Runtime.create({ threads: 2, threadsFile })).rejects.toMatchObject({ code: "no-threads" });
+    for (const threadsFile of [new URL("file:///nowhere/threads-worker.js"), "./x.js", "http://localhost/x.js"]) {
+      await expect(Runtime.create({ threads: 2, threadsFile })).rejects.toMatchObject({ code: "no-threads" });
+    }
   });
 
   test("tells of a trap, on whichever thread it was", async () => {

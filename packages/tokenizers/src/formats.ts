@@ -25,15 +25,18 @@ function finish(
   const settings = new Settings(opening.all);
   const plain = new Tokenizer(parts);
   const id = (role: string): number | undefined => plain.tokenToId(settings.role(role, roles[role] ?? ""));
-  const mask = settings.role("mask_token", undefined);
-  const masks = mask === undefined ? ["[MASK]", "<mask>"] : [mask];
+  const mask = settings.role("mask_token", roles.mask_token);
+  const masks = (mask === undefined ? ["[MASK]", "<mask>"] : [mask])
+    .map((token) => plain.tokenToId(token))
+    .filter((known) => known !== undefined);
   return new Tokenizer({
     ...parts,
     bosId: id("bos_token") ?? parts.bosId,
     eosId: id("eos_token") ?? parts.eosId,
     padId: id("pad_token") ?? parts.padId ?? plain.tokenToId("[PAD]") ?? plain.tokenToId("<pad>"),
     unkId: id("unk_token") ?? parts.unkId,
-    maskId: masks.map((token) => plain.tokenToId(token)).find((known) => known !== undefined),
+    // MPNet's vocabulary has BERT's as a piece like others.
+    maskId: masks.find((known) => plain.isSpecial(known)) ?? masks[0],
     maxLength: settings.maxLength,
     paddingSide: settings.side("padding_side") ?? parts.paddingSide,
     truncationSide: settings.side("truncation_side") ?? parts.truncationSide,

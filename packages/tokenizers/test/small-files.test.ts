@@ -47,6 +47,17 @@ describe("vocab.txt", () => {
     expect(open(files, { mask_token: "<none>" }).maskId).toBe(10);
   });
 
+  test("MPNet's mask is its own where BERT's is a piece like others", () => {
+    const tokens = ["<s>", "<pad>", "</s>", "[UNK]", "[MASK]", "hello", "<mask>"];
+    const mpnet = open({ "vocab.txt": tokens.join("\n") }, { tokenizer_class: "MPNetTokenizer" });
+    expect(mpnet.maskId).toBe(6);
+    const json = {
+      model: { type: "WordPiece", vocab: numbered(tokens), unk_token: "[UNK]" },
+      added_tokens: [{ id: 6, content: "<mask>", special: true }],
+    };
+    expect(Tokenizer.from({ "tokenizer.json": JSON.stringify(json) }).maskId).toBe(6);
+  });
+
   test("a role's token is found as it says", () => {
     const mask_token = { content: "[MASK]", lstrip: true, special: true };
     expect(open(files, { mask_token }).encode("hello  [MASK]", plain).offsets).toEqual([

@@ -49,7 +49,7 @@ async function compile(wasm: WasmFile, file: string): Promise<WebAssembly.Module
     return await compileFile(wasm, file);
   } catch (error) {
     const isRefused = error instanceof RuntimeError && error.code === "kernels-refused";
-    if (!isRefused || supportsBuild("relaxed")) throw error;
+    if (!isRefused || supportsBuild("relaxed") || !/simd|opcode/i.test(error.message)) throw error;
     const message = `${error.message}; this engine does not run the relaxed build`;
     throw new RuntimeError(error.code, message, error.fields, { cause: error });
   }

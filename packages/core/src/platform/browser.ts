@@ -6,3 +6,8 @@ export function kernelFile(build: "simd" | "relaxed"): Promise<BufferSource | We
       : new URL("../../dist/kernels-simd.wasm", import.meta.url);
   return fetch(url);
 }
+
+/** What an address brings. */
+export function fetchFile(url: string | URL): Promise<BufferSource | Response> {
+  return fetch(url);
+}

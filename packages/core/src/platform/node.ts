@@ -4,3 +4,8 @@ import { readFile } from "node:fs/promises";
 export function kernelFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
   return readFile(new URL(`../../dist/kernels-${build}.wasm`, import.meta.url));
 }
+
+/** What an address brings; Node's own `fetch` takes no files. */
+export function fetchFile(url: string | URL): Promise<BufferSource | Response> {
+  return String(url).startsWith("file:") ? readFile(new URL(url)) : fetch(url);
+}

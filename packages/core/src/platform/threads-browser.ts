@@ -1,7 +1,10 @@
 import type { Thread, ThreadSetup } from "../threads/thread.ts";
 
-/** Starts a Worker; bundlers that know `new Worker(new URL(...))` carry its file along. */
-export const startThread: ((setup: ThreadSetup, url?: string | URL) => Promise<Thread>) | undefined = (setup, url) => {
+/** Starts a Worker; bundlers that know `new Worker(new URL(...))` carry its file along. Service workers have none. */
+export const startThread: ((setup: ThreadSetup, url?: string | URL) => Promise<Thread>) | undefined =
+  typeof Worker === "undefined" ? undefined : start;
+
+async function start(setup: ThreadSetup, url?: string | URL): Promise<Thread> {
   const worker = url
     ? new Worker(url, { type: "module" })
     : new Worker(new URL("../../dist/threads/worker.js", import.meta.url), { type: "module" });
@@ -13,4 +16,4 @@ export const startThread: ((setup: ThreadSetup, url?: string | URL) => Promise<T
     worker.onmessage = () => resolve({ end: () => worker.terminate() });
     worker.postMessage(setup);
   });
-};
+}

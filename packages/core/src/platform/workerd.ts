@@ -6,3 +6,8 @@ import simd from "../../dist/kernels-simd.wasm";
 export function kernelFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
   return Promise.resolve(build === "relaxed" ? relaxed : simd);
 }
+
+/** What an address brings. */
+export function fetchFile(url: string | URL): Promise<BufferSource | Response> {
+  return fetch(url);
+}

@@ -1,5 +1,5 @@
 /** Fetches our own packed model from beside this module; bundlers that know `new URL(..., import.meta.url)` carry it along. */
-export function g2pFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
+export async function g2pFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
   const url =
     build === "relaxed"
       ? new URL("../../dist/g2p-relaxed.wasm", import.meta.url)
