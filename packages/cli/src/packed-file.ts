@@ -38,8 +38,12 @@ export async function isWasm(path: string): Promise<boolean> {
 export function readPacked(path: string, file: Uint8Array): PackedSummary {
   const ignoreDataSection = file.length > SEGMENT_BYTES;
   const { fields, metadata } = parse(path, file, ignoreDataSection);
-  const named = metadata.sections.map(({ section, size }) => {
+  const named = metadata.sections.map(({ section, size }, index, { length }) => {
     const begin = size.loc.end.column;
+    if (index === length - 1 && begin + size.value !== file.length) {
+      const message = `${path}: expected nothing behind the last section, got ${file.length - begin - size.value} bytes`;
+      throw new PackedError("damaged", message, { file: path });
+    }
     const payload = file.subarray(begin, begin + size.value);
     const [name, content] = section === "custom" ? splitName(payload) : [section, payload];
     return { name, bytes: size.value, content };

@@ -107,6 +107,8 @@ describe("inspect of a packed file", () => {
     const bytes = readFileSync(file);
     writeFileSync(file, bytes.subarray(0, bytes.length / 2));
     expect((await kiloformer(["inspect", file])).stderr).toMatch(/expected a WebAssembly module, got one that cannot/);
+    writeFileSync(file, Buffer.concat([bytes, Buffer.from([1, 2, 3, 4])]));
+    expect((await kiloformer(["inspect", file])).code).toBe(1);
     bytes[bytes.indexOf("model.norm.weight")] ^= 1;
     writeFileSync(file, bytes);
     expect((await kiloformer(["inspect", file])).stderr).toMatch(/the file is damaged/);

@@ -71,6 +71,18 @@ describe("quantize", () => {
     expect(readdirSync(output)).not.toContain("model.safetensors.unfinished");
   });
 
+  test("a folder with another model's files is refused, one that was written before is written again", async () => {
+    const model = modelFolder({});
+    const output = folderOf({ "generation_config.json": "{}", "notes.md": "" });
+    const argv = ["quantize", model, "--dtype", "q8", "-o", output];
+    expect((await kiloformer(argv)).stderr).toMatch(
+      /expected a new folder, got .* with generation_config\.json, which the/,
+    );
+    expect(readdirSync(output).sort()).toEqual(["generation_config.json", "notes.md"]);
+    rmSync(join(output, "generation_config.json"));
+    for (let round = 0; round < 2; round++) expect(await kiloformer(argv)).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test("threads give the same text, and a wrong count is refused before anything is loaded", async () => {
     const model = modelFolder({ config: { eos_token_id: null } });
     expect(await generated(model, "--threads", "2", "--dtype", "q8")).toEqual(await generated(model, "--dtype", "q8"));

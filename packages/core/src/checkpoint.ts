@@ -110,7 +110,9 @@ function onlyOne(weights: readonly string[], files: ReadonlyMap<string, Source>)
   const code = weights.length > 0 ? "several-weights" : "no-weights";
   const expected = `${SINGLE_FILE}, ${INDEX_FILE} or one other .safetensors file`;
   const got = names.length > 0 ? listNames(names) : "no files";
-  throw new SafetensorsError(code, `checkpoint: expected ${expected}, got ${got}`, { names });
+  const pickle = names.find((name) => /\.(bin|pth?|ckpt)$/.test(name));
+  const hint = pickle ? `; ${quote(pickle)} is a Python pickle, which transformers' save_pretrained writes anew` : "";
+  throw new SafetensorsError(code, `checkpoint: expected ${expected}, got ${got}${hint}`, { names });
 }
 
 async function readHeaders(
@@ -154,7 +156,11 @@ function refuseAll(code: string, expected: string, got: string, names: readonly 
   throw new SafetensorsError(code, message, { file: INDEX_FILE, names });
 }
 
-function warnUnused(names: readonly string[], reason: string, { onWarning }: CheckpointOptions): void {
+/** The same weights once more: as others than transformers name them, or in another precision. */
+const copies = /^(consolidated[\w.-]*|model\.(fp16|fp32|bf16|float16|float32|bfloat16)[\w.-]*)\.safetensors$/;
+
+function warnUnused(all: readonly string[], reason: string, { onWarning }: CheckpointOptions): void {
+  const names = all.filter((name) => !copies.test(name));
   if (names.length > 0) onWarning?.(`checkpoint: ${listNames(names)} not read: ${reason}`);
 }
 

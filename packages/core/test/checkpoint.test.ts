@@ -70,7 +70,9 @@ describe("one file", () => {
   test("refuses no weights and several without an index", async () => {
     const expected = `checkpoint: expected model.safetensors, ${INDEX} or one other .safetensors file`;
     await refuses(new Map(), "no-weights", `${expected}, got no files`);
-    await refuses(sources({ "pytorch_model.bin": "" }), "no-weights", `${expected}, got "pytorch_model.bin"`);
+    const pickle =
+      '"pytorch_model.bin"; "pytorch_model.bin" is a Python pickle, which transformers\' save_pretrained writes anew';
+    await refuses(sources({ "pytorch_model.bin": "" }), "no-weights", `${expected}, got ${pickle}`);
     const two = sources({ "b.safetensors": "", "a.safetensors": "" });
     await refuses(two, "several-weights", `${expected}, got "a.safetensors", "b.safetensors"`);
   });
@@ -181,6 +183,10 @@ describe("an index and shards", () => {
     const files = sharded({
       [INDEX]: index({ b: SHARDS[1], a: SHARDS[0], c: SHARDS[0] }, 7),
       "adapter_model.safetensors": "",
+      // The same weights once more.
+      "consolidated.safetensors": "",
+      "consolidated.00.safetensors": "",
+      "model.fp16-00001-of-00002.safetensors": "",
     });
     const checkpoint = await Checkpoint.open(files, { onWarning: (warning) => warnings.push(warning) });
     expect(checkpoint.tensors.size).toBe(3);

@@ -15,7 +15,7 @@ export const inertKeys: ReadonlySet<string> = new Set(
   _attn_implementation_internal _attn_implementation_autoset pad_token_id bos_token_id eos_token_id sep_token_id
   decoder_start_token_id pretraining_tp is_llama_config cache_implementation trust_remote_code sentence_transformers
   sbert_ce_default_activation_function gradient_checkpointing output_past num_labels _num_labels finetuning_task use_bfloat16
-  xla_device transformers.js_config finetuned max_sequence_length`.split(/\s+/),
+  xla_device transformers.js_config finetuned max_sequence_length language name eos_token_ids emb_size`.split(/\s+/),
 );
 
 export interface Range {
@@ -157,9 +157,11 @@ export class ConfigReader {
     return count ?? this.integer("num_labels", {}, 2);
   }
 
-  /** Keys that were neither honoured, nor inert, nor known elsewhere. */
+  /** Keys that were neither honoured, nor inert, nor known elsewhere, and are not empty. */
   finish(elsewhere: (key: string) => boolean): string[] {
-    const known = (key: string) => this.#seen.has(key) || inertKeys.has(key) || elsewhere(key);
+    const isEmpty = (value: unknown) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
+    const known = (key: string) =>
+      this.#seen.has(key) || inertKeys.has(key) || elsewhere(key) || isEmpty(this.#raw[key]);
     const unknown = Object.keys(this.#raw).filter((key) => !known(key));
     for (const [key, reader] of this.#nested)
       unknown.push(...reader.finish(elsewhere).map((inner) => `${key}.${inner}`));

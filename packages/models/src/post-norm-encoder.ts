@@ -58,6 +58,7 @@ export interface EncoderParts {
 export function readEncoder(config: ConfigReader) {
   checkQuantization(config);
   config.refuse("is_decoder", "it would need a causal mask", [false]);
+  config.refuse("is_causal", "it would need a causal mask", [false]);
   config.refuse("add_cross_attention", "there is nothing to attend to", [false]);
   config.refuse("position_embedding_type", "only absolute positions are supported", ["absolute"]);
   config.ignore("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "gradient_checkpointing");

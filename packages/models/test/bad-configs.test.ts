@@ -395,6 +395,13 @@ describe("C11 rejects factors that make no sense", () => {
   });
 });
 
+test("keys that are empty, or names of a model's own, say nothing of it", async () => {
+  const warnings: string[] = [];
+  const files = tinyFiles({ config: { pruned_heads: {}, anything: [], name: "Squad", language: "english" } });
+  await (await Pipeline.fromFiles(files, { strict: true, onWarning: (warning) => warnings.push(warning) })).dispose();
+  expect(warnings).toEqual([]);
+});
+
 test("C12 auto_map, internal keys and __proto__ are ignored, never fetched, imported or merged", async () => {
   const text = JSON.stringify(tinyConfig).replace(
     "{",

@@ -62,6 +62,7 @@ const refused: [name: string, changes: Record<string, unknown>, word: string][] 
   ["bert", { layer_norm_eps: "1e-5" }, "layer_norm_eps"],
   ["bert", { position_embedding_type: "relative_key" }, "position_embedding_type"],
   ["bert", { is_decoder: true }, "is_decoder"],
+  ["bert", { is_causal: true }, "is_causal"],
   ["bert", { add_cross_attention: true }, "add_cross_attention"],
   ["bert", { quantization_config: { bits: 8 } }, "quantization_config"],
   ["bert", { tie_word_embeddings: "yes" }, "tie_word_embeddings"],

@@ -46,9 +46,14 @@ async function quantize(directory: string, { dtype, output }: QuantizeOptions, t
     const model = await quantizeModel(files, architectures, { dtype, signal, onWarning: warnings(terminal) });
     const replaced = (name: string) => isReplaced(name, model.folder);
     const target = join(output, model.folder);
+    const others = await otherFiles(directory, output, replaced);
+    await expectOwn(output, [...others, join(model.folder, WEIGHTS), join(model.folder, "config.json")]);
     await mkdir(target, { recursive: true });
     await replaceFile(join(target, WEIGHTS), (path) => writeWeights(path, model, terminal));
-    await copyOthers(directory, output, replaced);
+    for (const name of others) {
+      await mkdir(dirname(join(output, name)), { recursive: true });
+      await replaceFile(join(output, name), (path) => copyFile(join(directory, name), path));
+    }
     await replaceFile(join(target, "config.json"), (path) => writeFile(path, model.config));
     const weights = [...files].filter(([name]) => name.endsWith(".safetensors") && replaced(name));
     const before = weights.reduce((sum, [, { size }]) => sum + (size ?? 0), 0);
@@ -106,15 +111,25 @@ async function replaceFile(path: string, write: (unfinished: string) => Promise<
   }
 }
 
-/** Tokenizer, generation settings, modules: everything but the weights and the config. */
-async function copyOthers(directory: string, output: string, replaced: (name: string) => boolean): Promise<void> {
+/** Tokenizer, generation settings, modules: everything but the weights and the config, by paths within the folder. */
+async function otherFiles(directory: string, output: string, replaced: (name: string) => boolean): Promise<string[]> {
   const [from, place] = [await placeOf(directory), await placeOf(output)];
+  const names: string[] = [];
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     const name = relative(directory, join(entry.parentPath, entry.name));
     if (entry.isDirectory() || replaced(name.replaceAll(sep, "/"))) continue;
     if (!relative(place, resolve(from, name)).startsWith("..")) continue;
-    if (otherWeights.test(name)) continue;
-    await mkdir(dirname(join(output, name)), { recursive: true });
-    await replaceFile(join(output, name), (path) => copyFile(join(directory, name), path));
+    if (!otherWeights.test(name)) names.push(name);
   }
+  return names;
+}
+
+/** Throws where the new folder would keep files of another model, which would be taken for this one's. */
+async function expectOwn(output: string, written: readonly string[]): Promise<void> {
+  const entries = await readdir(output, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => !entry.isDirectory());
+  const names = files.map((entry) => relative(output, join(entry.parentPath, entry.name)));
+  const other = names.find((name) => /\.(safetensors|json|model|txt|jinja)$/.test(name) && !written.includes(name));
+  if (other === undefined) return;
+  throw new UsageError(`--output: expected a new folder, got ${output} with ${other}, which the model does not have`);
 }

@@ -11,9 +11,8 @@ export interface OpenDirectory {
   close(): Promise<void>;
 }
 
-const wanted = /\.(safetensors|json|model|txt|jinja)$/;
-/** Of modules that lie in folders of their own: pickles too, to say that they are no use. And chat templates. */
-const wantedInside = /\.(safetensors|json|model|txt|jinja|bin)$/;
+/** Pickles too, to say that they are no use. */
+const wanted = /\.(safetensors|json|model|txt|jinja|bin)$/;
 
 /**
  * Looks at a model's folder; each file is opened when it is first read.
@@ -37,7 +36,7 @@ export async function readDirectory(directory: string): Promise<OpenDirectory> {
     if (!folder.isDirectory()) continue;
     for (const { name } of await readdir(join(directory, folder.name), { withFileTypes: true }).catch(() => [])) {
       const path = join(directory, folder.name, name);
-      if (!wantedInside.test(name) || !(await liesIn(path, roots))) continue;
+      if (!wanted.test(name) || !(await liesIn(path, roots))) continue;
       const info = await stat(path);
       const whole = `${folder.name}/${name}`;
       if (info.isFile()) files.set(whole, new LazyFile(path, whole, info.size));
