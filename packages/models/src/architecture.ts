@@ -45,7 +45,7 @@ export interface DecoderEntry {
 }
 
 /** What any model says of itself. */
-interface ModelFacts {
+export interface ModelFacts {
   readonly modelType: string;
   /** V */
   readonly vocabSize: number;

@@ -27,6 +27,7 @@ import {
   refuseForeign,
   reserveNorm,
   reserveVocabulary,
+  SizedModel,
   type Vocabulary,
   type Wanted,
 } from "./layers.ts";
@@ -48,6 +49,7 @@ export const gptNeox: Architecture = {
 };
 
 interface GptNeoxConfig {
+  readonly modelType: string;
   /** D */ readonly hiddenSize: number;
   /** F */ readonly intermediateSize: number;
   readonly layers: number;
@@ -87,6 +89,7 @@ function readGptNeox(config: ConfigReader): GptNeoxConfig {
   const maxPositions = config.integer("max_position_embeddings", {}, 2048);
   const rope = readGptNeoxRope(config, layout, maxPositions);
   return {
+    modelType: config.modelType,
     hiddenSize,
     layout,
     rope,
@@ -140,30 +143,20 @@ function reserveBlock(config: GptNeoxConfig, block: Weights): GptNeoxBlock {
   };
 }
 
-class GptNeoxDecoder implements DecoderModel {
+class GptNeoxDecoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
-  readonly modelType = "gpt_neox";
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength: number;
-  readonly layers: number;
   readonly layout: HeadLayout;
-  readonly layerWork: number;
   readonly logits: ((hidden: TD) => TD) | undefined;
   readonly #config: GptNeoxConfig;
   readonly #weights: GptNeoxWeights;
 
   constructor(config: GptNeoxConfig, weights: GptNeoxWeights) {
+    const { head, blocks } = weights;
+    const { qkv, output, up, down } = blocks[0];
+    super(config, [qkv, output, up, down]);
     this.#config = config;
     this.#weights = weights;
-    this.vocabSize = config.vocabSize;
-    this.hiddenSize = config.hiddenSize;
-    this.contextLength = config.contextLength;
-    this.layers = config.layers;
     this.layout = config.layout;
-    const { hiddenSize: D, intermediateSize: F } = config;
-    this.layerWork = 4 * D * D + 2 * D * F;
-    const { head } = weights;
     this.logits = head && ((hidden) => linear(hidden, head));
   }
 

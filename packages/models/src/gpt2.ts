@@ -26,6 +26,7 @@ import {
   refuseForeign,
   reserveNorm,
   reserveVocabulary,
+  SizedModel,
   type Vocabulary,
   type Wanted,
 } from "./layers.ts";
@@ -145,31 +146,20 @@ export function reserveGpt2(
 }
 
 /** GPT-2 and GPT-Neo, from their config and their weights. */
-export class Gpt2Decoder implements DecoderModel {
+export class Gpt2Decoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
-  readonly modelType: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength: number;
-  readonly layers: number;
   readonly layout: HeadLayout;
-  readonly layerWork: number;
   readonly logits: ((hidden: TD) => TD) | undefined;
   readonly #config: Gpt2Config;
   readonly #weights: Gpt2Weights;
 
   constructor(config: Gpt2Config, weights: Gpt2Weights) {
+    const { head, blocks } = weights;
+    const { qkv, output, up, down } = blocks[0];
+    super(config, [qkv, output, up, down]);
     this.#config = config;
     this.#weights = weights;
-    this.modelType = config.modelType;
-    this.vocabSize = config.vocabSize;
-    this.hiddenSize = config.hiddenSize;
-    this.contextLength = config.contextLength;
-    this.layers = config.layers;
     this.layout = config.layout;
-    const { hiddenSize: D, intermediateSize: F } = config;
-    this.layerWork = 4 * D * D + 2 * D * F;
-    const { head } = weights;
     this.logits = head && ((hidden) => linear(hidden, head));
   }
 

@@ -19,7 +19,7 @@ import {
   type VectorWeight,
   type Weights,
 } from "@kiloformer/core";
-import type { DecoderBatch, DecoderEntry, EncoderBatch, TD } from "./architecture.ts";
+import type { DecoderBatch, DecoderEntry, EncoderBatch, ModelFacts, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { checkQuantization } from "./quantization-config.ts";
 import type { Rope } from "./rope.ts";
@@ -92,6 +92,26 @@ export function reserveVocabulary(
   const head = own ?? names.heads[0];
   const rows = vocabularyRows(weights, `${head}.weight`, vocabSize);
   return { table, head: weights.linear({ [head]: rows }, D, { bias: biasOf(rows), leastBits: 8 }) };
+}
+
+/** What models say of themselves, as their configs have it. */
+export abstract class SizedModel implements ModelFacts {
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly contextLength: number;
+  readonly layers: number;
+  readonly layerWork: number;
+
+  /** @param linears the linear layers of one block, which are most of its work */
+  constructor(facts: Omit<ModelFacts, "layerWork">, linears: readonly LinearWeight[]) {
+    this.modelType = facts.modelType;
+    this.vocabSize = facts.vocabSize;
+    this.hiddenSize = facts.hiddenSize;
+    this.contextLength = facts.contextLength;
+    this.layers = facts.layers;
+    this.layerWork = linears.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+  }
 }
 
 /** Weight and bias of a layer norm, and its epsilon. */

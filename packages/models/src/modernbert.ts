@@ -28,6 +28,7 @@ import {
   readHeads,
   reserveNorm,
   reserveVocabulary,
+  SizedModel,
 } from "./layers.ts";
 import { namesOther } from "./post-norm-encoder.ts";
 import { checkQuantization } from "./quantization-config.ts";
@@ -140,15 +141,9 @@ function reserveHeads(
   return { sequenceClassification: (x, batch) => linear(transform(pool(x, batch)), output) };
 }
 
-class ModernBert implements EncoderModel {
+class ModernBert extends SizedModel implements EncoderModel {
   readonly kind = "encoder";
-  readonly modelType = "modernbert";
   readonly typeVocabSize = 0;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength: number;
-  readonly layers: number;
-  readonly layerWork: number;
   readonly heads: EncoderHeads;
   readonly #config: ReturnType<typeof readConfig>;
   readonly #tokens: EmbeddingWeight;
@@ -165,18 +160,16 @@ class ModernBert implements EncoderModel {
     const names = { table: "embeddings.tok_embeddings", heads: masked ? ["decoder"] : [], biases };
     const headless = !masked || namesOther(config);
     const vocabulary = reserveVocabulary(weights, model, names, { ...checked, tied: checked.tied && masked, headless });
+    const embeddingNorm = reserveNorm(model, "embeddings.norm", D, eps, normBias);
+    const blocks = reserveBlocks(config, checked, model);
+    const { qkv, output, gateUp, down } = blocks[0];
+    super({ ...checked, modelType: config.modelType }, [qkv, output, gateUp, down]);
     this.#config = checked;
     this.#tokens = vocabulary.table;
-    this.#embeddingNorm = reserveNorm(model, "embeddings.norm", D, eps, normBias);
-    this.#blocks = reserveBlocks(config, checked, model);
+    this.#embeddingNorm = embeddingNorm;
+    this.#blocks = blocks;
     this.#norm = reserveNorm(model, "final_norm", D, eps, normBias);
     this.heads = reserveHeads(config, checked, weights, vocabulary.head);
-    this.vocabSize = checked.vocabSize;
-    this.hiddenSize = D;
-    this.contextLength = checked.contextLength;
-    this.layers = checked.layers;
-    const { qkv, output, gateUp, down } = this.#blocks[0];
-    this.layerWork = [qkv, output, gateUp, down].reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
   }
 
   *forward(batch: EncoderBatch): Forward<TD> {

@@ -23,6 +23,7 @@ import {
   readHeads,
   reserveNorm,
   reserveVocabulary,
+  SizedModel,
   type Vocabulary,
 } from "./layers.ts";
 import { checkQuantization } from "./quantization-config.ts";
@@ -167,29 +168,18 @@ export function reserveTokenClassifier(weights: Weights, width: number, labels: 
   return (x) => linear(x, output);
 }
 
-export class PostNormEncoder implements EncoderModel {
+export class PostNormEncoder extends SizedModel implements EncoderModel {
   readonly kind = "encoder";
-  readonly modelType: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength: number;
   readonly typeVocabSize: number;
-  readonly layers: number;
-  readonly layerWork: number;
   readonly heads: EncoderHeads;
   readonly #parts: EncoderParts;
 
   constructor(parts: EncoderParts) {
+    const { qkv, output, up, down } = parts.blocks[0];
+    super({ ...parts, layers: parts.blocks.length }, [qkv, output, up, down]);
     this.#parts = parts;
-    this.modelType = parts.modelType;
-    this.vocabSize = parts.vocabSize;
-    this.hiddenSize = parts.hiddenSize;
-    this.contextLength = parts.contextLength;
     this.typeVocabSize = parts.typeVocabSize;
     this.heads = parts.heads;
-    this.layers = parts.blocks.length;
-    const { qkv, output, up, down } = parts.blocks[0];
-    this.layerWork = [qkv, output, up, down].reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
   }
 
   *forward(batch: EncoderBatch): Forward<TD> {

@@ -29,6 +29,7 @@ import {
   pick,
   refuseForeign,
   reserveVocabulary,
+  SizedModel,
   type Vocabulary,
   type Wanted,
 } from "./layers.ts";
@@ -258,21 +259,15 @@ export function reserveHeadNorms({ layout }: RotaryConfig, block: Weights, norm:
   };
 }
 
-/** Multiply-adds of a layer's linear layers for one position. */
-export function layerWorkOf({ blocks: [{ qkv, output, gateUp, down }] }: RotaryWeights): number {
-  return [qkv, output, gateUp, down].reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+/** The linear layers of a block. */
+export function linearsOf({ blocks: [{ qkv, output, gateUp, down }] }: RotaryWeights): LinearWeight[] {
+  return [qkv, output, gateUp, down];
 }
 
 /** A decoder of this shape, from its config, the plan of its layers and its weights. */
-export class RotaryDecoder implements DecoderModel {
+export class RotaryDecoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
-  readonly modelType: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength: number;
-  readonly layers: number;
   readonly layout: HeadLayout;
-  readonly layerWork: number;
   readonly recomputesBeyond: number | undefined;
   readonly logits: ((hidden: TD) => TD) | undefined;
   readonly #config: RotaryConfig;
@@ -280,17 +275,12 @@ export class RotaryDecoder implements DecoderModel {
   readonly #weights: RotaryWeights;
 
   constructor(config: RotaryConfig, plans: readonly LayerPlan[], weights: RotaryWeights) {
+    super(config, linearsOf(weights));
     this.#config = config;
     this.#plans = plans;
     this.#weights = weights;
-    this.modelType = config.modelType;
-    this.vocabSize = config.vocabSize;
-    this.hiddenSize = config.hiddenSize;
-    this.contextLength = config.contextLength;
-    this.layers = config.layers;
     this.layout = config.layout;
     this.recomputesBeyond = config.recomputesBeyond;
-    this.layerWork = layerWorkOf(weights);
     const { head } = weights;
     this.logits = head && ((hidden) => capped(linear(hidden, head), config.softcap));
   }

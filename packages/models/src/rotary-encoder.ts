@@ -14,41 +14,30 @@ import {
   type VectorWeight,
 } from "@kiloformer/core";
 import type { EncoderBatch, EncoderModel, TD } from "./architecture.ts";
-import { type Angles, anglesOf, encode } from "./layers.ts";
+import { type Angles, anglesOf, encode, SizedModel } from "./layers.ts";
 import type { Rope } from "./rope.ts";
 import {
   type BlockWeights,
   type LayerPlan,
-  layerWorkOf,
+  linearsOf,
   type RotaryConfig,
   type RotaryWeights,
 } from "./rotary-decoder.ts";
 
 /** An encoder with a rotary decoder's config and weights; windows reach as far ahead as back. */
-export class RotaryEncoder implements EncoderModel {
+export class RotaryEncoder extends SizedModel implements EncoderModel {
   readonly kind = "encoder";
   readonly typeVocabSize = 0;
   readonly heads = {};
-  readonly modelType: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength: number;
-  readonly layers: number;
-  readonly layerWork: number;
   readonly #config: RotaryConfig;
   readonly #plans: readonly LayerPlan[];
   readonly #weights: RotaryWeights;
 
   constructor(config: RotaryConfig, plans: readonly LayerPlan[], weights: RotaryWeights) {
+    super(config, linearsOf(weights));
     this.#config = config;
     this.#plans = plans;
     this.#weights = weights;
-    this.modelType = config.modelType;
-    this.vocabSize = config.vocabSize;
-    this.hiddenSize = config.hiddenSize;
-    this.contextLength = config.contextLength;
-    this.layers = config.layers;
-    this.layerWork = layerWorkOf(weights);
   }
 
   *forward(batch: EncoderBatch): Forward<TD> {

@@ -33,7 +33,7 @@ import type {
   TD,
 } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { activations, decode, encode, gatedActivations, vocabularyRows } from "./layers.ts";
+import { activations, decode, encode, gatedActivations, SizedModel, vocabularyRows } from "./layers.ts";
 import { checkQuantization } from "./quantization-config.ts";
 import { type Buckets, bucketBias } from "./relative-positions.ts";
 import { textToTextTasks } from "./text-to-text-tasks.ts";
@@ -208,16 +208,10 @@ const fullAttention: EncoderAttention = {
   },
 };
 
-class T5Encoder implements EncoderModel {
+class T5Encoder extends SizedModel implements EncoderModel {
   readonly kind = "encoder";
-  readonly modelType: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength = LONGEST;
   readonly typeVocabSize = 0;
   readonly heads = {};
-  readonly layers: number;
-  readonly layerWork: number;
   readonly #config: T5Config;
   readonly #tokens: EmbeddingWeight;
   readonly #blocks: readonly EncoderBlock[];
@@ -225,22 +219,20 @@ class T5Encoder implements EncoderModel {
   readonly #attend: ReturnType<EncoderAttention["reserve"]>;
 
   constructor(config: T5Config, tokens: EmbeddingWeight, encoder: Weights, attention: EncoderAttention) {
-    this.#config = config;
-    this.#tokens = tokens;
-    this.#attend = attention.reserve(config, encoder);
-    this.#blocks = Array.from({ length: encoder.layersOf("block.", config.encoderLayers) }, (_, index) => {
+    const attend = attention.reserve(config, encoder);
+    const blocks = Array.from({ length: encoder.layersOf("block.", config.encoderLayers) }, (_, index) => {
       const block = encoder.scope(`block.${index}.layer.`);
       return {
         attention: reserveSelfAttention(config, block.scope("0."), attention.name),
         feedForward: reserveFeedForward(config, block.scope("1.")),
       };
     });
+    super({ ...config, contextLength: LONGEST, layers: config.encoderLayers }, linearsOf(blocks[0]));
+    this.#config = config;
+    this.#tokens = tokens;
+    this.#attend = attend;
+    this.#blocks = blocks;
     this.#norm = encoder.vector("final_layer_norm.weight", config.hiddenSize);
-    this.modelType = config.modelType;
-    this.vocabSize = config.vocabSize;
-    this.hiddenSize = config.hiddenSize;
-    this.layers = config.encoderLayers;
-    this.layerWork = workOf(this.#blocks[0]);
   }
 
   *forward(batch: EncoderBatch): Forward<TD> {
@@ -261,15 +253,9 @@ class T5Encoder implements EncoderModel {
   }
 }
 
-class T5Decoder implements DecoderModel {
+class T5Decoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
-  readonly modelType: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength = LONGEST;
-  readonly layers: number;
   readonly layout: HeadLayout;
-  readonly layerWork: number;
   readonly blocks: readonly DecoderBlock[];
   readonly logits: (hidden: TD) => TD;
   readonly #config: T5Config;
@@ -279,11 +265,9 @@ class T5Decoder implements DecoderModel {
 
   constructor(config: T5Config, tokens: EmbeddingWeight, head: LinearWeight, decoder: Weights) {
     const { buckets, layout, outputScale } = config;
-    this.#config = config;
-    this.#tokens = tokens;
     const name = "block.0.layer.0.SelfAttention.relative_attention_bias";
-    this.#biases = decoder.embedding(name, [buckets.count, layout.heads]);
-    this.blocks = Array.from({ length: decoder.layersOf("block.", config.decoderLayers) }, (_, index) => {
+    const biases = decoder.embedding(name, [buckets.count, layout.heads]);
+    const blocks = Array.from({ length: decoder.layersOf("block.", config.decoderLayers) }, (_, index) => {
       const block = decoder.scope(`block.${index}.layer.`);
       return {
         attention: reserveSelfAttention(config, block.scope("0."), "SelfAttention"),
@@ -291,13 +275,13 @@ class T5Decoder implements DecoderModel {
         feedForward: reserveFeedForward(config, block.scope("2.")),
       };
     });
+    super({ ...config, contextLength: LONGEST, layers: config.decoderLayers }, linearsOf(blocks[0]));
+    this.#config = config;
+    this.#tokens = tokens;
+    this.#biases = biases;
+    this.blocks = blocks;
     this.#norm = decoder.vector("final_layer_norm.weight", config.hiddenSize);
-    this.modelType = config.modelType;
-    this.vocabSize = config.vocabSize;
-    this.hiddenSize = config.hiddenSize;
-    this.layers = config.decoderLayers;
     this.layout = layout;
-    this.layerWork = workOf(this.blocks[0]);
     this.logits = (hidden) => linear(outputScale === 1 ? hidden : scale(hidden, outputScale), head);
   }
 
@@ -344,10 +328,9 @@ function attendToMemory(queries: TD, memories: readonly SequenceSpan[], layout: 
   return attendTo(queries, spans, layout, { scale: 1, causal: false });
 }
 
-/** Multiply-adds of a block for one position. */
-function workOf({ attention, feedForward }: EncoderBlock): number {
-  const layers = [attention.qkv, attention.output, feedForward.up, feedForward.down];
-  return layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+/** The linear layers of a block that reads itself. */
+function linearsOf({ attention, feedForward }: EncoderBlock): LinearWeight[] {
+  return [attention.qkv, attention.output, feedForward.up, feedForward.down];
 }
 
 /** An encoder-decoder of this shape, or its encoder where the checkpoint has no decoder. */
