@@ -46,9 +46,11 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
   // Whether no piece goes on into the next word: then the edges of a word are always the same. Sums of float32 are not, as they run on
   // from word to word. (The other rule's words come one by one, and whole ones are known already.)
   let hasWords = isFloat32;
-  vocabulary.eachPair((_, right) => {
-    if (right === spaceMark) hasWords = false;
-  });
+  if (isFloat32) {
+    vocabulary.eachPair((_, right) => {
+      if (right === spaceMark) hasWords = false;
+    });
+  }
   const lattices = hasWords ? new WordLattices() : undefined;
   // From a sum below this one on, a word's may become less than `farSum`.
   const nearSum = farSum - longestWord * unkScore;
