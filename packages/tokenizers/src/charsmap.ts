@@ -2,6 +2,7 @@ import { type Aligned, beginOf, charLength, endOf, lastCharLength } from "./alig
 import { mismatch } from "./errors.ts";
 import type { Rule } from "./models/pieces.ts";
 import { CharacterSet } from "./regex/character-set.ts";
+import { drain } from "./steps.ts";
 import { utf8, utf8Bytes, utf8Length } from "./utf8.ts";
 
 /** What stands at a place of the text after normalization, and how many UTF-16 code units it replaces. */
@@ -11,6 +12,10 @@ export interface Replacement {
 }
 
 let segmenter: Intl.Segmenter | undefined;
+// A pause comes after so many characters.
+const pauseLength = 512;
+// What was joined is put together in parts of about this length.
+const partLength = 32_768;
 const longCluster = 512;
 // No grapheme cluster ends before one of these.
 const extenders = /* @__PURE__ */ new CharacterSet("\\p{Grapheme_Extend}");
@@ -22,7 +27,7 @@ const isSimple = 4;
 const isQuiet = 8;
 // Not: what extends the character before it or the one after it without being a mark, and conjoining jamo.
 const simple =
-  /^(?![\u0d4e\u0e33\u0eb3\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff\uff9e\uff9f])[\n\p{L}\p{N}\p{P}\p{S}\p{Z}]/u;
+  /^(?![\r\u0d4e\u0e33\u0eb3\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff\uff9e\uff9f])[\p{Cc}\p{L}\p{N}\p{P}\p{S}\p{Z}]/u;
 
 /**
  * A precompiled charsmap: a Darts double array over UTF-8, and the texts that it points to.
@@ -73,12 +78,18 @@ export class Charsmap {
    * @see tokenizers src/normalizers/precompiled.rs
    */
   normalize(input: Aligned, rule: Rule): Aligned {
+    return drain(this.normalizeSteps(input, rule));
+  }
+
+  /** The same with a pause now and then. */
+  *normalizeSteps(input: Aligned, rule: Rule): Generator<void, Aligned> {
     const { text } = input;
     const isGoogle = rule === "sentencepiece";
     const out = new Replacer(input);
     // A place where a cluster is known to begin.
     let begin = 0;
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0, step = 1; at < text.length; step++) {
+      if (step % pauseLength === 0) yield;
       const found = this.at(text, at, text.length, isGoogle);
       if (!found) at++;
       else if (!isGoogle && isJoiner(text, at)) {
@@ -117,17 +128,14 @@ export class Charsmap {
         at = end;
       }
     }
-    return out.finish();
+    return yield* out.finish();
   }
 
   /** Where the grapheme cluster ends that begins at a place. */
   #clusterEnd(text: string, begin: number): number {
     const { length } = text;
-    if (
-      this.#is(isSimple, text.charCodeAt(begin)) &&
-      (begin + 1 === length || this.#is(isSimple, text.charCodeAt(begin + 1)))
-    )
-      return begin + 1;
+    const plain = this.#plainEnd(text, begin);
+    if (plain > 0) return plain;
     segmenter ??= new Intl.Segmenter("en");
     // What the segmenter sees instead of the text from `begin` to `at`.
     let seen = "";
@@ -148,6 +156,24 @@ export class Charsmap {
       seen = part + text.slice(last, next);
       at = next;
     }
+  }
+
+  /** The same for a simple character with accents or none, or a syllable of jamo, before another; 0 for what the segmenter has to see. */
+  #plainEnd(text: string, begin: number): number {
+    const isAt = (at: number, first: number, last: number): boolean => {
+      const unit = text.charCodeAt(at);
+      return unit >= first && unit <= last;
+    };
+    let at = begin + 1;
+    // Nothing extends a control or a line's end.
+    if (/[^\P{Cc}\r]|[\u2028\u2029]/u.test(text[begin])) return at;
+    if (isAt(begin, 0x1100, 0x1112) && isAt(at, 0x1161, 0x1175)) {
+      at++;
+      if (isAt(at, 0x11a8, 0x11c2)) at++;
+    } else if (this.#is(isSimple, text.charCodeAt(begin))) while (isAt(at, 0x300, 0x36f)) at++;
+    else return 0;
+    const isEnd = at === text.length || isAt(at, 0x1100, 0x1112) || this.#is(isSimple, text.charCodeAt(at));
+    return isEnd ? at : 0;
   }
 
   #is(kind: number, unit: number): boolean {
@@ -231,11 +257,15 @@ function isJoiner(text: string, at: number): boolean {
  */
 class Replacer {
   readonly #input: Aligned;
+  readonly #parts: string[] = [];
   #text = "";
+  /** The length of all parts. */
+  #length = 0;
   #kept = 0;
-  /** Where the last new character begins, and by where it begins how many a character is more than the old ones. */
+  /** Where the last new character begins, and where characters begin that are more or less than the old ones, in order: by how many. */
   #last = -1;
-  readonly #changes = new Map<number, number>();
+  readonly #places: number[] = [];
+  readonly #changes: number[] = [];
 
   constructor(input: Aligned) {
     this.#input = input;
@@ -245,46 +275,71 @@ class Replacer {
   replace(begin: number, end: number, replacement: string): void {
     const { text } = this.#input;
     const kept = text.slice(this.#kept, begin);
-    if (kept !== "") {
-      this.#text += kept;
-      this.#last = this.#text.length - lastCharLength(kept, kept.length);
-    }
+    if (kept !== "") this.#append(kept, lastCharLength(kept, kept.length));
     this.#kept = end;
     let old = begin;
     for (const character of replacement) {
-      this.#last = this.#text.length;
-      this.#text += character;
+      this.#append(character, character.length);
       if (old < end) old += charLength(text, old);
-      else this.#changes.set(this.#last, 1);
+      else this.#change(1);
     }
-    for (; old < end; old += charLength(text, old))
-      this.#changes.set(this.#last, (this.#changes.get(this.#last) ?? 0) - 1);
+    for (; old < end; old += charLength(text, old)) this.#change(-1);
   }
 
-  finish(): Aligned {
+  /** @param lastLength how many code units its last character has */
+  #append(text: string, lastLength: number): void {
+    this.#text += text;
+    this.#length += text.length;
+    this.#last = this.#length - lastLength;
+    if (this.#text.length > partLength) this.#endPart();
+  }
+
+  #endPart(): void {
+    // Until it is read an engine keeps it as it was put together.
+    this.#text.charCodeAt(0);
+    this.#parts.push(this.#text);
+    this.#text = "";
+  }
+
+  /** Counts a character too many, or one too few, with the last new one. */
+  #change(by: number): void {
+    const last = this.#places.length - 1;
+    if (this.#places[last] === this.#last) this.#changes[last] += by;
+    else {
+      this.#places.push(this.#last);
+      this.#changes.push(by);
+    }
+  }
+
+  *finish(): Generator<void, Aligned> {
     const input = this.#input;
     const { length } = input.text;
     if (this.#kept === 0) return input;
     this.replace(length, length, "");
-    const text = this.#text;
-    if (this.#changes.size === 0 && text.length === length && !/[\ud800-\udfff]/.test(text)) return { ...input, text };
+    this.#endPart();
+    const text = this.#parts.join("");
+    const [places, changes] = [this.#places, this.#changes];
+    if (places.length === 0 && text.length === length && !/[\ud800-\udfff]/.test(text)) return { ...input, text };
     const begins = new Int32Array(text.length);
     const ends = new Int32Array(text.length);
     // The last old character, and where the next one begins.
     let begin = 0;
     let old = 0;
-    for (let at = 0; at < text.length; ) {
+    let next = 0;
+    // What is before all characters does not count.
+    let found = places[0] === -1 ? 1 : 0;
+    for (let at = 0, step = 1; at < text.length; at = next, step++) {
+      if (step % partLength === 0) yield;
       let own = begin;
-      const change = this.#changes.get(at) ?? 0;
+      const change = places[found] === at ? changes[found++] : 0;
       for (let left = change; left <= 0; left++) {
         begin = old;
         if (left === change) own = begin;
         old += charLength(input.text, old);
       }
-      const next = at + charLength(text, at);
+      next = at + charLength(text, at);
       begins.fill(beginOf(input, own), at, next);
       ends.fill(old === 0 ? beginOf(input, 0) : endOf(input, own + charLength(input.text, own) - 1), at, next);
-      at = next;
     }
     return { text, at: 0, begins, ends };
   }

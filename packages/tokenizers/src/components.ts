@@ -1,3 +1,4 @@
+import type { Aligned } from "./aligned.ts";
 import { decodeBase64 } from "./base64.ts";
 import { joinByteLevel, toByteCharacters } from "./byte-level.ts";
 import { Charsmap } from "./charsmap.ts";
@@ -24,6 +25,7 @@ import {
   nmt,
   prepend,
   replaceMatches,
+  type StepwiseNormalizer,
   strip,
   stripAccents,
   unicodeForm,
@@ -113,7 +115,8 @@ const normalizers = (): Group<"normalizers"> => ({
   Precompiled: (json) => {
     const where = json.at("precompiled_charsmap");
     const map = new Charsmap(decodeBase64(json.need("precompiled_charsmap", "string"), where), where);
-    return (input) => map.normalize(input, "huggingface");
+    const steps: StepwiseNormalizer = (input) => map.normalizeSteps(input, "huggingface");
+    return Object.assign((input: Aligned) => map.normalize(input, "huggingface"), { steps });
   },
 });
 

@@ -9,6 +9,8 @@ export interface Normalizer {
   (input: Aligned, isFirst?: boolean): Aligned;
   /** Whether each character is changed by itself, whatever stands beside it. */
   readonly isLocal?: boolean;
+  /** The same with pauses, for a text that cannot be cut just anywhere. */
+  readonly steps?: StepwiseNormalizer;
 }
 
 /** The same with a pause now and then. */
@@ -48,6 +50,19 @@ export function* normalizeInChunks(normalize: Normalizer, input: Aligned): Gener
     begin = end;
   }
   return yield* join(parts);
+}
+
+/** One normalizer after the other; each cuts a long text where it can. */
+export function inTurn(normalizers: readonly Normalizer[]): StepwiseNormalizer {
+  return function* (input) {
+    let changed = input;
+    const isLong = input.text.length > chunkLength;
+    for (const normalize of normalizers) {
+      if (!isLong) changed = normalize(changed);
+      else changed = yield* normalize.steps?.(changed) ?? normalizeInChunks(normalize, changed);
+    }
+    return changed;
+  };
 }
 
 /** The next place where a text can be cut, within a chunk's length: its surroundings come out the same in one part and in two. */

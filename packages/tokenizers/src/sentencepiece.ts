@@ -4,7 +4,7 @@ import { LongestMatch } from "./longest-match.ts";
 import type { Model } from "./models/model.ts";
 import { type PieceOptions, pieceModel, type Rule } from "./models/pieces.ts";
 import { bytePiece, controlPiece, unknownPiece, type Vocabulary } from "./models/vocabulary.ts";
-import { normalizeInChunks, type StepwiseNormalizer } from "./normalizers.ts";
+import type { StepwiseNormalizer } from "./normalizers.ts";
 import { bpeCut, charCut, type Pieces, wordCut } from "./sentencepiece-bpe.ts";
 import {
   bpeType,
@@ -124,8 +124,7 @@ function openNormalizer(
     return length > 0 ? { text: text.slice(at, at + length), length } : during?.at(text, at);
   });
   return function* (input) {
-    const mapped =
-      isBefore && charsmap ? yield* normalizeInChunks((part) => charsmap.normalize(part, rule), input) : input;
+    const mapped = isBefore && charsmap ? yield* charsmap.normalizeSteps(input, rule) : input;
     return yield* normalize(mapped);
   };
 }

@@ -3,7 +3,7 @@ import { cleanUp, type Decoder } from "./decoders.ts";
 import { plainTemplate, type Template, type TemplatePiece } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
 import type { Model } from "./models/model.ts";
-import { local, type Normalizer, normalizeInChunks } from "./normalizers.ts";
+import { inTurn, type Normalizer } from "./normalizers.ts";
 import { postProcessor } from "./post-processing.ts";
 import { cutterOf, type PreTokenizer } from "./pre-tokenizers.ts";
 import { isId, Reader } from "./reader.ts";
@@ -60,8 +60,7 @@ export function readTokenizerJson(
   const padding = root.child("padding");
   const sideOf = (json: Reader | undefined): "left" | "right" =>
     json?.choice("direction", ["right", "left"]) ?? "right";
-  const normalizer = inTurn(normalizers);
-  const added = new AddedTokens(tokens, model, (input) => normalizeInChunks(normalizer, input));
+  const added = new AddedTokens(tokens, model, inTurn(normalizers));
   const decode: TokenizerParts["decode"] = (tokenizer, ids, skips) => {
     const kept = skips ? ids.filter((id) => !added.isSpecial(id)) : ids;
     const texts = kept.map((id) => added.printed(id) ?? tokenizer.idToToken(id) ?? "");
@@ -87,14 +86,6 @@ export function readTokenizerJson(
     paddingSide: sideOf(padding),
     truncationSide: sideOf(root.child("truncation")),
   };
-}
-
-/** All steps as one. */
-function inTurn(steps: readonly Normalizer[]): Normalizer {
-  return local(
-    (input, isFirst) => steps.reduce((text, step) => step(text, isFirst), input),
-    steps.every(({ isLocal }) => isLocal),
-  );
 }
 
 /** The type of a model that an old file does not name. */

@@ -74,6 +74,29 @@ describe.skipIf(!shared)("the charsmap of XLM-R", () => {
     }
   });
 
+  test("pauses in texts that have no place to be cut", () => {
+    const jamo = "안녕하세요 각나가".normalize("NFD");
+    for (const part of [
+      "1\t2\n",
+      jamo,
+      "ﷺ",
+      "ﻣﺮ ",
+      "a\u0301\u0302 ",
+      "\t\u0301",
+      "\r\n\u0301",
+      "\u1100\u1100\u1161\u11a8 ",
+    ]) {
+      const text = part.repeat(20_000 / part.length);
+      const steps = map.normalizeSteps({ text, at: 0 }, "huggingface");
+      let pauses = 0;
+      let last = steps.next();
+      for (; !last.done; last = steps.next()) pauses++;
+      expect([part, pauses > 10]).toEqual([part, true]);
+      const short = map.normalize({ text: part, at: 0 }, "huggingface").text;
+      expect(last.value.text.startsWith(short.repeat(3))).toBe(true);
+    }
+  });
+
   test("finds clusters across the pieces that a segmenter is given", () => {
     // A cluster of 5 bytes whose first character is replaced loses its mark, wherever it stands.
     for (const before of [250, 251, 252, 253, 254, 255, 256, 257]) {
