@@ -103,6 +103,54 @@ test("a decoder refuses chunks of no rows and lengths that are none, and nothing
   await bare.dispose();
 });
 
+test("a call that fails leaves the caches that it fed as they were", async () => {
+  for (const name of ["gpt2-odd", "phi3-longrope-crossing"]) {
+    const bare = await openBareModel(filesOf(name), architectures, quiet);
+    const { decoder } = bare;
+    const cache = decoder.newCache();
+    const [first, more] = [[3, 4, 5], Array.from({ length: 40 }, (_, index) => 3 + (index % 9))];
+    await decoder.logits(first, { cache });
+    const expected = (await decoder.logits([...first, ...more])).slice(-bare.model.vocabSize);
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(decoder.step([{ cache, ids: more }], { signal })).rejects.toThrow("enough");
+    await expect(decoder.logits(more, { cache, signal, chunkRows: 7 })).rejects.toThrow("enough");
+    const controller = new AbortController();
+    const going = decoder.logits(more, { cache, signal: controller.signal, chunkRows: 7 });
+    const busy = expect.objectContaining({ code: "cache-busy" });
+    await expect(decoder.step([{ cache, ids: [3] }])).rejects.toEqual(busy);
+    await expect(decoder.logits([3], { cache })).rejects.toEqual(busy);
+    expect(() => cache.truncate(1)).toThrow(busy);
+    controller.abort(new Error("enough"));
+    await expect(going).rejects.toThrow("enough");
+    const tooMany = Array.from({ length: decoder.contextLength }, () => 3);
+    await expect(decoder.step([{ cache, ids: tooMany }])).rejects.toMatchObject({ code: "prompt-too-long" });
+    expect([cache.length, cache.ids]).toEqual([3, first]);
+    expect((await decoder.step([{ cache, ids: more }]))[0]).toEqual(expected);
+    expect(cache.length).toBe(43);
+    await bare.dispose();
+  }
+});
+
+test("what an encoder remembers serves its own decoder, as long as somebody holds it", async () => {
+  const bare = await openBareModel(filesOf("t5-odd"), architectures, quiet);
+  const other = await openBareModel(filesOf("t5-odd"), architectures, quiet);
+  const { encoder, decoder } = bare;
+  const once = await encoder.remember({ ids: [3, 4] }, decoder.pool);
+  const expected = await decoder.logits([0], { memory: once });
+  await expect(decoder.logits([0], { memory: once })).rejects.toMatchObject({ code: "memory-released" });
+  const held = (await encoder.remember({ ids: [3, 4] }, decoder.pool)).retain();
+  for (let round = 0; round < 2; round++) expect(await decoder.logits([0], { memory: held })).toEqual(expected);
+  await expect(other.decoder.logits([0], { memory: held })).rejects.toMatchObject({ code: "bad-option" });
+  const cache = decoder.newCache(held);
+  await expect(decoder.logits([0], { memory: held, cache })).rejects.toMatchObject({ code: "conflicting-options" });
+  expect(await decoder.logits([0], { cache })).toEqual(expected);
+  cache.dispose();
+  held.release();
+  expect(() => decoder.newCache(held)).toThrow(expect.objectContaining({ code: "memory-released" }));
+  await bare.dispose();
+  await other.dispose();
+});
+
 test("a decoder that needs an encoder says so", async () => {
   const bare = await openBareModel(filesOf("t5-odd"), architectures, quiet);
   await expect(bare.decoder.logits([0])).rejects.toEqual(expect.objectContaining({ code: "no-memory" }));

@@ -18,8 +18,8 @@ import type { GenerationSettings } from "./options.ts";
 
 /** Multiply-adds of one layer between two chances to stop: about 20 ms' worth. */
 const CHUNK_WORK = 2e8;
-/** Rows of a chunk: at least a few tiles, at most what keeps activations small. */
-const CHUNK_ROWS = { min: 24, max: 480 };
+/** Rows of a chunk: at least the tallest tile's, at most what keeps activations small. */
+const CHUNK_ROWS = { min: 12, max: 480 };
 
 /** What choosing an id costs, in multiply-adds: by itself, and for each token of the vocabulary. */
 const CHOICE_WORK = 2e5;
@@ -27,33 +27,46 @@ const TOKEN_WORK = { greedy: 40, other: 300 };
 
 /** The most rows of one forward, for a model whose layers cost so many multiply-adds for each. */
 export function chunkRows(layerWork: number): number {
-  const rows = Math.floor(CHUNK_WORK / layerWork / 24) * 24;
+  const rows = Math.floor(CHUNK_WORK / layerWork / CHUNK_ROWS.min) * CHUNK_ROWS.min;
   return Math.min(CHUNK_ROWS.max, Math.max(CHUNK_ROWS.min, rows));
 }
 
-/** Keys and values of an encoder's states: several sequences may read them, nobody writes. */
+/**
+ * Keys and values of an encoder's states: several sequences may read them, nobody writes. They are gone with the last reader, so
+ * whoever reads several times holds them meanwhile: `retain()`, and `release()` in the end.
+ */
 export class Memory {
   readonly cache: KvCache;
   #readers = 0;
+  #released = false;
 
   constructor(cache: KvCache) {
     this.cache = cache;
   }
 
+  /** @throws {OptionError} `memory-released` after the last reader's end */
   retain(): this {
+    if (this.#released) {
+      const expected = "what an encoder remembers, which retain() keeps for several uses";
+      throw new OptionError("memory-released", `memory: expected ${expected}, got what was released`);
+    }
     this.#readers++;
     return this;
   }
 
   release(): void {
-    if (--this.#readers === 0) this.cache.dispose();
+    if (this.#released || --this.#readers > 0) return;
+    this.#released = true;
+    this.cache.dispose();
   }
 }
 
 /** All that a decoder remembers of one sequence. */
 export class DecoderCache {
-  /** Ids whose keys and values are cached. */
+  /** Ids whose keys and values are cached, or were before a call that failed: the next one computes them again. */
   readonly ids: number[] = [];
+  /** Whether a call feeds it now. */
+  isBusy = false;
   readonly memory: Memory | undefined;
   readonly self: KvCache;
   #disposed = false;
@@ -65,7 +78,7 @@ export class DecoderCache {
 
   /** Positions cached. */
   get length(): number {
-    return this.self.length;
+    return this.ids.length;
   }
 
   /** The same positions for a sequence that goes another way from here on; pages are shared until one of them writes. */
@@ -77,15 +90,22 @@ export class DecoderCache {
 
   /**
    * Forgets positions from `length` on.
-   * @throws {OptionError} `bad-length`
+   * @throws {OptionError} `bad-length`, `cache-busy`
    */
   truncate(length: number): void {
+    this.expectIdle();
     if (!Number.isSafeInteger(length) || length < 0) {
       const message = `truncate: expected length to be an integer from 0, got ${show(length)}`;
       throw new OptionError("bad-length", message, { length });
     }
     this.self.truncate(length);
     this.ids.length = Math.min(this.ids.length, length);
+  }
+
+  /** @throws {OptionError} `cache-busy` */
+  expectIdle(): void {
+    if (!this.isBusy) return;
+    throw new OptionError("cache-busy", "cache: expected one that no other call feeds, got one that is being fed");
   }
 
   dispose(): void {
@@ -129,6 +149,7 @@ export class Decoder {
 
   newCache(memory?: Memory): DecoderCache {
     expectLive(this.#lifetime);
+    if (memory !== undefined) this.#expectMemory(memory);
     return new DecoderCache(new KvCache(this.pool, this.model.contextLength), memory);
   }
 
@@ -145,13 +166,17 @@ export class Decoder {
 
   /**
    * Feeds new ids to each sequence and gives the logits `[V]` after the last of them. All sequences share forwards, and
-   * each gets exactly what it would get alone.
+   * each gets exactly what it would get alone. A call that fails leaves the caches as they were.
+   * @throws {OptionError} `bad-feeds`, `bad-ids`, `foreign-cache`, `shared-cache`, `cache-busy`, `prompt-too-long`; the signal's reason
    */
   async step(given: readonly Feed[], options: { signal?: AbortSignal } = {}): Promise<Float32Array[]> {
     expectLive(this.#lifetime);
     expectOptions("step", options, ["signal"]);
     this.#expectFeeds(given);
-    const feeds = given.map((feed) => this.#whole(feed));
+    return this.#feed(given, (feeds) => this.#step(feeds, options));
+  }
+
+  async #step(feeds: readonly Feed[], options: { signal?: AbortSignal }): Promise<Float32Array[]> {
     const ends = feeds.map(({ ids }) => ids.length);
     const begins = await this.#feedLongPrefixes(feeds, options);
     const results: Float32Array[] = [];
@@ -218,16 +243,52 @@ export class Decoder {
     for (const feed of feeds) {
       this.#expectCache(feed?.cache);
       this.expectIds(feed.ids);
+      this.#expectRoom(feed);
       if (caches.has(feed.cache))
         throw new OptionError("shared-cache", "step: expected a cache for each feed, got one twice");
       caches.add(feed.cache);
     }
   }
 
-  /** A cache has pages of the decoder that made it. */
+  /** A cache has pages of the decoder that made it, and one call at a time. */
   #expectCache(cache: DecoderCache): void {
-    if (cache instanceof DecoderCache && cache.self.pool === this.pool) return;
-    throw new OptionError("foreign-cache", "cache: expected one that newCache of this decoder made, got another");
+    if (!(cache instanceof DecoderCache && cache.self.pool === this.pool)) {
+      throw new OptionError("foreign-cache", "cache: expected one that newCache of this decoder made, got another");
+    }
+    cache.expectIdle();
+  }
+
+  #expectMemory(memory: Memory): void {
+    if (memory instanceof Memory && memory.cache.pool === this.pool) return;
+    throw new OptionError("bad-option", `memory: expected what this model's encoder remembers, got ${show(memory)}`);
+  }
+
+  #expectRoom({ cache, ids }: Feed): void {
+    const { contextLength } = this.model;
+    const total = cache.length + ids.length;
+    if (total <= contextLength) return;
+    const message = `ids: expected at most ${contextLength}, the model's context, got ${total}`;
+    throw new OptionError("prompt-too-long", message, { contextLength, promptLength: total });
+  }
+
+  /** Runs what feeds caches; where that fails, they are as they were before. */
+  async #feed<T>(given: readonly Feed[], run: (feeds: readonly Feed[]) => Promise<T>): Promise<T> {
+    const before = given.map(({ cache }) => ({ ids: cache.ids.slice(), cached: cache.self.length }));
+    const feeds = given.map((feed) => this.#whole(feed));
+    for (const { cache } of given) cache.isBusy = true;
+    try {
+      return await run(feeds);
+    } catch (error) {
+      for (const [index, { cache }] of given.entries()) {
+        const isAnew = feeds[index] !== given[index];
+        cache.self.truncate(isAnew ? 0 : before[index].cached);
+        cache.ids.length = 0;
+        for (const id of before[index].ids) cache.ids.push(id);
+      }
+      throw error;
+    } finally {
+      for (const { cache } of given) cache.isBusy = false;
+    }
   }
 
   async #rows(ids: readonly number[], options: RowOptions & RowKind): Promise<Float32Array> {
@@ -235,36 +296,32 @@ export class Decoder {
     expectOptions("ids", options, ["signal", "chunkRows", "cache", "memory", "wanted", "observe"]);
     this.expectIds(ids);
     if (options.cache !== undefined) this.#expectCache(options.cache);
-    if (options.memory !== undefined && !(options.memory instanceof Memory)) {
-      throw new OptionError("bad-option", `memory: expected what an encoder remembers, got ${show(options.memory)}`);
+    const { memory } = options;
+    if (memory !== undefined) this.#expectMemory(memory);
+    if (memory && options.cache) {
+      const message = "ids: expected a cache or a memory, got both: a cache has the memory that it was made with";
+      throw new OptionError("conflicting-options", message, { options: ["cache", "memory"] });
     }
     const { chunkRows: most = this.chunkRows, wanted, signal, observe } = options;
     if (!Number.isSafeInteger(most) || most < 1) {
       const message = `ids: expected chunkRows to be an integer from 1, got ${show(most)}`;
       throw new OptionError("bad-option", message, { option: "chunkRows", value: most });
     }
-    const { contextLength } = this.model;
-    const cache = options.cache ?? this.newCache(options.memory);
-    const total = cache.length + ids.length;
-    if (total > contextLength) {
-      const message = `ids: expected at most ${contextLength}, the model's context, got ${total}`;
-      throw new OptionError("prompt-too-long", message, { contextLength, promptLength: total });
-    }
-    const before = cache.length;
-    const step = Math.min(this.chunkRows, most);
-    const feed = this.#whole({ cache, ids });
-    const again = feed.ids.length - ids.length;
+    const cache = options.cache ?? this.newCache(memory);
     const rows: Float32Array[] = [];
+    let again = 0;
     try {
-      for (let begin = 0; begin < feed.ids.length; begin += step) {
-        const end = Math.min(begin + step, feed.ids.length);
-        const watch = observe && ((layer: number, hidden: Tensor) => observe(layer, hidden, begin - again));
-        const chunk = { feed, begin, end, wanted: "all" } as const;
-        rows.push(...(await this.#run([chunk], { signal, states: wanted === "states" }, watch)));
-      }
-    } catch (error) {
-      if (options.cache) cache.truncate(before);
-      throw error;
+      this.#expectRoom({ cache, ids });
+      const step = Math.min(this.chunkRows, most);
+      await this.#feed([{ cache, ids }], async ([feed]) => {
+        again = feed.ids.length - ids.length;
+        for (let begin = 0; begin < feed.ids.length; begin += step) {
+          const end = Math.min(begin + step, feed.ids.length);
+          const watch = observe && ((layer: number, hidden: Tensor) => observe(layer, hidden, begin - again));
+          const chunk = { feed, begin, end, wanted: "all" } as const;
+          rows.push(...(await this.#run([chunk], { signal, states: wanted === "states" }, watch)));
+        }
+      });
     } finally {
       if (!options.cache) cache.dispose();
     }
@@ -274,12 +331,16 @@ export class Decoder {
     return all;
   }
 
-  /** All ids of a sequence whose cache becomes useless as it grows; else the new ones. */
-  #whole({ cache, ids }: Feed): Feed {
+  /** The new ids of a sequence; or all of them, where its cache becomes useless as it grows or was lost to a call that failed. */
+  #whole(feed: Feed): Feed {
+    const { cache, ids } = feed;
     const { recomputesBeyond: limit = Number.POSITIVE_INFINITY } = this.model;
-    if (cache.length === 0 || cache.length > limit || cache.length + ids.length <= limit) return { cache, ids };
+    const { length } = cache;
+    const isUseless = length > 0 && length <= limit && length + ids.length > limit;
+    if (!isUseless && cache.self.length === length) return feed;
     const all = [...cache.ids, ...ids];
-    cache.truncate(0);
+    cache.self.truncate(0);
+    cache.ids.length = 0;
     return { cache, ids: all };
   }
 
