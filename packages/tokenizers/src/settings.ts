@@ -50,10 +50,14 @@ export class Settings {
     return this.#roleTokens(name)[0]?.content ?? otherwise;
   }
 
+  /** What counts beside tokenizer_config.json: nothing where that lists the added tokens, as releases do that read it alone. */
+  #older(reader: Reader): readonly Reader[] {
+    return this.config.any("added_tokens_decoder") === undefined ? [reader] : [];
+  }
+
   /** What the files say of a role; special_tokens_map.json goes first where an old release wrote them. */
   #roleTokens(name: string): AddedToken[] {
-    const readers = [this.config, this.#map];
-    if (this.config.any("added_tokens_decoder") === undefined) readers.reverse();
+    const readers = [...this.#older(this.#map), this.config];
     return readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name)));
   }
 
@@ -80,12 +84,14 @@ export class Settings {
 
   /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
   get tokens(): AddedToken[] {
-    const added = Object.entries(this.#added.value as object).map(([content, id]) => {
-      if (!isId(id)) throw mismatch("vocabulary", this.#added.at(content), "an id", id);
-      return { content, id, normalized: true };
-    });
+    const added = this.#older(this.#added).flatMap((reader) =>
+      Object.entries(reader.value as object).map(([content, id]) => {
+        if (!isId(id)) throw mismatch("vocabulary", reader.at(content), "an id", id);
+        return { content, id, normalized: true };
+      }),
+    );
     const lists = ["additional_special_tokens", "extra_special_tokens"].flatMap((name) => {
-      const [list, where] = [this.config.any(name) ?? this.#map.any(name), this.config.at(name)];
+      const [list, where] = [this.config.any(name) ?? this.#older(this.#map)[0]?.any(name), this.config.at(name)];
       return Object.values(Object(list)).flatMap((token) => specialToken(token, where));
     });
     const numbered = [...this.addedTokens, ...added].map(({ id: _, ...token }) => token);

@@ -46,12 +46,13 @@ function checkClass(settings: Settings, file: string, classes: readonly string[]
   throw mismatch("unsupported", where, `one of ${known} for a ${file}`, settings.text("tokenizer_class"));
 }
 
-/** A step that puts tokens around texts: `"A"` and `"B"` stand for those. */
-function frame(single: readonly string[], pair: readonly string[], ids: Ids): object {
+/** A step that puts tokens around texts: `"A"` and `"B"` stand for those. What follows so many of a pair is of the second type. */
+function frame(single: readonly string[], pair: readonly string[], ids: Ids, first = pair.length): object {
   const pieces = (names: readonly string[]): object[] =>
-    names.map((id) =>
-      id === "A" || id === "B" ? { Sequence: { id, type_id: 0 } } : { SpecialToken: { id, type_id: 0 } },
-    );
+    names.map((id, at) => {
+      const type_id = Number(at >= first);
+      return id === "A" || id === "B" ? { Sequence: { id, type_id } } : { SpecialToken: { id, type_id } };
+    });
   const special_tokens = Object.fromEntries(
     [...single, ...pair]
       .filter((id) => id !== "A" && id !== "B")
@@ -108,7 +109,7 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
     post_processor: isFramed ? frames : null,
     decoder: { type: "WordPiece" },
   };
-  return { json, tokens: addedTokens(Object.values(roles), vocab, settings), roles };
+  return { json, tokens: addedTokens(Object.values(roles), vocab, settings, isMpnet), roles };
 }
 
 /** Byte-level byte-pair encoding, cut into words by a pattern. */
@@ -171,7 +172,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
             sep: role("sep_token"),
           }
         : bos.length + eos.length > 0
-          ? frame([...bos, "A", ...eos], [...bos, "A", ...eos, ...bos, "B", ...eos], vocab)
+          ? frame([...bos, "A", ...eos], [...bos, "A", ...eos, ...bos, "B", ...eos], vocab, bos.length + 1 + eos.length)
           : null,
     },
     prefixes,

@@ -47,10 +47,28 @@ describe("vocab.txt", () => {
     expect(open(files, { mask_token: "<none>" }).maskId).toBe(10);
   });
 
+  test("the older files do not count where tokenizer_config.json lists the added tokens", () => {
+    const config = { added_tokens_decoder: { 4: { content: "[MASK]", special: true } } };
+    const more = {
+      "added_tokens.json": { "<new>": 10 },
+      "special_tokens_map.json": { additional_special_tokens: ["<old>"] },
+    };
+    const tokenizer = open(files, config, more);
+    expect([tokenizer.vocabSize, tokenizer.tokenToId("<new>"), tokenizer.tokenToId("<old>")]).toEqual([
+      10,
+      undefined,
+      undefined,
+    ]);
+  });
+
   test("MPNet's mask is its own where BERT's is a piece like others", () => {
     const tokens = ["<s>", "<pad>", "</s>", "[UNK]", "[MASK]", "hello", "<mask>"];
     const mpnet = open({ "vocab.txt": tokens.join("\n") }, { tokenizer_class: "MPNetTokenizer" });
     expect(mpnet.maskId).toBe(6);
+    expect(mpnet.encode("hello  <mask>", plain).offsets).toEqual([
+      [0, 5],
+      [5, 13],
+    ]);
     const json = {
       model: { type: "WordPiece", vocab: numbered(tokens), unk_token: "[UNK]" },
       added_tokens: [{ id: 6, content: "<mask>", special: true }],
@@ -95,7 +113,11 @@ describe("vocab.json with merges.txt", () => {
     expect(roles(open(files, { tokenizer_class: "GPT2Tokenizer" }))).toEqual([0, 0, undefined, 0]);
     const framed = open(files, { tokenizer_class: "GPT2Tokenizer", add_bos_token: true, add_eos_token: true });
     expect(framed.encode("hi").ids).toEqual([0, 3, 0]);
-    expect(framed.encode("hi", { text_pair: "a" }).ids).toEqual([0, 3, 0, 0, 7, 0]);
+    const pair = framed.encode("hi", { text_pair: "a" });
+    expect([pair.ids, pair.type_ids]).toEqual([
+      [0, 3, 0, 0, 7, 0],
+      [0, 0, 0, 1, 1, 1],
+    ]);
     expect(framed.encode("hi", plain).ids).toEqual([3]);
     const absent = JSON.stringify({ tokenizer_class: "GPT2Tokenizer", add_bos_token: true, bos_token: "<s>" });
     expect(refusal({ ...files, "tokenizer_config.json": absent })).toEqual([
