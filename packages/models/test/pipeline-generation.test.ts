@@ -159,6 +159,9 @@ describe("callbacks", () => {
       throw new Error("enough");
     };
     await expect(pipeline.generate("a b", { ...free, on_token })).rejects.toThrow("enough");
+    const later = async () => on_token();
+    await expect(pipeline.generate("a b", { ...free, on_token: later })).rejects.toThrow("enough");
+    await expect(pipeline.generate("a b", { ...free, on_text: later })).rejects.toThrow("enough");
     expect(await pipeline.generate("a b", free)).toEqual(expect.any(String));
     await pipeline.dispose();
   });

@@ -49,8 +49,8 @@ interface ChatCall {
 }
 
 export interface StreamOptions extends GenerationOptions, ChatCall {
-  /** Called with each new id, before its text. */
-  readonly on_token?: (id: number) => void;
+  /** Called with each new id, before its text; what it promises is waited for. */
+  readonly on_token?: (id: number) => unknown;
 }
 
 export interface BatchOptions extends GenerationOptions, ChatCall {
@@ -59,10 +59,10 @@ export interface BatchOptions extends GenerationOptions, ChatCall {
 }
 
 export interface CallOptions extends BatchOptions {
-  /** Called with each piece of text as it becomes certain, as `stream` gives them. */
-  readonly on_text?: (piece: string) => void;
-  /** Called with each new id. */
-  readonly on_token?: (id: number) => void;
+  /** Called with each piece of text as it becomes certain, as `stream` gives them; what it promises is waited for. */
+  readonly on_text?: (piece: string) => unknown;
+  /** Called with each new id; what it promises is waited for. */
+  readonly on_token?: (id: number) => unknown;
 }
 
 /** Ids that the tokenizer has tokens for: a model may have more rows than its tokenizer has tokens. */
@@ -124,7 +124,7 @@ async function listen(context: TaskContext, prompt: Prompt, options: CallOptions
       return rest.num_return_sequences === undefined ? result : [result];
     }
     try {
-      on_text?.(step.value);
+      await on_text?.(step.value);
     } catch (error) {
       await pieces.return(undefined as never);
       throw error;
@@ -168,7 +168,7 @@ class Call {
   }
 
   /** Pieces of text as they become certain; without a tokenizer none. Whoever stops listening gives the caches back. */
-  async *pieces(prompt: Prompt, on_token?: (id: number) => void): AsyncGenerator<string, Sequence> {
+  async *pieces(prompt: Prompt, on_token?: CallOptions["on_token"]): AsyncGenerator<string, Sequence> {
     const context = this.#context;
     const state = await this.#begin(this.#encode(prompt));
     const text = context.tokenizer && this.textStream(this.#shown(state.ids));
@@ -176,7 +176,7 @@ class Call {
     try {
       for (;;) {
         const step = await ids.next();
-        if (!step.done) on_token?.(step.value);
+        if (!step.done && on_token) await on_token(step.value);
         const piece = (step.done ? text?.end() : text?.push(step.value)) ?? "";
         if (piece !== "") yield piece;
         if (step.done) return step.value;
