@@ -97,14 +97,18 @@ interface RopeKind {
 
 type RopeKindName = keyof typeof ropeKinds;
 
-/** `rope_type`, or `type` in older configs, decides the scaling. */
+/** `rope_type`, or `type` in older configs, decides the scaling; a factor needs one. */
 function ropeKind(reader: ConfigReader, { kinds, aliases = {} }: RopeDefaults) {
-  const key = reader.has("rope_type") ? "rope_type" : "type";
+  const key = reader.has("type") && !reader.has("rope_type") ? "type" : "rope_type";
   if (key === "rope_type") reader.ignore("type");
   const names = kinds ?? (Object.keys(ropeKinds) as RopeKindName[]);
   const known = Object.entries({ ...Object.fromEntries(names.map((name) => [name, name])), ...aliases });
   const table = Object.fromEntries(known.map(([name, kind]) => [name, ropeKinds[kind]]));
-  return reader.oneOf<(base: RopeBase, reader: ConfigReader) => RopeKind>(key, table, "default");
+  return reader.oneOf<(base: RopeBase, reader: ConfigReader) => RopeKind>(
+    key,
+    table,
+    reader.has("factor") ? undefined : "default",
+  );
 }
 
 /** theta^(2i / R) in float32, as PyTorch computes it: angles must be equal at high positions too. */

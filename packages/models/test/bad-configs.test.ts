@@ -153,6 +153,13 @@ describe("C4 rejects what it does not know, with the list of what it does", () =
     }
   });
 
+  test("a rope_scaling with a factor and no type", async () => {
+    const types = "default, linear, dynamic, llama3, yarn, longrope";
+    expect(await failure({ rope_scaling: { factor: 2 } })).toEqual(
+      failing("missing-key", `config.json: rope_scaling: expected rope_type to be one of ${types}, got no such key`),
+    );
+  });
+
   test("a rope_scaling without its factor", async () => {
     expect(await failure({ rope_scaling: { type: "linear" } })).toEqual(
       failing("missing-key", "config.json: rope_scaling: expected factor to be a number above 0, got no such key"),
