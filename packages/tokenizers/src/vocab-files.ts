@@ -112,11 +112,21 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
   return { json, tokens: addedTokens(Object.values(roles), vocab, settings, isMpnet), roles };
 }
 
+// What a published pattern does not match is a word; that of one that is given is nothing.
+const isolated = { behavior: "Isolated" };
+const matchesOnly = { behavior: "Removed", invert: true };
+
 /** Byte-level byte-pair encoding, cut into words by a pattern. */
-function byteLevel(pattern: string, model: object, rest: object, add_prefix_space = false): object {
+function byteLevel(
+  pattern: string,
+  model: object,
+  rest: object,
+  add_prefix_space = false,
+  behavior: object = isolated,
+): object {
   const pretokenizers = [
     { type: "ByteLevel", add_prefix_space, use_regex: pattern === gpt2Pattern },
-    { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated" },
+    { type: "Split", pattern: { Regex: pattern }, ...behavior },
   ];
   if (pattern === gpt2Pattern) pretokenizers.pop();
   return {
@@ -220,7 +230,7 @@ export function readTiktoken(file: File, where: string, settings: Settings, patt
   // An interval with a plus gives nothing back there.
   const given = pattern?.replace(/(\\[pP]\{\^?\w+\}|\[[^\]]*\]|\\?.)(\{\d+,?\d*\})\+/g, "(?>$1$2)");
   return {
-    json: byteLevel(given ?? known, model, {}),
+    json: byteLevel(given ?? known, model, {}, false, given === undefined ? isolated : matchesOnly),
     tokens: [...named, ...end].map((token) => ({ ...token, special: true })),
   };
 }

@@ -229,3 +229,18 @@ describe("tiktoken ranks", () => {
     expect(tokenizer.decode([69, 300], { skip_special_tokens: false })).toBe("EEOT");
   });
 });
+
+test("tiktoken leaves out what a pattern that is given does not match", () => {
+  const base64 = (text: string) => Buffer.from(text, "latin1").toString("base64");
+  const ranks = Array.from({ length: 256 }, (_, byte) => `${base64(String.fromCharCode(byte))} ${byte}`);
+  const file = { "x.tiktoken": [...ranks, `${base64("ab")} 256`].join("\n") };
+  const { ids, offsets } = Tokenizer.from(file, { pattern: "[a-z]+" }).encode("ab CD ab");
+  expect([ids, offsets]).toEqual([
+    [256, 256],
+    [
+      [0, 2],
+      [6, 8],
+    ],
+  ]);
+  expect(Tokenizer.from(file, { pattern: "\\w+|\\s+" }).encode("ab CD, ab").ids).toEqual([256, 32, 67, 68, 32, 256]);
+});
