@@ -15,7 +15,8 @@ import {
   layerNorm,
   type Runtime,
   type SequenceSpan,
-  type Tensor,
+  STEP_WORK,
+  Tensor,
   type VectorWeight,
   type Weights,
 } from "@kiloformer/core";
@@ -153,7 +154,7 @@ export function* decode(
   parts: {
     embed(ids: Tensor<readonly [T: number]>): TD;
     /** @param wanted in the last layer, where `picks` says so, the rows to give: what others would be is not computed */
-    block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted?: Wanted): TD;
+    block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted?: Wanted): TD | Forward<TD>;
     /** Whether `block` minds `wanted`. */
     readonly picks?: boolean;
     norm(x: TD): TD;
@@ -171,7 +172,8 @@ export function* decode(
   const picked = picks ? { rows: wanted, spans: spansOf(rows, spans[layers - 1]) } : undefined;
   for (let layer = 0; layer < layers; layer++) {
     observe?.(layer, x);
-    x = runtime.settle(x, parts.block(x, layer, spans[layer], layer === layers - 1 ? picked : undefined));
+    const y = parts.block(x, layer, spans[layer], layer === layers - 1 ? picked : undefined);
+    x = runtime.settle(x, y instanceof Tensor ? y : yield* y);
     yield;
   }
   for (const { cache, count } of entries) cache.length += count;
@@ -190,6 +192,9 @@ function spansOf(rows: Int32Array, spans: readonly SequenceSpan[]): SequenceSpan
   }
   return found;
 }
+
+/** Whether a product takes so long that it is better cut by `linearSteps`; for others a generator costs too much. */
+export const isLong = (x: TD, { shape: [N, K] }: LinearWeight): boolean => x.shape[0] * N * K > STEP_WORK;
 
 /** All rows, or those that are wanted. */
 export const pick = (x: TD, wanted: Wanted | undefined): TD => (wanted ? gatherRows(x, wanted.rows) : x);

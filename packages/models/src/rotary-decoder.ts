@@ -9,6 +9,7 @@ import {
   type HeadLayout,
   type LinearWeight,
   linear,
+  linearSteps,
   normHeads,
   rmsNorm,
   rotate,
@@ -24,6 +25,7 @@ import {
   attend,
   decode,
   gatedActivations,
+  isLong,
   type LetterOrder,
   newAngles,
   pick,
@@ -306,32 +308,39 @@ export class RotaryDecoder extends SizedModel implements DecoderModel {
     });
   }
 
-  #block(
+  *#block(
     x: TD,
     weights: BlockWeights,
     plan: LayerPlan,
     angles: Angles | undefined,
     spans: readonly SequenceSpan[],
     wanted?: Wanted,
-  ): TD {
+  ): Forward<TD> {
     const { eps, activation } = this.#config;
-    const { attentionNorm, output, afterAttention, mlpNorm, gateUp, down, afterMlp } = weights;
-    const seen = this.#attention(rmsNorm(x, attentionNorm, eps), weights, plan, angles, spans, wanted);
+    const { attentionNorm, output, afterAttention, qkv, mlpNorm, gateUp, down, afterMlp } = weights;
+    const normed = rmsNorm(x, attentionNorm, eps);
+    const projected = isLong(normed, qkv) ? yield* linearSteps(normed, qkv) : linear(normed, qkv);
+    const seen = this.#attention(projected, weights, plan, angles, spans, wanted);
     x = addLinear(pick(x, wanted), seen, output, afterAttention, eps);
-    const widened = gated(linear(rmsNorm(x, mlpNorm, eps), gateUp), activation);
-    return addLinear(x, widened, down, afterMlp, eps);
+    const again = rmsNorm(x, mlpNorm, eps);
+    const widened = gated(
+      isLong(again, gateUp) ? yield* linearSteps(again, gateUp) : linear(again, gateUp),
+      activation,
+    );
+    return isLong(widened, down) && !afterMlp
+      ? yield* linearSteps(widened, down, { residual: x })
+      : addLinear(x, widened, down, afterMlp, eps);
   }
 
   #attention(
-    x: TD,
-    { qkv: projection, headNorms }: BlockWeights,
+    qkv: TD,
+    { headNorms }: BlockWeights,
     { window }: LayerPlan,
     angles: Angles | undefined,
     spans: readonly SequenceSpan[],
     wanted?: Wanted,
   ): TD {
     const { layout, eps, scale } = this.#config;
-    const qkv = linear(x, projection);
     if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
     if (angles) rotate(qkv, angles.cos, angles.sin, layout);
     return attend(qkv, spans, layout, { scale, window }, wanted);
