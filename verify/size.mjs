@@ -87,13 +87,13 @@ rows.push(
   {
     what: "the same with one kernel build, gzip",
     bytes: gzip(pageBundle.bytes) + largestKernels,
-    limit: 60.3 * KB,
+    limit: 60.5 * KB,
     note: "that script and the larger kernel file: all that a page loads beside the model; the goal was 40 kB",
   },
   {
     what: "the same with createPipeline([g2p]), which pronounces too, gzip",
     bytes: gzip(g2pBundle.bytes) + largestKernels,
-    limit: 63.1 * KB,
+    limit: 63.3 * KB,
     note: `n best, phones, log probabilities, alignment; ${show(g2pBundle.bytes.length)} min`,
   },
   {
@@ -115,7 +115,7 @@ rows.push(
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 120.6 * KB,
+    limit: 120.8 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {
