@@ -38,7 +38,7 @@ export {
   rotate,
 } from "./ops/attention.ts";
 export { activate, add, gated, meanRows, multiply, scale, softmax, sumBlocks } from "./ops/elementwise.ts";
-export { embedding, gatherRows, linear, linearSteps, STEP_WORK } from "./ops/linear.ts";
+export { embedding, gatherRows, isLong, linear, linearSteps } from "./ops/linear.ts";
 export { layerNorm, rmsNorm } from "./ops/norms.ts";
 export { type PackedDirectory, type PackedWeight, readDirectory as readPackedDirectory } from "./packed/directory.ts";
 export { instantiatePacked, openPackedModule, type PackedModule, type PackedRuntimeOptions } from "./packed/open.ts";

@@ -15,7 +15,6 @@ import {
   layerNorm,
   type Runtime,
   type SequenceSpan,
-  STEP_WORK,
   Tensor,
   type VectorWeight,
   type Weights,
@@ -192,9 +191,6 @@ function spansOf(rows: Int32Array, spans: readonly SequenceSpan[]): SequenceSpan
   }
   return found;
 }
-
-/** Whether a product takes so long that it is better cut by `linearSteps`; for others a generator costs too much. */
-export const isLong = (x: TD, { shape: [N, K] }: LinearWeight): boolean => x.shape[0] * N * K > STEP_WORK;
 
 /** All rows, or those that are wanted. */
 export const pick = (x: TD, wanted: Wanted | undefined): TD => (wanted ? gatherRows(x, wanted.rows) : x);

@@ -17,6 +17,14 @@ export function linear(
 /** Multiply-adds between two chances to stop within a layer: about 12 ms' worth of a fast processor, 50 of a busy one. */
 export const STEP_WORK = 2.5e8;
 
+/** Whether a product takes so long that it is better cut: for others a generator costs too much. */
+export function isLong(
+  { shape: [T] }: Tensor<readonly [T: number, K: number]>,
+  { shape: [N, K] }: LinearWeight,
+): boolean {
+  return T * N * K > STEP_WORK;
+}
+
 /** `linear` that yields between slices of rows, for texts so long that one layer takes its time; the same bits. */
 export function* linearSteps(
   x: Tensor<readonly [T: number, K: number]>,
@@ -25,8 +33,8 @@ export function* linearSteps(
 ): Generator<undefined, Tensor<readonly [T: number, N: number]>> {
   const [N, K] = weight.shape;
   const [T] = x.shape;
+  if (!isLong(x, weight)) return linear(x, weight, epilogue);
   const step = Math.max(1, Math.floor(STEP_WORK / (N * K)));
-  if (T <= step) return linear(x, weight, epilogue);
   const y = outputs(x, weight, epilogue);
   const { backend } = x;
   const { activation, residual } = epilogue;

@@ -273,7 +273,7 @@ export class Decoder {
 
   /** Runs what feeds caches; where that fails, they are as they were before. */
   async #feed<T>(given: readonly Feed[], run: (feeds: readonly Feed[]) => Promise<T>): Promise<T> {
-    const before = given.map(({ cache }) => ({ ids: cache.ids.slice(), cached: cache.self.length }));
+    const before = given.map(({ cache }) => cache.length);
     const feeds = given.map((feed) => this.#whole(feed));
     for (const { cache } of given) cache.isBusy = true;
     try {
@@ -281,9 +281,10 @@ export class Decoder {
     } catch (error) {
       for (const [index, { cache }] of given.entries()) {
         const isAnew = feeds[index] !== given[index];
-        cache.self.truncate(isAnew ? 0 : before[index].cached);
-        cache.ids.length = 0;
-        for (const id of before[index].ids) cache.ids.push(id);
+        cache.self.truncate(isAnew ? 0 : before[index]);
+        cache.ids.length = isAnew ? 0 : before[index];
+        // What is fed anew begins with the ids that were known.
+        if (isAnew) for (let at = 0; at < before[index]; at++) cache.ids.push(feeds[index].ids[at]);
       }
       throw error;
     } finally {
