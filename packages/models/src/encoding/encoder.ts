@@ -1,7 +1,8 @@
 import { KvCache, OptionError, type PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
 import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../architecture.ts";
 import { show } from "../config.ts";
-import { checkIds, Memory } from "../generation/decoder.ts";
+import { checkIds } from "../generation/decoder.ts";
+import { Memory } from "../generation/decoder-cache.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
 import { expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";

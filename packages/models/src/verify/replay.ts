@@ -3,7 +3,7 @@ import { ConfigError, parseSafetensors, type SafetensorsFile } from "@kiloformer
 import type { EncoderModel, TD } from "../architecture.ts";
 import type { BareModel } from "../bare-model.ts";
 import type { TokenRow } from "../encoding/encoder.ts";
-import type { Memory } from "../generation/decoder.ts";
+import type { Memory } from "../generation/decoder-cache.ts";
 import type { GenerationOptions } from "../generation/options.ts";
 import { firstRows } from "../layers.ts";
 import { expectObject } from "../options.ts";
