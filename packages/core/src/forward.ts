@@ -1,6 +1,6 @@
 import { DisposedError, RuntimeError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
-import type { Tensor } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
 import { nextTurn } from "./turn.ts";
 
 /** A forward pass that yields after each layer, so that a long one can be interrupted. */
@@ -18,8 +18,8 @@ export interface ForwardOptions<T extends Tensor = Tensor> {
   readonly signal?: AbortSignal;
   /** Runs when it is this pass's turn, while the stack is still empty: caches grow here. */
   readonly prepare?: () => void;
-  /** What to give of the pass's result. */
-  readonly finish?: (result: T) => Tensor;
+  /** What to give of the pass's result: at once, or in steps as the pass itself. */
+  readonly finish?: ((result: T) => Tensor | Forward<Tensor>) | undefined;
 }
 
 /**
@@ -38,17 +38,17 @@ export function runForward<T extends Tensor>(
     const mark = runtime.memory.mark();
     runtime.work += PASS_WORK;
     try {
-      const pass = forward();
-      const done = advance(runtime, pass, options.signal);
-      return done ? finish(runtime, done, mark, options) : runOn(runtime, pass, mark, options);
+      const steps = new Steps(forward(), options.finish);
+      const done = steps.advance(runtime, options.signal);
+      return done ? read(runtime, done, mark) : runOn(runtime, steps, mark, options.signal);
     } catch (error) {
       throw settleFailure(runtime, mark, error);
     }
   });
 }
 
-function finish<T extends Tensor>(runtime: Runtime, result: T, mark: number, options: ForwardOptions<T>): Float32Array {
-  const values = runtime.readNow(options.finish ? options.finish(result) : result);
+function read(runtime: Runtime, result: Tensor, mark: number): Float32Array {
+  const values = runtime.readNow(result);
   runtime.release(mark);
   return values;
 }
@@ -82,29 +82,46 @@ function settleFailure(runtime: Runtime, mark: number, error: unknown): unknown 
   return error;
 }
 
-/** Runs layers until the result is there, or the event loop is due a turn. */
-function advance<T extends Tensor>(runtime: Runtime, pass: Forward<T>, signal: AbortSignal | undefined): T | undefined {
-  for (;;) {
-    const step = pass.next();
-    if (step.done) return step.value;
-    if (signal?.aborted) throw signal.reason;
-    if (countWork(runtime, 0)) return undefined;
+/** The steps of a pass, and after them those of what is made of its result: one generator within the other is slower. */
+class Steps<T extends Tensor> {
+  #pass: Forward<Tensor>;
+  #finish: ForwardOptions<T>["finish"];
+
+  constructor(pass: Forward<T>, finish: ForwardOptions<T>["finish"]) {
+    this.#pass = pass;
+    this.#finish = finish;
+  }
+
+  /** Goes on until the result is there, or the event loop is due a turn. */
+  advance(runtime: Runtime, signal: AbortSignal | undefined): Tensor | undefined {
+    for (;;) {
+      const step = this.#pass.next();
+      if (step.done) {
+        const finish = this.#finish;
+        const made = finish ? finish(step.value as T) : step.value;
+        if (made instanceof Tensor) return made;
+        this.#pass = made;
+        this.#finish = undefined;
+      } else {
+        if (signal?.aborted) throw signal.reason;
+        if (countWork(runtime, 0)) return undefined;
+      }
+    }
   }
 }
 
 /** The rest of a pass that takes several turns. */
 async function runOn<T extends Tensor>(
   runtime: Runtime,
-  pass: Forward<T>,
+  steps: Steps<T>,
   mark: number,
-  options: ForwardOptions<T>,
+  signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
-  const { signal } = options;
   try {
     for (;;) {
       await giveTurn(runtime, signal);
-      const done = advance(runtime, pass, signal);
-      if (done) return finish(runtime, done, mark, options);
+      const done = steps.advance(runtime, signal);
+      if (done) return read(runtime, done, mark);
     }
   } catch (error) {
     throw settleFailure(runtime, mark, error);

@@ -74,11 +74,11 @@ export interface EncoderHeads {
   /** First rows `[B, D] -> [B, D]`: `pooler_output`. */
   readonly pooler?: (first: TD) => TD;
   /** Rows `[R, D] -> [R, V]` logits. */
-  readonly maskedLm?: (rows: TD) => TD;
+  readonly maskedLm?: (rows: TD) => Forward<TD>;
   /** `[T, D] -> [B, labels]` logits. */
-  readonly sequenceClassification?: (hidden: TD, batch: EncoderBatch) => TD;
+  readonly sequenceClassification?: (hidden: TD, batch: EncoderBatch) => Forward<TD>;
   /** `[T, D] -> [T, labels]` logits. */
-  readonly tokenClassification?: (hidden: TD) => TD;
+  readonly tokenClassification?: (hidden: TD) => Forward<TD>;
 }
 
 /** A model that continues a text. */
@@ -88,7 +88,7 @@ export interface DecoderModel extends ModelFacts {
   /** Normalised hidden states of the wanted rows, `[R, D]`; advances the caches. */
   forward(batch: DecoderBatch): Forward<TD>;
   /** `[R, D] -> [R, rows of the output layer >= V]`; none where the checkpoint has no output layer. */
-  readonly logits?: ((hidden: TD) => TD) | undefined;
+  readonly logits?: ((hidden: TD) => Forward<TD>) | undefined;
   /** Caches made before a sequence grows beyond this length are of no use after. */
   readonly recomputesBeyond?: number | undefined;
 }
@@ -104,7 +104,7 @@ export interface EncoderDecoderModel {
   /** The id that every answer begins with. */
   readonly decoderStartTokenId: number;
   /** Writes the keys and values of encoded rows `[T, D]` to each sequence's memory, for all layers of the decoder. */
-  remember(encoded: TD, memories: readonly MemoryEntry[]): void;
+  remember(runtime: Runtime, encoded: TD, memories: readonly MemoryEntry[]): Forward<void>;
 }
 
 /** An encoded sequence, and the empty cache that remembers it. */

@@ -1,4 +1,4 @@
-import { add, type EmbeddingWeight, embedding, linear, type Tensor, type Weights } from "@kiloformer/core";
+import { add, type EmbeddingWeight, embedding, linear, linearSteps, type Tensor, type Weights } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
@@ -51,7 +51,7 @@ function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Wei
     return { pooler, tokenClassification: reserveTokenClassifier(weights, D, labels) };
   }
   const output = weights.linear({ classifier: labels }, D, headOptions);
-  return { pooler, sequenceClassification: pooler && ((x, batch) => linear(pooler(firstRows(x, batch)), output)) };
+  return { pooler, sequenceClassification: pooler && ((x, batch) => linearSteps(pooler(firstRows(x, batch)), output)) };
 }
 
 /**

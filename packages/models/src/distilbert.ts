@@ -1,4 +1,4 @@
-import { add, embedding, linear } from "@kiloformer/core";
+import { add, embedding, linear, linearSteps } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderHeads } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
@@ -62,7 +62,8 @@ export const distilbert: Architecture = {
     if (weights.has("pre_classifier.weight")) {
       const dense = weights.linear({ pre_classifier: D }, D, headOptions);
       const output = weights.linear({ classifier: config.labels }, D, headOptions);
-      sequenceClassification = (x, batch) => linear(linear(firstRows(x, batch), dense, { activation: "relu" }), output);
+      sequenceClassification = (x, batch) =>
+        linearSteps(linear(firstRows(x, batch), dense, { activation: "relu" }), output);
     } else if (weights.has("classifier.weight")) {
       tokenClassification = reserveTokenClassifier(weights, D, config.labels);
     }

@@ -6,6 +6,7 @@ import {
   type HeadLayout,
   type LinearWeight,
   linear,
+  linearSteps,
   rotate,
   type SequenceSpan,
   type Weights,
@@ -146,7 +147,7 @@ function reserveBlock(config: GptNeoxConfig, block: Weights): GptNeoxBlock {
 class GptNeoxDecoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
   readonly layout: HeadLayout;
-  readonly logits: ((hidden: TD) => TD) | undefined;
+  readonly logits: ((hidden: TD) => Forward<TD>) | undefined;
   readonly #config: GptNeoxConfig;
   readonly #weights: GptNeoxWeights;
 
@@ -157,7 +158,7 @@ class GptNeoxDecoder extends SizedModel implements DecoderModel {
     this.#config = config;
     this.#weights = weights;
     this.layout = config.layout;
-    this.logits = head && ((hidden) => linear(hidden, head));
+    this.logits = head && ((hidden) => linearSteps(hidden, head));
   }
 
   forward(batch: DecoderBatch): Forward<TD> {
@@ -171,31 +172,22 @@ class GptNeoxDecoder extends SizedModel implements DecoderModel {
     });
   }
 
-  #block(x: TD, weights: GptNeoxBlock, angles: Angles, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
-    const { attentionNorm, mlpNorm } = weights;
-    const seen = this.#attention(normalize(x, attentionNorm), weights, angles, spans, wanted);
-    x = pick(x, wanted);
-    if (this.#config.isParallel) {
-      return add(this.#mlp(normalize(x, mlpNorm), weights, linear(seen, weights.output)), x);
-    }
-    x = linear(seen, weights.output, { residual: x });
-    return this.#mlp(normalize(x, mlpNorm), weights, x);
-  }
-
-  #attention(
+  *#block(
     x: TD,
-    { qkv }: GptNeoxBlock,
+    weights: GptNeoxBlock,
     { cos, sin }: Angles,
     spans: readonly SequenceSpan[],
     wanted: Wanted | undefined,
-  ): TD {
-    const { layout } = this.#config;
-    const turned = rotate(linear(x, qkv), cos, sin, layout);
+  ): Forward<TD> {
+    const { attentionNorm, qkv, output, mlpNorm, up, down } = weights;
+    const { layout, activation, isParallel } = this.#config;
+    const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
     const options = { scale: 1 / Math.sqrt(layout.headWidth) };
-    return attend(turned, spans, layout, options, wanted);
-  }
-
-  #mlp(x: TD, { up, down }: GptNeoxBlock, residual: TD): TD {
-    return linear(linear(x, up, { activation: this.#config.activation }), down, { residual });
+    const seen = attend(rotate(projected, cos, sin, layout), spans, layout, options, wanted);
+    x = pick(x, wanted);
+    const attended = linear(seen, output, isParallel ? {} : { residual: x });
+    const widened = yield* linearSteps(normalize(isParallel ? x : attended, mlpNorm), up, { activation });
+    const y = yield* linearSteps(widened, down, { residual: attended });
+    return isParallel ? add(y, x) : y;
   }
 }

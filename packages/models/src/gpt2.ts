@@ -7,6 +7,7 @@ import {
   type HeadLayout,
   type LinearWeight,
   linear,
+  linearSteps,
   type SequenceSpan,
   type Weights,
 } from "@kiloformer/core";
@@ -149,7 +150,7 @@ export function reserveGpt2(
 export class Gpt2Decoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
   readonly layout: HeadLayout;
-  readonly logits: ((hidden: TD) => TD) | undefined;
+  readonly logits: ((hidden: TD) => Forward<TD>) | undefined;
   readonly #config: Gpt2Config;
   readonly #weights: Gpt2Weights;
 
@@ -160,7 +161,7 @@ export class Gpt2Decoder extends SizedModel implements DecoderModel {
     this.#config = config;
     this.#weights = weights;
     this.layout = config.layout;
-    this.logits = head && ((hidden) => linear(hidden, head));
+    this.logits = head && ((hidden) => linearSteps(hidden, head));
   }
 
   forward(batch: DecoderBatch): Forward<TD> {
@@ -173,18 +174,13 @@ export class Gpt2Decoder extends SizedModel implements DecoderModel {
     });
   }
 
-  #block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
-    const { attentionNorm, output, mlpNorm, up, down } = this.#weights.blocks[layer];
-    const seen = this.#attention(normalize(x, attentionNorm), layer, spans, wanted);
+  *#block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): Forward<TD> {
+    const { attentionNorm, qkv, output, mlpNorm, up, down } = this.#weights.blocks[layer];
+    const { layout, scale, window, activation } = this.#config;
+    const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
+    const seen = attend(projected, spans, layout, { scale: scale(layer), window: window?.(layer) }, wanted);
     x = linear(seen, output, { residual: pick(x, wanted) });
-    const widened = linear(normalize(x, mlpNorm), up, { activation: this.#config.activation });
-    return linear(widened, down, { residual: x });
-  }
-
-  #attention(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): TD {
-    const { layout, scale, window } = this.#config;
-    const { qkv } = this.#weights.blocks[layer];
-    const options = { scale: scale(layer), window: window?.(layer) };
-    return attend(linear(x, qkv), spans, layout, options, wanted);
+    const widened = yield* linearSteps(normalize(x, mlpNorm), up, { activation });
+    return yield* linearSteps(widened, down, { residual: x });
   }
 }

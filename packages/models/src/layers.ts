@@ -15,7 +15,7 @@ import {
   layerNorm,
   type Runtime,
   type SequenceSpan,
-  Tensor,
+  type Tensor,
   type VectorWeight,
   type Weights,
 } from "@kiloformer/core";
@@ -153,7 +153,7 @@ export function* decode(
   parts: {
     embed(ids: Tensor<readonly [T: number]>): TD;
     /** @param wanted in the last layer, where `picks` says so, the rows to give: what others would be is not computed */
-    block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted?: Wanted): TD | Forward<TD>;
+    block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted?: Wanted): Forward<TD>;
     /** Whether `block` minds `wanted`. */
     readonly picks?: boolean;
     norm(x: TD): TD;
@@ -171,8 +171,7 @@ export function* decode(
   const picked = picks ? { rows: wanted, spans: spansOf(rows, spans[layers - 1]) } : undefined;
   for (let layer = 0; layer < layers; layer++) {
     observe?.(layer, x);
-    const y = parts.block(x, layer, spans[layer], layer === layers - 1 ? picked : undefined);
-    x = runtime.settle(x, y instanceof Tensor ? y : yield* y);
+    x = runtime.settle(x, yield* parts.block(x, layer, spans[layer], layer === layers - 1 ? picked : undefined));
     yield;
   }
   for (const { cache, count } of entries) cache.length += count;

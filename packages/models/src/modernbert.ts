@@ -5,7 +5,6 @@ import {
   type Forward,
   gated,
   type LinearWeight,
-  linear,
   linearSteps,
   meanRows,
   rotate,
@@ -129,16 +128,19 @@ function reserveHeads(
   if (!weights.has("head.dense.weight")) return {};
   const dense = weights.linear({ "head.dense": D }, D, { ...headOptions, bias: classifierBias });
   const norm = reserveNorm(weights, "head.norm", D, eps, normBias);
-  const transform = (x: TD) => normalize(linear(x, dense, { activation: classifierActivation }), norm);
+  const head = function* (x: TD, output: LinearWeight): Forward<TD> {
+    const rows = yield* linearSteps(x, dense, { activation: classifierActivation });
+    return yield* linearSteps(normalize(rows, norm), output);
+  };
   if (!weights.has("classifier.weight")) {
-    return { maskedLm: decoder && ((rows) => linear(transform(rows), decoder)) };
+    return { maskedLm: decoder && ((rows) => head(rows, decoder)) };
   }
   const output = weights.linear({ classifier: config.labels }, D, headOptions);
   if (config.task === "TokenClassification") {
-    return { tokenClassification: (x) => linear(transform(x), output) };
+    return { tokenClassification: (x) => head(x, output) };
   }
   const pool = (x: TD, batch: EncoderBatch) => (pooling === "cls" ? firstRows(x, batch) : meanRows(x, batch.lengths));
-  return { sequenceClassification: (x, batch) => linear(transform(pool(x, batch)), output) };
+  return { sequenceClassification: (x, batch) => head(pool(x, batch), output) };
 }
 
 class ModernBert extends SizedModel implements EncoderModel {

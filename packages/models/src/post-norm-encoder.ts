@@ -143,11 +143,13 @@ export function reserveMaskedLm(
   decoder: LinearWeight,
   from: number,
   { eps, activation }: { eps: number; activation: Activation },
-): (rows: TD) => TD {
+): (rows: TD) => Forward<TD> {
   const width = decoder.shape[1];
   const dense = weights.linear({ [names.dense]: width }, from, { bias: true });
   const norm = reserveNorm(weights, names.norm, width, eps);
-  return (x) => linear(normalize(linear(x, dense, { activation }), norm), decoder);
+  return function* (x) {
+    return yield* linearSteps(normalize(yield* linearSteps(x, dense, { activation }), norm), decoder);
+  };
 }
 
 /** Classification as most of these families do it: dense, activation, output, of the first row. */
@@ -159,13 +161,13 @@ export function reserveDenseClassifier(
 ): EncoderHeads["sequenceClassification"] {
   const dense = weights.linear({ "classifier.dense": width }, width, headOptions);
   const output = weights.linear({ "classifier.out_proj": labels }, width, headOptions);
-  return (x, batch) => linear(linear(firstRows(x, batch), dense, { activation }), output);
+  return (x, batch) => linearSteps(linear(firstRows(x, batch), dense, { activation }), output);
 }
 
 /** A linear layer over every row. */
-export function reserveTokenClassifier(weights: Weights, width: number, labels: number): (x: TD) => TD {
+export function reserveTokenClassifier(weights: Weights, width: number, labels: number): (x: TD) => Forward<TD> {
   const output = weights.linear({ classifier: labels }, width, headOptions);
-  return (x) => linear(x, output);
+  return (x) => linearSteps(x, output);
 }
 
 export class PostNormEncoder extends SizedModel implements EncoderModel {

@@ -271,7 +271,7 @@ export class RotaryDecoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
   readonly layout: HeadLayout;
   readonly recomputesBeyond: number | undefined;
-  readonly logits: ((hidden: TD) => TD) | undefined;
+  readonly logits: ((hidden: TD) => Forward<TD>) | undefined;
   readonly #config: RotaryConfig;
   readonly #plans: readonly LayerPlan[];
   readonly #weights: RotaryWeights;
@@ -284,7 +284,7 @@ export class RotaryDecoder extends SizedModel implements DecoderModel {
     this.layout = config.layout;
     this.recomputesBeyond = config.recomputesBeyond;
     const { head } = weights;
-    this.logits = head && ((hidden) => capped(linear(hidden, head), config.softcap));
+    this.logits = head && ((hidden) => logits(hidden, head, config.softcap));
   }
 
   forward(batch: DecoderBatch): Forward<TD> {
@@ -352,6 +352,7 @@ function addLinear(x: TD, y: TD, weight: LinearWeight, norm: VectorWeight | unde
   return norm ? add(x, rmsNorm(linear(y, weight), norm, eps)) : linear(y, weight, { residual: x });
 }
 
-function capped(logits: TD, softcap: number | undefined): TD {
-  return softcap ? scale(activate(scale(logits, 1 / softcap), "tanh"), softcap) : logits;
+function* logits(hidden: TD, head: LinearWeight, softcap: number | undefined): Forward<TD> {
+  const y = yield* linearSteps(hidden, head);
+  return softcap ? scale(activate(scale(y, 1 / softcap), "tanh"), softcap) : y;
 }

@@ -4,6 +4,7 @@ import {
   attendTo,
   attention,
   bindCaches,
+  type DistanceBias,
   type EmbeddingWeight,
   embedding,
   encoderAttentionSteps,
@@ -15,6 +16,7 @@ import {
   linear,
   linearSteps,
   OptionError,
+  type Runtime,
   rmsNorm,
   type SequenceSpan,
   scale,
@@ -256,9 +258,9 @@ class T5Encoder extends SizedModel implements EncoderModel {
 class T5Decoder extends SizedModel implements DecoderModel {
   readonly kind = "decoder";
   readonly layout: HeadLayout;
-  readonly blocks: readonly DecoderBlock[];
-  readonly logits: (hidden: TD) => TD;
+  readonly logits: (hidden: TD) => Forward<TD>;
   readonly #config: T5Config;
+  readonly #blocks: readonly DecoderBlock[];
   readonly #tokens: EmbeddingWeight;
   readonly #biases: EmbeddingWeight;
   readonly #norm: VectorWeight;
@@ -279,15 +281,15 @@ class T5Decoder extends SizedModel implements DecoderModel {
     this.#config = config;
     this.#tokens = tokens;
     this.#biases = biases;
-    this.blocks = blocks;
+    this.#blocks = blocks;
     this.#norm = decoder.vector("final_layer_norm.weight", config.hiddenSize);
     this.layout = layout;
-    this.logits = (hidden) => linear(outputScale === 1 ? hidden : scale(hidden, outputScale), head);
+    this.logits = (hidden) => linearSteps(outputScale === 1 ? hidden : scale(hidden, outputScale), head);
   }
 
   *forward(batch: DecoderBatch): Forward<TD> {
     const { runtime, entries } = batch;
-    const { layout, eps, buckets } = this.#config;
+    const { eps, buckets } = this.#config;
     if (entries.some(({ memory }) => !memory)) {
       const message = `${this.modelType}: expected a cache with what the encoder remembers, got one without`;
       throw new OptionError("no-memory", message);
@@ -300,25 +302,37 @@ class T5Decoder extends SizedModel implements DecoderModel {
     );
     return yield* decode(batch, this.layers, {
       embed: (ids) => embedding(ids, this.#tokens),
-      block: (x, layer, spans) => {
-        const { attention: self, cross, feedForward } = this.blocks[layer];
-        const own = linear(rmsNorm(x, self.norm, eps), self.qkv);
-        const before = attention(own, spans, layout, { scale: 1, causal: true, bias });
-        x = linear(before, self.output, { residual: x });
-        const queries = linear(rmsNorm(x, cross.norm, eps), cross.query);
-        x = linear(attendToMemory(queries, memories[layer], layout), cross.output, { residual: x });
-        return drain(feed(x, feedForward, this.#config));
-      },
+      block: (x, layer, spans) => this.#block(x, this.#blocks[layer], spans, memories[layer], bias),
       norm: (x) => rmsNorm(x, this.#norm, eps),
     });
   }
-}
 
-/** What a forward gives in the end: a decoder's chunks are short. */
-function drain<R>(forward: Forward<R>): R {
-  for (;;) {
-    const { done, value } = forward.next();
-    if (done) return value as R;
+  /** Keys and values of an encoder's rows, for the cross-attention of all layers. */
+  *remember(runtime: Runtime, encoded: TD, memories: readonly MemoryEntry[]): Forward<void> {
+    const layers = bindCaches(runtime, memories);
+    for (const [layer, { cross }] of this.#blocks.entries()) {
+      const keyValue = yield* linearSteps(encoded, cross.keyValue);
+      for (const span of layers[layer]) appendKeys(keyValue, 0, span, this.layout);
+      runtime.release(keyValue.place);
+      yield;
+    }
+    for (const { cache, count } of memories) cache.length += count;
+  }
+
+  *#block(
+    x: TD,
+    { attention: self, cross, feedForward }: DecoderBlock,
+    spans: readonly SequenceSpan[],
+    memories: readonly SequenceSpan[],
+    bias: DistanceBias,
+  ): Forward<TD> {
+    const { layout, eps } = this.#config;
+    const own = yield* linearSteps(rmsNorm(x, self.norm, eps), self.qkv);
+    const before = attention(own, spans, layout, { scale: 1, causal: true, bias });
+    x = linear(before, self.output, { residual: x });
+    const queries = linear(rmsNorm(x, cross.norm, eps), cross.query);
+    x = linear(attendToMemory(queries, memories, layout), cross.output, { residual: x });
+    return yield* feed(x, feedForward, this.#config);
   }
 }
 
@@ -365,20 +379,8 @@ export function loadT5(
     encoder,
     decoder: answering,
     decoderStartTokenId: config.decoderStartTokenId,
-    remember(encoded, memories) {
-      remember(encoded, answering.blocks, memories, config.layout);
-    },
+    remember: (runtime, encoded, memories) => answering.remember(runtime, encoded, memories),
   };
-}
-
-function remember(encoded: TD, blocks: readonly DecoderBlock[], memories: readonly MemoryEntry[], layout: HeadLayout) {
-  const runtime = encoded.backend;
-  const layers = bindCaches(runtime, memories);
-  for (const [layer, { cross }] of blocks.entries()) {
-    const keyValue = linear(encoded, cross.keyValue);
-    for (const span of layers[layer]) appendKeys(keyValue, 0, span, layout);
-  }
-  for (const { cache, count } of memories) cache.length += count;
 }
 
 /**

@@ -1,4 +1,12 @@
-import { KvCache, OptionError, type PagePool, type Runtime, runForward, type Tensor } from "@kiloformer/core";
+import {
+  type Forward,
+  KvCache,
+  OptionError,
+  type PagePool,
+  type Runtime,
+  runForward,
+  type Tensor,
+} from "@kiloformer/core";
 import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../architecture.ts";
 import { show } from "../config.ts";
 import { checkIds } from "../generation/decoder.ts";
@@ -59,13 +67,13 @@ export class Encoder {
 
   /**
    * Whatever `head` makes of the hidden states of each text.
-   * @param head `[T, D] -> [R, N]` for all texts of a batch, in their order
+   * @param head `[T, D] -> [R, N]` for all texts of a batch, in their order; a forward where that takes long
    * @param count rows of the result that belong to a text
    * @returns `[count * N]` for each text
    */
   async run(
     rows: readonly TokenRow[],
-    head: (hidden: TD, batch: EncoderBatch, rows: readonly TokenRow[]) => TD,
+    head: (hidden: TD, batch: EncoderBatch, rows: readonly TokenRow[]) => TD | Forward<TD>,
     count: (row: TokenRow) => number,
     options: RunOptions = {},
   ): Promise<Float32Array[]> {
@@ -79,10 +87,11 @@ export class Encoder {
     const results: Float32Array[] = [];
     for (const group of this.#groups(rows)) {
       const batch = { runtime, observe, ...concatenate(group) };
-      const forward = function* () {
-        return head(yield* model.forward(batch), batch, group);
-      };
-      const values = await runForward(runtime, forward, { signal, prepare: () => expectLive(this.#lifetime) });
+      const values = await runForward(runtime, () => model.forward(batch), {
+        signal,
+        prepare: () => expectLive(this.#lifetime),
+        finish: (hidden) => head(hidden, batch, group),
+      });
       const width = values.length / group.reduce((sum, row) => sum + count(row), 0);
       let begin = 0;
       for (const row of group) {
@@ -106,7 +115,7 @@ export class Encoder {
     const batch = { runtime, ...concatenate([row]) };
     const forward = function* () {
       const encoded = yield* model.forward(batch);
-      whole.remember(encoded, [{ cache, count }]);
+      yield* whole.remember(runtime, encoded, [{ cache, count }]);
       return encoded;
     };
     const prepare = () => {

@@ -1,5 +1,5 @@
 // Computes again what a folder says that PyTorch computed (verify/README.md has the format), tensor by tensor.
-import { ConfigError, parseSafetensors, type SafetensorsFile } from "@kiloformer/core";
+import { ConfigError, type Forward, parseSafetensors, type SafetensorsFile } from "@kiloformer/core";
 import type { EncoderModel, TD } from "../architecture.ts";
 import type { BareModel } from "../bare-model.ts";
 import type { TokenRow } from "../encoding/encoder.ts";
@@ -151,7 +151,7 @@ class Replayer {
 
   async #head(
     what: string,
-    pick: (model: EncoderModel) => ((hidden: TD, batch: never) => TD) | undefined,
+    pick: (model: EncoderModel) => ((hidden: TD, batch: never) => Forward<TD>) | undefined,
     everyPosition: boolean,
   ): Promise<void> {
     const model = this.#bare.model as EncoderModel;
