@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { reasonOf } from "kiloformer";
 import { UsageError } from "./errors.ts";
 
 /** Writes a file that an option names. */
@@ -6,7 +7,7 @@ export async function writeOutput(option: string, path: string, file: Uint8Array
   try {
     await writeFile(path, file);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new UsageError(`${option}: expected a file that can be written, got ${reason}`, undefined, { cause });
   }
 }

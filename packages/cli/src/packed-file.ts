@@ -1,7 +1,14 @@
 import { open } from "node:fs/promises";
 import { decode } from "@webassemblyjs/wasm-parser";
 import { gzipSync } from "fflate";
-import { type PackedDirectory, PackedError, parseJsonObject, type RawConfig, readPackedDirectory } from "kiloformer";
+import {
+  type PackedDirectory,
+  PackedError,
+  parseJsonObject,
+  type RawConfig,
+  readPackedDirectory,
+  reasonOf,
+} from "kiloformer";
 
 /** Every byte of a data segment becomes a number in an array: beyond so many bytes segments are not read back. */
 const SEGMENT_BYTES = 16 * 2 ** 20;
@@ -78,7 +85,7 @@ function parse(path: string, file: Uint8Array, ignoreDataSection: boolean) {
   try {
     return decode(file, { ignoreCodeSection: true, ignoreDataSection }).body[0];
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     const message = `${path}: expected a WebAssembly module, got one that cannot be read: ${reason}`;
     throw new PackedError("damaged", message, { file: path }, { cause });
   }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,6 +45,17 @@ describe("quantize", () => {
       }
       expect(vectors[1]).toEqual(vectors[0]);
     }
+  });
+
+  test.skipIf(process.platform !== "linux")("a disk that is full is an error, and leaves nothing", async () => {
+    const model = modelFolder({});
+    const output = join(folderOf({}), "out");
+    const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+    // Files of at most 8 kB: the last write takes a part of its bytes.
+    const script = `trap '' XFSZ; ulimit -f 8; exec ${process.execPath} ${main} quantize ${model} --dtype q8 -o ${output}`;
+    const { status, stderr } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^kiloformer: EFBIG/) });
+    expect(existsSync(output) ? readdirSync(output).filter((name) => /safetensors/.test(name)) : []).toEqual([]);
   });
 
   test("a link to the model's folder is the model's folder, and what was there stays until the new file is whole", async () => {

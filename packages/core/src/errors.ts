@@ -69,3 +69,8 @@ export class DisposedError extends KiloformerError {
 export class NonFiniteError extends KiloformerError {
   override readonly name = "NonFiniteError";
 }
+
+/** What was thrown, in words: whoever throws may throw anything. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

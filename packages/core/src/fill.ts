@@ -1,7 +1,7 @@
 import { firstNonFinite } from "./dtypes.ts";
 import { WeightError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
-import type { Checkpoint } from "./safetensors.ts";
+import type { Checkpoint, TensorInfo } from "./safetensors.ts";
 import { readExactly, type Source } from "./source.ts";
 import { nextTurn } from "./turn.ts";
 import { GROUP, onePanelBytes, PANEL, panelBytes, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
@@ -39,23 +39,25 @@ export async function fillWeights(
   checkpoint: Checkpoint,
   options: FillOptions = {},
 ): Promise<void> {
-  const order = (a: FillTask, b: FillTask) =>
-    a.info.file < b.info.file ? -1 : a.info.file > b.info.file ? 1 : a.info.begin - b.info.begin;
-  const tasks = [...reservation.tasks].sort(order);
+  const { tasks } = reservation;
   const totals = new Map<string, number>();
   for (const { info } of tasks) totals.set(info.file, (totals.get(info.file) ?? 0) + info.end - info.begin);
-  const filler = new Filler(runtime, Math.max(0, ...tasks.map((task) => stagesOf(task).bytes)), options);
+  const windowBytes = tasks.reduce((most, task) => Math.max(most, stagesOf(task).bytes), 0);
+  const filler = new Filler(runtime, windowBytes, checkpoint, options);
   const loaded = new Map<string, number>();
   const mark = runtime.memory.mark();
   try {
     filler.open();
-    for (const task of tasks) {
-      const { file } = task.info;
+    for (const { info, task } of readsOf(tasks, checkpoint)) {
+      const { file } = info;
       const before = loaded.get(file) ?? 0;
-      await filler.fill(task, checkpoint.source(file), (bytes) => {
-        loaded.set(file, before + bytes);
-        options.onProgress?.({ file, loaded: before + bytes, total: totals.get(file)! });
-      });
+      if (!task) await filler.keep(info);
+      else {
+        await filler.fill(task, (bytes) => {
+          loaded.set(file, before + bytes);
+          options.onProgress?.({ file, loaded: before + bytes, total: totals.get(file)! });
+        });
+      }
     }
   } finally {
     runtime.memory.release(mark);
@@ -68,17 +70,42 @@ export async function fillWeights(
   });
 }
 
+/** A tensor that is read in its turn: one that fills a weight, or what such a one needs later. */
+interface Read {
+  readonly info: TensorInfo;
+  readonly task?: FillTask;
+}
+
+/** What is read, in the order of the files. Streams pass by the scales of a weight that changes its form before the weight itself. */
+function readsOf(tasks: readonly FillTask[], checkpoint: Checkpoint): Read[] {
+  const reads: Read[] = tasks.flatMap((task) => {
+    const beside = besideOf(task).filter(({ file }) => checkpoint.source(file).sequential);
+    return [...beside.map((info) => ({ info })), { info: task.info, task }];
+  });
+  return reads.sort(({ info: a }, { info: b }) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.begin - b.begin));
+}
+
+/** The scales and zeros that join their weight as it is read; those of a weight that is held as it is stored have a task of their own. */
+function besideOf({ form, weight, scale, zeroPoint }: FillTask): TensorInfo[] {
+  if (!scale || form === weight.dtype) return [];
+  return zeroPoint ? [scale, zeroPoint] : [scale];
+}
+
 class Filler {
   readonly notFinite: string[] = [];
   readonly #runtime: Runtime;
   readonly #options: FillOptions;
   readonly #windowBytes: number;
+  readonly #checkpoint: Checkpoint;
+  /** What a stream passed by, until its weight comes. */
+  readonly #kept = new Map<TensorInfo, Uint8Array>();
   #window = 0;
   #sinceTurn = 0;
   readonly #cleared = new Set<number>();
 
-  constructor(runtime: Runtime, windowBytes: number, options: FillOptions) {
+  constructor(runtime: Runtime, windowBytes: number, checkpoint: Checkpoint, options: FillOptions) {
     this.#runtime = runtime;
+    this.#checkpoint = checkpoint;
     this.#windowBytes = windowBytes;
     this.#options = options;
   }
@@ -88,23 +115,38 @@ class Filler {
     this.#window = this.#runtime.memory.push(this.#windowBytes);
   }
 
-  async fill(task: FillTask, source: Source, onBytes: (bytes: number) => void): Promise<void> {
-    const { info, form, weight, scale } = task;
+  /** Reads a whole tensor, for the weight that needs it. */
+  async keep(info: TensorInfo): Promise<void> {
+    this.#kept.set(info, await this.#readWhole(info));
+  }
+
+  #readWhole({ file, begin, end }: TensorInfo): Promise<Uint8Array> {
+    return readExactly(this.#checkpoint.source(file), begin, end - begin, this.#options.signal);
+  }
+
+  /** A tensor that was kept, which is then free to go, or that is read now. */
+  async #take(info: TensorInfo): Promise<Uint8Array> {
+    const kept = this.#kept.get(info);
+    this.#kept.delete(info);
+    return kept ?? this.#readWhole(info);
+  }
+
+  async fill(task: FillTask, onBytes: (bytes: number) => void): Promise<void> {
+    const { info } = task;
+    const source = this.#checkpoint.source(info.file);
     if (task.layout === "panels") this.#clearLastPanel(task);
     const stages = stagesOf(task);
     const checks = this.#options.checkFinite;
-    // Scales that join their weights here; those of a weight that is held as it is stored have a task of their own.
-    const converts = scale !== undefined && form !== weight.dtype;
-    const { signal } = this.#options;
-    const scales = converts ? await readExactly(source, scale.begin, scale.end - scale.begin, signal) : undefined;
-    const { begin: zerosAt = 0, end: zerosEnd = 0 } = task.zeroPoint ?? {};
-    const zeros = task.zeroPoint && (await readExactly(source, zerosAt, zerosEnd - zerosAt, signal));
-    let finite = !(checks && scales) || firstNonFinite(scale!.dtype, scales) < 0;
+    const [scale, zeroPoint] = besideOf(task);
+    const scales = scale && (await this.#take(scale));
+    const zeros = zeroPoint && (await this.#take(zeroPoint));
+    let finite = !(checks && scales) || firstNonFinite(scale.dtype, scales) < 0;
     for (const piece of pieces(stages)) {
       this.#options.signal?.throwIfAborted();
-      const share = piece.columns / stages.columns;
-      const begin = (piece.row + piece.column / stages.columns) * stages.rowBytes;
-      const bytes = piece.rows * share * stages.rowBytes;
+      // Whole bytes: of forms with less than one for each column, rows are never split.
+      const columnBytes = stages.rowBytes / stages.columns;
+      const begin = piece.row * stages.rowBytes + piece.column * columnBytes;
+      const bytes = piece.rows * (piece.columns === stages.columns ? stages.rowBytes : piece.columns * columnBytes);
       await this.#read(source, info.begin + begin, bytes);
       if (checks && finite) {
         finite =

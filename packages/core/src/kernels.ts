@@ -1,5 +1,5 @@
 import { fetchFile, kernelFile } from "#kernel-files";
-import { RuntimeError } from "./errors.ts";
+import { RuntimeError, reasonOf } from "./errors.ts";
 import { shareMemory } from "./threads/shared-module.ts";
 
 /** The two builds of one source: `relaxed` has fused multiply-add, `simd` gives the same bits on every machine. */
@@ -118,7 +118,7 @@ async function bundledFile(build: KernelBuild, name: string): Promise<WasmFile> 
   try {
     return await kernelFile(build);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     const message = `${name}: expected this file beside the code, got: ${reason}; the option wasm says where it is`;
     throw new RuntimeError("kernels-not-found", message, { build }, { cause });
   }
@@ -173,7 +173,7 @@ async function fetched(url: string | URL): Promise<Response | BufferSource> {
   try {
     return await fetchFile(url);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new RuntimeError("kernels-not-found", `${url}: expected the kernels, got: ${reason}`, { url }, { cause });
   }
 }
@@ -191,7 +191,7 @@ export async function compileFile(file: WasmFile, name: string): Promise<WebAsse
     return await WebAssembly.compile(content);
   } catch (cause) {
     if (cause instanceof RuntimeError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     const hint = /unsafe-eval|Content Security Policy|disallowed by embedder/i.test(reason)
       ? "; a page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', and Workers need a static import of the .wasm file"
       : "";

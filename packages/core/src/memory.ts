@@ -7,7 +7,7 @@ export const ADDRESSABLE_BYTES = 2 ** 32 - WASM_PAGE;
 /** Every place starts on a cache line. */
 export const ALIGNMENT = 64;
 /** Where memory that is ours begins: the kernels' constants lie below. */
-const FIRST_ADDRESS = WASM_PAGE;
+export const FIRST_ADDRESS = WASM_PAGE;
 
 const alignUp = (value: number, alignment: number) => Math.ceil(value / alignment) * alignment;
 
@@ -37,6 +37,8 @@ export class MemoryMap {
   readonly #blocks: Block[] = [];
   readonly #limitBytes: number;
   readonly #grow: Grow;
+  /** Where the stack began when it was last empty. */
+  #stackBottom = FIRST_ADDRESS;
   #stackTop = FIRST_ADDRESS;
 
   constructor(memory: WebAssembly.Memory, options: { limitBytes?: number; grow?: Grow } = {}) {
@@ -67,7 +69,7 @@ export class MemoryMap {
    * @throws {MemoryError} `over-limit` before anything is taken, `grow-failed` when the engine refuses
    */
   reserve(bytes: number, what: string): Block {
-    if (this.#stackTop !== this.#stackBase) {
+    if (this.#stackTop !== this.#stackBottom) {
       throw new MemoryError("stack-in-use", `${what}: expected an empty activation stack, got one in use`);
     }
     const size = alignUp(Math.max(bytes, 1), ALIGNMENT);
@@ -81,7 +83,7 @@ export class MemoryMap {
     this.#ensure(address + size, what);
     const block = { address, bytes: size };
     this.#blocks.splice(index, 0, block);
-    this.#stackTop = this.#stackBase;
+    this.#stackTop = this.#stackBottom = this.#stackBase;
     return block;
   }
 
@@ -89,9 +91,8 @@ export class MemoryMap {
   free(block: Block): void {
     const index = this.#blocks.indexOf(block);
     if (index < 0) return;
-    const empty = this.#stackTop === this.#stackBase;
     this.#blocks.splice(index, 1);
-    if (empty) this.#stackTop = this.#stackBase;
+    if (this.#stackTop === this.#stackBottom) this.#stackTop = this.#stackBottom = this.#stackBase;
   }
 
   /** The stack's top, to return to with `release`. */

@@ -1,4 +1,4 @@
-import { type ErrorFields, KiloformerError, SourceError } from "./errors.ts";
+import { type ErrorFields, KiloformerError, reasonOf, SourceError } from "./errors.ts";
 
 /**
  * Where a file's bytes come from: `read(offset, length)` gives exactly that many, or rejects.
@@ -58,7 +58,7 @@ export async function guarded<T>(name: string, signal: AbortSignal | undefined, 
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (error instanceof KiloformerError) throw error;
-    const actual = error instanceof Error ? error.message : String(error);
+    const actual = reasonOf(error);
     const message = `${name}: expected its bytes, got an error: ${actual}`;
     throw new SourceError("read-failed", message, { file: name, actual }, { cause: error });
   }

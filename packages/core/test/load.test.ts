@@ -284,3 +284,31 @@ test("a load that is aborted or runs out of memory leaves the stack as it was", 
   const aborted = fillWeights(roomy, reservation, checkpoint, { signal: AbortSignal.abort(reason) });
   await expect(aborted).rejects.toBe(reason);
 });
+
+test("rows that are larger than the window are read at whole bytes", async () => {
+  const [N, K] = [3, 2 ** 20 + 15];
+  const values = randomArray(N * K, 1);
+  const bytes = writeSafetensors({ "a.weight": { dtype: "F32", shape: [N, K], data: values } });
+  const reads: number[] = [];
+  const whole = bytesSource("model.safetensors", bytes);
+  const source: Source = {
+    ...{ name: whole.name, size: whole.size },
+    read(offset, length, signal) {
+      reads.push(offset, length);
+      return whole.read(offset, length, signal);
+    },
+  };
+  const checkpoint = await Checkpoint.open(new Map([["model.safetensors", source]]));
+  const weights = Weights.over(checkpoint.tensors);
+  const table = weights.embedding("a", [N, K]);
+  const reservation = weights.finish();
+  const runtime = await Runtime.create();
+  reservation.settle(runtime.memory.reserve(reservation.bytes, "weights").address);
+  await fillWeights(runtime, reservation, checkpoint);
+  expect(reads.every(Number.isSafeInteger)).toBe(true);
+  const { floats } = runtime.memory;
+  expect(Buffer.compare(asBytes(floats.subarray(table.place / 4, table.place / 4 + N * K)), asBytes(values))).toBe(0);
+  runtime.dispose();
+});
+
+const asBytes = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);

@@ -33,6 +33,18 @@ describe("the memory map", () => {
     expect(memory.mark()).toBe(65_536);
   });
 
+  test("a block that is freed while the stack is in use leaves the map usable when that ends", () => {
+    const memory = map();
+    memory.reserve(4096, "a");
+    const last = memory.reserve(4096, "b");
+    const mark = memory.mark();
+    memory.push(64);
+    memory.free(last);
+    memory.release(mark);
+    expect(memory.reserve(1024, "c").address).toBe(last.address);
+    expect(memory.push(64)).toBe(last.address + 1024);
+  });
+
   test("refuses a block while the stack is in use", () => {
     const memory = map();
     memory.push(8);

@@ -82,8 +82,9 @@ test("a directory reads back, at any place in a buffer, and one that is not whol
 });
 
 /** A module of no weights but a block of bytes. */
-async function pack(kernels: Uint8Array, bytes: number, files = new Map<string, Uint8Array>()) {
+async function pack(kernels: Uint8Array, bytes: number, files = new Map<string, Uint8Array>(), before = 0) {
   const runtime = await Runtime.create({ build: "simd", wasm: kernels as Uint8Array<ArrayBuffer> });
+  if (before > 0) runtime.memory.reserve(before, "other weights");
   const { address } = runtime.memory.reserve(bytes, "weights");
   for (let i = 0; i < bytes; i++) runtime.memory.bytes[address + i] = i * 31 + (i >> 8);
   const reservation = { ...Weights.over(new Map()).finish(), bytes };
@@ -98,6 +99,13 @@ async function pack(kernels: Uint8Array, bytes: number, files = new Map<string, 
   });
   return { file, expected: runtime.memory.bytes.slice(0, address + bytes) };
 }
+
+test("weights that do not stand first in their memory are refused: they would open at another place", async () => {
+  await expect(pack(await kernelBytes("simd"), 64, new Map(), 100)).rejects.toMatchObject({
+    ...{ name: "MemoryError", code: "not-first" },
+    message: "pack: expected weights at the begin of a runtime's memory, 65536, got them at 65664",
+  });
+});
 
 test.each(builds)("%s: what kernels take is what packed files of this format expect", async (build) => {
   const { kernels } = await Runtime.create({ build });

@@ -1,4 +1,4 @@
-import { chooseBuild, isResponse, RuntimeError, type WasmFile } from "@kiloformer/core";
+import { chooseBuild, isResponse, RuntimeError, reasonOf, type WasmFile } from "@kiloformer/core";
 import { g2pVocabulary } from "@kiloformer/tokenizers";
 import { g2pFile } from "#g2p-file";
 import type { Architecture } from "./architecture.ts";
@@ -44,8 +44,6 @@ async function ownFile(build: "simd" | "relaxed"): Promise<WasmFile> {
     const message = `${name}: expected this file beside the code, got: ${reason}; the option file says where it is`;
     throw new RuntimeError("model-not-found", message, { build }, { cause });
   };
-  const file = await g2pFile(build).catch((cause) =>
-    fail(cause instanceof Error ? cause.message : String(cause), cause),
-  );
+  const file = await g2pFile(build).catch((cause) => fail(reasonOf(cause), cause));
   return isResponse(file) && !file.ok ? fail(`HTTP ${file.status}`) : file;
 }

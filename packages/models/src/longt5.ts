@@ -13,6 +13,9 @@ import { bucketBias } from "./relative-positions.ts";
 import { type EncoderAttention, isHarmlessT5, loadT5, readT5 } from "./t5.ts";
 import { textToTextTasks } from "./text-to-text-tasks.ts";
 
+/** Distances that come up: those of neighbours, as far as texts reach. */
+const within = (radius: number, lengths: readonly number[]) => Math.min(radius + 1, Math.max(1, ...lengths));
+
 /** A row sees its neighbours, `local_radius` to either side. */
 function localAttention(radius: number): EncoderAttention {
   const name = "LocalSelfAttention";
@@ -21,7 +24,7 @@ function localAttention(radius: number): EncoderAttention {
     reserve({ layout, buckets }, encoder) {
       const table = encoder.embedding(`block.0.layer.0.${name}.relative_attention_bias`, [buckets.count, layout.heads]);
       return ({ runtime, lengths }) => {
-        const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, radius + 1);
+        const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, within(radius, lengths));
         return function* (x, { qkv }) {
           const projected = yield* linearSteps(x, qkv);
           const options = { scale: 1, window: radius, bias };
@@ -49,7 +52,7 @@ function transientGlobalAttention(radius: number, block: number): EncoderAttenti
       const column = layout.heads * layout.headWidth;
       return (batch) => {
         const { runtime, lengths } = batch;
-        const bias = bucketBias(runtime, local, both, radius + 1);
+        const bias = bucketBias(runtime, local, both, within(radius, lengths));
         const counts = lengths.map((length) => Math.floor(length / block));
         const globalBiases = new Map(
           [...new Set(counts)]

@@ -71,7 +71,8 @@ function readConfig(config: ConfigReader) {
     pooling: config.oneOf("classifier_pooling", { cls: "cls", mean: "mean" }, "cls"),
     activation: config.oneOf("hidden_activation", gatedActivations, "gelu"),
     tied: config.boolean("tie_word_embeddings", true),
-    slides: readLayerTypes(config, layers, (layer) => layer % every !== 0),
+    /** Asked for when the file is known to have so many layers. */
+    readSlides: () => readLayerTypes(config, layers, (layer) => layer % every !== 0),
     window: readWindow(config),
   };
 }
@@ -101,9 +102,11 @@ function readRopes(config: ConfigReader, { layout, contextLength }: ReturnType<t
 function reserveBlocks(config: ConfigReader, checked: ReturnType<typeof readConfig>, model: Weights): Block[] {
   const { hiddenSize: D, intermediateSize: F, eps, normBias, attentionBias, mlpBias } = checked;
   const ropes = readRopes(config, checked);
-  return Array.from({ length: model.layersOf("layers.", checked.layers) }, (_, layer) => {
+  const layers = model.layersOf("layers.", checked.layers);
+  const slidings = checked.readSlides();
+  return Array.from({ length: layers }, (_, layer) => {
     const block = model.scope(`layers.${layer}.`);
-    const slides = checked.slides[layer];
+    const slides = slidings[layer];
     return {
       attentionNorm: layer === 0 ? undefined : reserveNorm(block, "attn_norm", D, eps, normBias),
       qkv: block.linear({ "attn.Wqkv": 3 * D }, D, { bias: attentionBias, leastBits: 8 }),

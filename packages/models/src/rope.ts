@@ -116,27 +116,35 @@ function wavelengths(width: number, theta: number): Float32Array {
   return Float32Array.from({ length: Math.ceil(width / 2) }, (_, i) => theta ** fround((2 * i) / width));
 }
 
+/** Made when first needed: a config may name sizes that no file has. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 const inverse = (values: Float32Array) => values.map((value) => 1 / value);
 const isFactor = (value: unknown): value is number => Number.isFinite(value) && (value as number) > 0;
 
 const ropeKinds = {
   default: ({ width, theta }: RopeBase): RopeKind => {
-    const fixed = inverse(wavelengths(width, theta));
-    return { frequencies: () => fixed };
+    return { frequencies: once(() => inverse(wavelengths(width, theta))) };
   },
 
   linear: ({ width, theta }: RopeBase, reader: ConfigReader): RopeKind => {
     const factor = reader.number("factor", 0);
-    const fixed = inverse(wavelengths(width, theta)).map((frequency) => frequency / fround(factor));
-    return { frequencies: () => fixed, contextFactor: factor };
+    const slowed = () => inverse(wavelengths(width, theta)).map((frequency) => frequency / fround(factor));
+    return { frequencies: once(slowed), contextFactor: factor };
   },
 
   dynamic: ({ width, theta, contextLength }: RopeBase, reader: ConfigReader): RopeKind => {
     const factor = reader.number("factor", 0);
     const power = width / (width - 2);
-    const fixed = inverse(wavelengths(width, theta));
+    const fixed = once(() => inverse(wavelengths(width, theta)));
     const frequencies = (reaches: number) => {
-      if (reaches <= contextLength) return fixed;
+      if (reaches <= contextLength) return fixed();
       const stretch = fround(fround(fround(factor * reaches) / contextLength) - (factor - 1));
       return inverse(wavelengths(width, fround(theta * fround(stretch ** power))));
     };
@@ -148,7 +156,7 @@ const ropeKinds = {
     const factor = reader.number("factor", 0);
     const low = reader.number("low_freq_factor", 0);
     const high = reader.number("high_freq_factor", 0);
-    const fixed = inverse(wavelengths(width, theta)).map((frequency) => {
+    const scaled = (frequency: number) => {
       // PyTorch divides a number by a tensor as reciprocal and product.
       const wavelength = fround(fround(1 / frequency) * fround(2 * Math.PI));
       if (wavelength < original / high) return frequency;
@@ -156,8 +164,8 @@ const ropeKinds = {
       const smooth = fround(fround(fround(fround(1 / wavelength) * original) - low) / (high - low));
       const slow = fround(fround(fround(1 - smooth) * frequency) / fround(factor));
       return fround(slow + fround(smooth * frequency));
-    });
-    return { frequencies: () => fixed };
+    };
+    return { frequencies: once(() => inverse(wavelengths(width, theta)).map(scaled)) };
   },
 
   /** @see Peng et al., "YaRN", 2023 */
@@ -174,14 +182,15 @@ const ropeKinds = {
     const begin = Math.max(whole ? Math.floor(channel(fast)) : channel(fast), 0);
     let end = Math.min(whole ? Math.ceil(channel(slow)) : channel(slow), width - 1);
     if (begin === end) end += 0.001;
-    const fixed = wavelengths(width, theta).map((wavelength, i) => {
+    const scaled = (wavelength: number, i: number) => {
       const ramp = Math.min(Math.max(fround(fround(i - fround(begin)) / fround(end - begin)), 0), 1);
       const kept = fround(1 - ramp);
       const stretched = fround(fround(1 / fround(fround(factor) * wavelength)) * fround(1 - kept));
       return fround(stretched + fround(fround(1 / wavelength) * kept));
-    });
+    };
     const contextFactor = (factor * original) / contextLength;
-    return { frequencies: () => fixed, contextFactor, amplitude: reader.number("attention_factor", 0, usual) };
+    const frequencies = once(() => wavelengths(width, theta).map(scaled));
+    return { frequencies, contextFactor, amplitude: reader.number("attention_factor", 0, usual) };
   },
 
   /** @see Ding et al., "LongRoPE", 2024 */

@@ -2,16 +2,35 @@ import type { EncoderDecoderModel } from "./architecture.ts";
 import { embedBatch } from "./embedding/embed.ts";
 import { arrangeFiles, readModules } from "./embedding/modules.ts";
 import { encoderOf } from "./encoding/encoder.ts";
-import { decoderOf } from "./generation/decoder.ts";
+import { decoderOf, type RowOptions } from "./generation/decoder.ts";
 import { expectOptions } from "./options.ts";
 import { encode, encoderStates } from "./pipeline/encoder-forwards.ts";
-import { idList } from "./pipeline/forwards.ts";
+import { type Ids, idList } from "./pipeline/forwards.ts";
 import { generate, generateBatch, stream } from "./pipeline/generation.ts";
 import type { TaskContext, Tasks } from "./pipeline/tasks.ts";
 
-/** A decoder that has read what the encoder makes of ids. */
+/** What the decoder has of a text: what the encoder makes of its ids. */
 async function remember(context: TaskContext, ids: readonly number[], signal: AbortSignal) {
   return encoderOf(context).remember({ ids }, decoderOf(context).pool, { signal });
+}
+
+/** What a decoder computes for an answer to ids; what it has of them goes in the end, whatever happens. */
+async function answer<R>(
+  context: TaskContext,
+  ids: Ids,
+  given: Ids,
+  asked: AbortSignal | undefined,
+  compute: (ids: readonly number[], options: RowOptions) => Promise<R>,
+): Promise<R> {
+  const answers = idList(given);
+  decoderOf(context).expectIds(answers);
+  const signal = context.signal(asked);
+  const memory = (await remember(context, idList(ids), signal)).retain();
+  try {
+    return await compute(answers, { signal, memory });
+  } finally {
+    memory.release();
+  }
 }
 
 const answering = (context: TaskContext): TaskContext => ({ ...context, remember });
@@ -29,17 +48,14 @@ export const textToTextTasks: Tasks = {
   async logits(context, ids, options = {}) {
     expectOptions("logits", options, ["signal", "decoder_input_ids"]);
     const { decoderStartTokenId } = context.model as EncoderDecoderModel;
-    const answer = idList(options.decoder_input_ids ?? [decoderStartTokenId]);
-    const signal = context.signal(options.signal);
-    const memory = await remember(context, idList(ids), signal);
-    return decoderOf(context).logits(answer, { signal, memory });
+    const answers = options.decoder_input_ids ?? [decoderStartTokenId];
+    return answer(context, ids, answers, options.signal, (row, rest) => decoderOf(context).logits(row, rest));
   },
 
   async hiddenStates(context, ids, options = {}) {
     if (options.decoder_input_ids === undefined) return encoderStates(context, ids, options);
     expectOptions("hiddenStates", options, ["signal", "decoder_input_ids"]);
-    const signal = context.signal(options.signal);
-    const memory = await remember(context, idList(ids), signal);
-    return decoderOf(context).hiddenStates(idList(options.decoder_input_ids), { signal, memory });
+    const { decoder_input_ids: answers, signal } = options;
+    return answer(context, ids, answers, signal, (row, rest) => decoderOf(context).hiddenStates(row, rest));
   },
 };

@@ -236,3 +236,13 @@ function idLists(value: unknown): number[][] {
   if (Array.isArray(value) && value.length > 40 && value.every(Number.isInteger)) return [value];
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(idLists) : [];
 }
+
+test.each(["q8", "q4"] as const)("%s that comes as a stream can be held in any form", async (dtype) => {
+  const folder = join(fixtures, "gpt2-odd");
+  const files = await quantized(filesOf(folder), dtype);
+  for (const held of ["auto", "float32", "q8", "q4"] as const) {
+    const streamed = new Map<string, Uint8Array | string | Response>(files);
+    streamed.set("model.safetensors", new Response(files.get("model.safetensors") as Uint8Array<ArrayBuffer>));
+    expect(await compute("gpt2-odd", streamed, held)).toEqual(await compute("gpt2-odd", files, held));
+  }
+});

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { architectures, openBareModel, Runtime, Tensor, writeSafetensors } from "../src/index.ts";
 import { readDirectory } from "../src/node.ts";
 import { replay } from "../src/verify/replay.ts";
@@ -122,6 +122,26 @@ describe("a pool", () => {
     for (const threadsFile of [new URL("file:///nowhere/threads-worker.js"), "./x.js", "http://localhost/x.js"]) {
       await expect(Runtime.create({ threads: 2, threadsFile })).rejects.toMatchObject({ code: "no-threads" });
     }
+  });
+
+  test("ends threads whose file never says that it is ready", async () => {
+    const threadsBefore = countThreads();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const threadsFile = new URL("data:text/javascript,setInterval(() => {}, 1000)");
+      const starting = Runtime.create({ threads: 3, threadsFile });
+      const refused = expect(starting).rejects.toMatchObject({
+        code: "no-threads",
+        message: /no answer in 20 seconds/,
+      });
+      await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+      await vi.advanceTimersByTimeAsync(20_000);
+      await refused;
+    } finally {
+      vi.useRealTimers();
+    }
+    if (threadsBefore === undefined) return;
+    await expect.poll(countThreads, { timeout: 5000 }).toBeLessThanOrEqual(threadsBefore);
   });
 
   test("tells of a trap, on whichever thread it was", async () => {

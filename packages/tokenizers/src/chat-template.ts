@@ -307,6 +307,7 @@ export function chooseChatTemplate(
     }
   }
   const { chat_template: given, tools } = options;
+  if (given != null && typeof given !== "string") throw mismatch("options", "chat_template", "a text", given);
   const name = given ?? (tools != null && templates.has("tool_use") ? "tool_use" : "default");
   const template = templates.get(name) ?? (given?.includes("{") && given);
   if (typeof template === "string") return template;

@@ -192,9 +192,14 @@ const fairseqTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) 
   return { content, special: true, lstrip: content === "<mask>" };
 });
 
+const MOST_SENTINELS = 10_000;
+
 /** T5's sentinels: behind the pieces, the last one first, but for those that are pieces. mT5 has none. */
 function extraIds(model: Model, normalize: StepwiseNormalizer, settings: Settings): AddedTokens {
   const count = settings.config.count("extra_ids") ?? (settings.modelType === "mt5" ? 0 : 100);
+  if (count > MOST_SENTINELS) {
+    throw mismatch("unsupported", settings.config.at("extra_ids"), `at most ${MOST_SENTINELS}`, count);
+  }
   const tokens = Array.from({ length: count }, (_, index) => {
     const content = `<extra_id_${index}>`;
     return { content, id: model.tokenToId(content) ?? model.maxId + count - index, special: true };

@@ -84,7 +84,8 @@ export function checkOptions<Options extends object>(
   for (const [name, value] of Object.entries(options ?? {})) {
     const expected = Object.hasOwn(checks, name) ? checks[name as keyof Options] : undefined;
     if (!expected) throw mismatch("options", where, `an option of ${Object.keys(checks).join(", ")}`, name);
-    if (value === undefined || expected.test(`${typeof value} ${value}`)) continue;
+    const shown = Object(value) === value ? "" : String(value);
+    if (value === undefined || expected.test(`${typeof value} ${shown}`)) continue;
     throw mismatch("options", `${where}: ${name}`, `a value like ${expected.source}`, value);
   }
   return options ?? ({} as Options);

@@ -88,7 +88,10 @@ async function writeWeights(
   let loaded = 0;
   try {
     for await (const { offset, bytes } of pieces()) {
-      await file.write(bytes, 0, bytes.length, offset);
+      // A disk that fills up takes a part, and refuses the rest.
+      for (let done = 0; done < bytes.length; ) {
+        done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+      }
       loaded += bytes.length;
       const share = (100 * loaded) / fileSize;
       progress.update({ status: "progress", file: WEIGHTS, progress: share, loaded, total: fileSize });

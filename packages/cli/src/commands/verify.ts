@@ -97,12 +97,11 @@ async function verifyFolder(directory: string, options: VerifyOptions, terminal:
     const { signal } = terminal;
     const loading = { runtime, signal, onWarning: warnings(terminal) };
     const model = new Map([...files].filter(([name]) => !name.startsWith("expected.")));
-    const bare = await openBareModel(model, architectures, loading);
     try {
+      const bare = await openBareModel(model, architectures, loading);
       const { comparisons, computed } = await replay(bare, bytes, facts);
       return { comparisons, file: toSafetensors(computed) };
     } finally {
-      await bare.dispose();
       runtime.dispose();
     }
   } finally {

@@ -146,8 +146,8 @@ const types: Readonly<Record<string, string>> = { ".js": "text/javascript", ".wa
 function serve(directory: string, roots: Readonly<Record<string, string>>, html: string, answer: Answer): Server {
   let comparisons: readonly Comparison[] = [];
   return createServer(async (request, response) => {
-    const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
     try {
+      const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
       if (request.method === "POST") {
         const body = await readBody(request);
         response.end();

@@ -1,5 +1,5 @@
 // Opens a packed module: its instance's memory already holds the weights.
-import { MemoryError, PackedError, RuntimeError } from "../errors.ts";
+import { MemoryError, PackedError, RuntimeError, reasonOf } from "../errors.ts";
 import { compileFile, isResponse, type Kernels, supportsBuild, type WasmFile } from "../kernels.ts";
 import { Runtime } from "../runtime.ts";
 import type { RuntimeOptions } from "../runtime-options.ts";
@@ -111,7 +111,7 @@ async function instantiate(file: string, module: WebAssembly.Module) {
   try {
     ({ exports } = await WebAssembly.instantiate(module, {}));
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     if (!(cause instanceof RangeError)) return failDamaged(file, "a module that can be instantiated", reason, cause);
     const message = `${file}: expected WebAssembly memory for the weights, got none: ${reason}`;
     throw new MemoryError("no-memory", message, { file }, { cause });

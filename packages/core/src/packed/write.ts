@@ -1,7 +1,8 @@
 // Writes a packed module: kernels, weights as they lie in memory, and files.
-import { PackedError } from "../errors.ts";
+import { MemoryError, PackedError } from "../errors.ts";
 import type { KernelBuild } from "../kernels.ts";
 import { leb } from "../leb.ts";
+import { FIRST_ADDRESS } from "../memory.ts";
 import type { Runtime } from "../runtime.ts";
 import type { TensorInfo } from "../safetensors.ts";
 import type { DtypeOption, Reservation } from "../weights.ts";
@@ -40,12 +41,16 @@ export interface PackedContent {
 
 /**
  * A module that needs nothing beside it: its memory is its own, exported, and holds the weights once it is instantiated.
- * @param runtime has the weights in its memory
- * @throws {PackedError} `too-large` beyond 1 GiB, which engines refuse
+ * @param runtime has the weights in its memory, and nothing before them
+ * @throws {PackedError} `too-large` beyond 1 GiB, which engines refuse; {MemoryError} `not-first` where other blocks stand before the weights
  */
 export function writePacked(runtime: Runtime, content: PackedContent): Uint8Array<ArrayBuffer> {
   const { reservation, address, build, dtype } = content;
   const { bytes, ints } = runtime.memory;
+  if (address !== FIRST_ADDRESS) {
+    const message = `pack: expected weights at the begin of a runtime's memory, ${FIRST_ADDRESS}, got them at ${address}`;
+    throw new MemoryError("not-first", message, { expected: FIRST_ADDRESS, actual: address });
+  }
   const end = address + reservation.bytes;
   const { parts: files, names } = layOut(content.files);
   const fileBytes = joined(files);

@@ -2,17 +2,15 @@ import { Worker } from "node:worker_threads";
 import type { Thread, ThreadSetup } from "../threads/thread.ts";
 
 /** Starts a thread of Node; it keeps no process alive. */
-export const startThread: ((setup: ThreadSetup, url?: string | URL) => Promise<Thread>) | undefined = async (
-  setup,
-  url,
-) => {
+export const startThread: ((setup: ThreadSetup, url?: string | URL) => Thread) | undefined = (setup, url) => {
   const worker = new Worker(url ? new URL(url) : new URL("../../dist/threads/worker.js", import.meta.url));
-  return new Promise((resolve, reject) => {
+  const ready = new Promise<void>((resolve, reject) => {
     worker.once("error", reject);
     worker.once("message", () => {
       worker.unref();
-      resolve({ end: () => void worker.terminate() });
+      resolve();
     });
-    worker.postMessage(setup);
   });
+  worker.postMessage(setup);
+  return { ready, end: () => void worker.terminate() };
 };

@@ -1,5 +1,5 @@
 import { startThread } from "#threads";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError, reasonOf } from "../errors.ts";
 import {
   ARGUMENTS,
   CALLS,
@@ -29,16 +29,14 @@ export function supportsThreads(): boolean {
 /** A file that is no thread's never says that it is ready. */
 const START_MS = 20_000;
 
-async function withLimit(starting: Promise<Thread>): Promise<Thread> {
+/** Waits until all threads are ready. */
+async function allReady(threads: readonly Thread[]): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      // One that comes later is not wanted any more.
-      starting.then((thread) => thread.end()).catch(() => {});
-      reject(new Error(`no answer in ${START_MS / 1000} seconds`));
-    }, START_MS);
+    timer = setTimeout(() => reject(new Error(`no answer in ${START_MS / 1000} seconds`)), START_MS);
   });
-  return Promise.race([starting, late]).finally(() => clearTimeout(timer));
+  const ready = Promise.all(threads.map((thread) => thread.ready));
+  await Promise.race([ready, late]).finally(() => clearTimeout(timer));
 }
 
 /** Takes the operands of a kernel: the kernel itself, or who notes them down for a thread. */
@@ -80,15 +78,16 @@ export class ThreadPool {
     const names = Object.keys(exports).filter((name) => typeof exports[name] === "function");
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     const setup = { module, memory, control, names };
-    const started = await Promise.allSettled(
-      Array.from({ length: size - 1 }, () => withLimit(startThread!(setup, url))),
-    );
-    const threads = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-    const failure = started.find((result) => result.status === "rejected");
-    if (failure) {
-      for (const thread of threads) thread.end();
-      const { reason: cause } = failure;
-      const got = cause instanceof Error ? cause.message : String(cause);
+    const threads: Thread[] = [];
+    try {
+      while (threads.length < size - 1) threads.push(startThread!(setup, url));
+      await allReady(threads);
+    } catch (cause) {
+      for (const thread of threads) {
+        thread.ready.catch(() => {});
+        thread.end();
+      }
+      const got = reasonOf(cause);
       const message = `threads: expected threads to start, got: ${got}; the option threadsFile says where their file is`;
       throw new RuntimeError("no-threads", message, {}, { cause });
     }

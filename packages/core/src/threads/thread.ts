@@ -7,7 +7,9 @@ export interface ThreadSetup {
   readonly names: readonly string[];
 }
 
-/** A thread that runs. */
+/** A thread that was started. */
 export interface Thread {
+  /** When it can take work; rejects where it never will. */
+  readonly ready: Promise<void>;
   end(): void;
 }

@@ -1,5 +1,12 @@
 // Models that are a table of vectors: sentence-transformers' StaticEmbedding, and model2vec.
-import { type TensorInfo, type TensorReader, toTensorArray, WeightError } from "@kiloformer/core";
+import {
+  ConfigError,
+  reasonOf,
+  type TensorInfo,
+  type TensorReader,
+  toTensorArray,
+  WeightError,
+} from "@kiloformer/core";
 import type { RawConfig } from "../config.ts";
 import { ModuleConfig, toFloats } from "./module-files.ts";
 
@@ -26,14 +33,26 @@ export async function readModel2vec(raw: RawConfig, checkpoint: TensorReader, si
   return { table, normalizes: config.boolean("normalize", false) };
 }
 
-/** The table of a StaticEmbedding: its tokenizer.json, which was read before, says where texts end. */
+/**
+ * The table of a StaticEmbedding: its tokenizer.json says where texts end.
+ * @throws {ConfigError} `invalid-json`, `bad-value`
+ */
 export async function readStatic(
   tokenizer: Uint8Array | undefined,
   checkpoint: TensorReader,
   signal?: AbortSignal,
 ): Promise<TableModule> {
-  const { truncation } = JSON.parse(tokenizer ? new TextDecoder().decode(tokenizer) : "{}");
-  return { ...(await readRows(checkpoint, signal)), maxLength: truncation?.max_length, model2vec: false };
+  const truncation = new ModuleConfig(truncationOf(tokenizer), "tokenizer.json: truncation");
+  const maxLength = truncation.count("max_length");
+  return { ...(await readRows(checkpoint, signal)), maxLength, model2vec: false };
+}
+
+function truncationOf(tokenizer: Uint8Array | undefined): RawConfig {
+  try {
+    return Object(JSON.parse(tokenizer ? new TextDecoder().decode(tokenizer) : "{}")?.truncation);
+  } catch (cause) {
+    throw new ConfigError("invalid-json", `tokenizer.json: expected JSON, got: ${reasonOf(cause)}`, {}, { cause });
+  }
 }
 
 async function readRows(checkpoint: TensorReader, signal: AbortSignal | undefined) {

@@ -169,11 +169,10 @@ class Call {
 
   /** Pieces of text as they become certain; without a tokenizer none. Whoever stops listening gives the caches back. */
   async *pieces(prompt: Prompt, on_token?: CallOptions["on_token"]): AsyncGenerator<string, Sequence> {
-    const context = this.#context;
     const state = await this.#begin(this.#encode(prompt));
-    const text = context.tokenizer && this.textStream(this.#shown(state.ids));
-    const ids = generateIds(decoderOf(context), state, this.settings, this.#newTextStream());
+    const ids = generateIds(decoderOf(this.#context), state, this.settings, this.#newTextStream());
     try {
+      const text = this.#prints ? this.textStream(this.#shown(state.ids)) : undefined;
       for (;;) {
         const step = await ids.next();
         if (!step.done && on_token) await on_token(step.value);
@@ -196,11 +195,17 @@ class Call {
     return this.#context.remember ? [] : ids;
   }
 
+  /** Whether ids are printed: a result that has them does without a tokenizer. */
+  get #prints(): boolean {
+    const { tokenizer } = this.#context;
+    return tokenizer !== undefined && !(this.#whole && tokenizer instanceof Error);
+  }
+
   result(sequence: Sequence): GenerationResult | string {
     const ids = sequence.ids.slice(sequence.promptLength);
     const promptIds = sequence.ids.slice(0, sequence.promptLength);
     let text = "";
-    if (this.#context.tokenizer && (!this.#whole || !(this.#context.tokenizer instanceof Error))) {
+    if (this.#prints) {
       const stream = this.textStream(this.#shown(promptIds));
       for (const id of ids) text += stream.push(id);
       text += stream.end();
