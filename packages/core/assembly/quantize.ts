@@ -242,7 +242,8 @@ function scaleOf(group: usize): u16 {
   let largest: f32 = 0;
   for (let at = group, end = group + GROUP * 4; at < end; at += 4) {
     const value = load<f32>(at);
-    if (!(abs(value) <= abs(largest))) largest = value;
+    // What is no number stays: the scale is none then either.
+    if (abs(value) > abs(largest) || value != value) largest = value;
   }
   let best = halfBits(largest / -8);
   if (!(abs(largest) > 0)) return best;

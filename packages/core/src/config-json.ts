@@ -38,43 +38,44 @@ function refuse(code: string, file: string, got: string): never {
 
 /** Builds plain values, and knows the path to the one it is at. */
 class JsonBuilder {
-  private readonly scanner: JsonScanner;
-  private readonly path: (string | number)[] = [];
+  readonly #scanner: JsonScanner;
+  readonly #path: (string | number)[] = [];
 
   constructor(bytes: Uint8Array, file: string) {
-    this.scanner = new JsonScanner(bytes, {
+    this.#scanner = new JsonScanner(bytes, {
       file,
       maxDepth: MAX_DEPTH,
       error: (code, message, fields) => new ConfigError(code, message, fields),
-      where: () => (this.path.length > 0 ? { text: pathText(this.path), fields: { path: [...this.path] } } : undefined),
+      where: () =>
+        this.#path.length > 0 ? { text: pathText(this.#path), fields: { path: [...this.#path] } } : undefined,
     });
   }
 
   root(): Record<string, unknown> {
     const record: Record<string, unknown> = Object.create(null);
-    this.scanner.document((key) => this.member(record, key));
+    this.#scanner.document((key) => this.#member(record, key));
     return record;
   }
 
-  private member(record: Record<string, unknown>, key: string): void {
-    if (key in record) this.scanner.fail("duplicate-key", "each key once", `${quote(key)} again`, { key });
-    this.path.push(key);
-    record[key] = this.value();
-    this.path.pop();
+  #member(record: Record<string, unknown>, key: string): void {
+    if (key in record) this.#scanner.fail("duplicate-key", "each key once", `${quote(key)} again`, { key });
+    this.#path.push(key);
+    record[key] = this.#value();
+    this.#path.pop();
   }
 
-  private value(): unknown {
-    if (this.scanner.startsObject()) {
+  #value(): unknown {
+    if (this.#scanner.startsObject()) {
       const record: Record<string, unknown> = Object.create(null);
-      this.scanner.object((key) => this.member(record, key));
+      this.#scanner.object((key) => this.#member(record, key));
       return record;
     }
-    if (!this.scanner.startsArray()) return this.scanner.scalar();
+    if (!this.#scanner.startsArray()) return this.#scanner.scalar();
     const list: unknown[] = [];
-    this.scanner.array((index) => {
-      this.path.push(index);
-      list.push(this.value());
-      this.path.pop();
+    this.#scanner.array((index) => {
+      this.#path.push(index);
+      list.push(this.#value());
+      this.#path.pop();
     });
     return list;
   }

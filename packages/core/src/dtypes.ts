@@ -29,10 +29,9 @@ const bitsOf = {
 } as const;
 
 /** The reference's order of dtypes: a writer puts the last ones first, so that wide elements lie aligned. */
-const writingOrder: readonly Dtype[] = (
+const writingOrder =
   "BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ " +
-  "I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64"
-).split(" ") as Dtype[];
+  "I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64";
 
 const arrayOf = {
   F64: Float64Array,
@@ -54,23 +53,15 @@ const arrayOf = {
 
 export type TensorArray = InstanceType<(typeof arrayOf)[keyof typeof arrayOf]>;
 
-const bits: ReadonlyMap<string, number> = new Map(Object.entries(bitsOf));
-const arrays: ReadonlyMap<string, (typeof arrayOf)[keyof typeof arrayOf]> = new Map(Object.entries(arrayOf));
-
-export const dtypeNames = Object.keys(bitsOf) as readonly Dtype[];
+export const dtypeNames = /* @__PURE__ */ Object.keys(bitsOf) as readonly Dtype[];
 
 /** Whether the format has a dtype of this name. */
 export function isDtype(name: string): name is Dtype {
-  return bits.has(name);
-}
-
-/** Whether the values of this dtype can be read, not only its bytes. */
-export function isReadable(dtype: Dtype): boolean {
-  return arrays.has(dtype);
+  return Object.hasOwn(bitsOf, name);
 }
 
 export function writingRank(dtype: Dtype): number {
-  return writingOrder.indexOf(dtype);
+  return writingOrder.split(" ").indexOf(dtype);
 }
 
 /**
@@ -91,9 +82,20 @@ export function tensorBytes(dtype: Dtype, shape: readonly number[], rank = shape
   return size > Number.MAX_SAFE_INTEGER ? undefined : size;
 }
 
+type ArrayClass = (typeof arrayOf)[keyof typeof arrayOf];
+
+function readableArray(dtype: Dtype): ArrayClass | undefined {
+  return (arrayOf as Partial<Record<Dtype, ArrayClass>>)[dtype];
+}
+
+/** Whether the values of this dtype can be read, not only its bytes. */
+export function isReadable(dtype: Dtype): boolean {
+  return readableArray(dtype) !== undefined;
+}
+
 /** A typed array over the bytes: a view if they lie aligned, else a copy. F16, BF16, F8 and BOOL come as their bits. */
 export function toTensorArray(dtype: Dtype, bytes: Uint8Array): TensorArray | undefined {
-  const array = arrays.get(dtype);
+  const array = readableArray(dtype);
   if (!array) return undefined;
   const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
   return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.length / array.BYTES_PER_ELEMENT);

@@ -39,12 +39,12 @@ export async function readIndex(
 }
 
 class IndexParser {
-  private readonly shardOf = new Map<string, string>();
-  private readonly seen = new Set<string>();
-  private readonly shards = new Set<string>();
-  private readonly scanner: JsonScanner;
-  private totalSize: number | undefined;
-  private tensor: string | undefined;
+  readonly #shardOf = new Map<string, string>();
+  readonly #seen = new Set<string>();
+  readonly #shards = new Set<string>();
+  readonly #scanner: JsonScanner;
+  #totalSize: number | undefined;
+  #tensor: string | undefined;
 
   constructor(bytes: Uint8Array) {
     const kind = kindOfFile(bytes);
@@ -52,54 +52,54 @@ class IndexParser {
       const message = `${INDEX_FILE}: expected a JSON object, got ${kind}`;
       throw new SafetensorsError("not-json", message, { file: INDEX_FILE, kind });
     }
-    this.scanner = new JsonScanner(bytes, {
+    this.#scanner = new JsonScanner(bytes, {
       file: INDEX_FILE,
       error: (code, message, fields) => new SafetensorsError(code, message, fields),
       where: () => {
-        if (this.tensor === undefined) return undefined;
-        return { text: `tensor ${quote(this.tensor)}`, fields: { tensor: this.tensor } };
+        if (this.#tensor === undefined) return undefined;
+        return { text: `tensor ${quote(this.#tensor)}`, fields: { tensor: this.#tensor } };
       },
     });
   }
 
   parse(): ShardIndex {
-    const { scanner, seen, shardOf } = this;
+    const [scanner, seen, shardOf] = [this.#scanner, this.#seen, this.#shardOf];
     scanner.document((field) => {
       if (seen.has(field)) scanner.fail("duplicate-field", "each field once", `${quote(field)} again`);
       if (seen.size === MAX_FIELDS) scanner.fail("too-many-fields", `at most ${MAX_FIELDS} fields`, "more");
       seen.add(field);
-      if (field === "weight_map") scanner.object((name) => this.readEntry(name));
-      else if (field === "metadata" && scanner.startsObject()) scanner.object((key) => this.readMetadata(key));
+      if (field === "weight_map") scanner.object((name) => this.#readEntry(name));
+      else if (field === "metadata" && scanner.startsObject()) scanner.object((key) => this.#readMetadata(key));
       else scanner.skip();
-      this.tensor = undefined;
+      this.#tensor = undefined;
     });
     if (!seen.has("weight_map")) scanner.fail("missing-field", "the field weight_map", "none");
-    return { shards: [...this.shards].sort(), shardOf, totalSize: this.totalSize };
+    return { shards: [...this.#shards].sort(), shardOf, totalSize: this.#totalSize };
   }
 
-  private readEntry(name: string): void {
-    const { scanner, shardOf } = this;
-    this.tensor = name;
+  #readEntry(name: string): void {
+    const [scanner, shardOf] = [this.#scanner, this.#shardOf];
+    this.#tensor = name;
     if (shardOf.has(name)) scanner.fail("duplicate-tensor", "each tensor once", "it again");
     if (shardOf.size === MAX_TENSORS) scanner.fail("too-many-tensors", `at most ${MAX_TENSORS} tensors`, "more");
     const shard = scanner.string();
-    if (!this.shards.has(shard)) {
+    if (!this.#shards.has(shard)) {
       const plain = shardName.test(shard) && !deviceName.test(shard);
       if (!plain) scanner.fail("bad-shard-name", "a plain file name that ends in .safetensors", quote(shard));
-      this.shards.add(shard);
+      this.#shards.add(shard);
     }
     shardOf.set(name, shard);
   }
 
   /** Only `total_size` says something, and only about the files, so anything else is passed over. */
-  private readMetadata(key: string): void {
-    const { scanner } = this;
+  #readMetadata(key: string): void {
+    const scanner = this.#scanner;
     if (key !== "total_size" || scanner.startsObject() || scanner.startsArray()) {
       scanner.skip();
       return;
     }
-    if (this.totalSize !== undefined) scanner.fail("duplicate-field", "each field once", `${quote(key)} again`);
+    if (this.#totalSize !== undefined) scanner.fail("duplicate-field", "each field once", `${quote(key)} again`);
     const size = scanner.scalar();
-    if (typeof size === "number") this.totalSize = size;
+    if (typeof size === "number") this.#totalSize = size;
   }
 }

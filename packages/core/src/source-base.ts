@@ -86,8 +86,10 @@ export async function readExactly(
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const bytes = await source.read(offset, length, signal);
-  if (bytes?.length === length) return bytes;
-  return failShortRead(source.name, offset, length, bytes?.length ?? 0);
+  // By its tag, not by its class: arrays of another realm are as good.
+  const isBytes = Object.prototype.toString.call(bytes) === "[object Uint8Array]";
+  if (isBytes && bytes.length === length) return bytes;
+  return failShortRead(source.name, offset, length, isBytes ? bytes.length : 0);
 }
 
 /** Bytes in memory. `read` gives views. */

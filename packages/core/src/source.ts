@@ -25,11 +25,17 @@ export function toSource(name: string, value: SourceValue): Source {
   if (typeof value !== "object" || value === null) return refuse(name, value === null ? "null" : typeof value);
   if (ArrayBuffer.isView(value) || isBuffer(value)) return bytesSource(name, value);
   // By what they can do, not by class: objects of another realm or a polyfill are as good.
-  if (has(value, "read") && "size" in value) return value as Source;
+  if (has(value, "read") && "size" in value) return expectSource(name, value as Source);
   if (has(value, "getReader")) return streamSource(name, value as ReadableStream<Uint8Array>);
   if (has(value, "slice") && has(value, "arrayBuffer")) return blobSource(name, value as Blob);
   if (has(value, "arrayBuffer") && "body" in value) return streamSource(name, value as Response);
   return refuse(name, value.constructor?.name ?? "an object without a prototype");
+}
+
+function expectSource(name: string, source: Source): Source {
+  const { size } = source;
+  if (size === Number.POSITIVE_INFINITY || (Number.isSafeInteger(size) && size >= 0)) return source;
+  return refuse(name, `a Source of size ${size}`);
 }
 
 function isBuffer(value: object): value is ArrayBufferLike {

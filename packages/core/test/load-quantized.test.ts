@@ -131,3 +131,14 @@ test("a NaN among the scales is found", async () => {
     await expect(fillWeights(runtime, reservation, checkpoint, { checkFinite: true })).rejects.toThrow(/in a\.weight/);
   }
 });
+
+test("a weight that is no number stays none, wherever it stands in its row", async () => {
+  for (const at of [0, 5, 31, 32, 63]) {
+    const data = randomFloats(64, 3);
+    data[at] = Number.NaN;
+    const { panels } = await load({ dtype: "F32", shape: [1, 64], data }, [1, 64], "q4");
+    const quantized = quantizeRowsQ4(data, 1, 64);
+    expect(quantized.scales.findIndex(Number.isNaN)).toBe(Math.floor(at / 32));
+    expectPanels(panels, packQ4(quantized, 1, 64, false));
+  }
+});

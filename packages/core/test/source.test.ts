@@ -755,6 +755,8 @@ describe("readAll", () => {
       [ten.slice(1), 9],
       [new Uint8Array(11), 11],
       [undefined, 0],
+      [new Array(10).fill(0), 0],
+      ["0123456789", 0],
     ] as const) {
       const message = `f: expected 10 bytes at byte 0, got ${actual}`;
       await rejects(readAll(giving(bytes), { maxBytes: 10 }), "short-read", message);

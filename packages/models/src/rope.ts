@@ -159,8 +159,8 @@ const ropeKinds = {
     const scaled = (frequency: number) => {
       // PyTorch divides a number by a tensor as reciprocal and product.
       const wavelength = fround(fround(1 / frequency) * fround(2 * Math.PI));
-      if (wavelength < original / high) return frequency;
       if (wavelength > original / low) return fround(frequency / fround(factor));
+      if (wavelength < original / high) return frequency;
       const smooth = fround(fround(fround(fround(1 / wavelength) * original) - low) / (high - low));
       const slow = fround(fround(fround(1 - smooth) * frequency) / fround(factor));
       return fround(slow + fround(smooth * frequency));
@@ -173,7 +173,8 @@ const ropeKinds = {
     const factor = reader.number("factor", 0, contextLength / original);
     const fast = reader.number("beta_fast", 0, 32);
     const slow = reader.number("beta_slow", 0, 1);
-    const whole = reader.boolean("truncate", true);
+    // Null is false there.
+    const whole = reader.given("truncate") !== null && reader.boolean("truncate", true);
     const magnitude = (scale: number) => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
     const [scale, scaleAll] = [reader.number("mscale", -1, 0), reader.number("mscale_all_dim", -1, 0)];
     const usual = scale && scaleAll ? magnitude(scale) / magnitude(scaleAll) : magnitude(1);

@@ -1,4 +1,6 @@
+import { ConfigError } from "@kiloformer/core";
 import type { EncoderDecoderModel } from "./architecture.ts";
+import { show, tokenIds } from "./config.ts";
 import { embedBatch } from "./embedding/embed.ts";
 import { arrangeFiles, readModules } from "./embedding/modules.ts";
 import { encoderOf } from "./encoding/encoder.ts";
@@ -33,7 +35,26 @@ async function answer<R>(
   }
 }
 
-const answering = (context: TaskContext): TaskContext => ({ ...context, remember });
+const answering = (context: TaskContext): TaskContext => {
+  return { ...context, remember, decoderStartTokenId: startOf(context) };
+};
+
+/**
+ * The id that generated answers begin with: generation_config.json's, where there is one, or else the model's.
+ * @throws {ConfigError} `bad-value`
+ */
+function startOf({ model, defaults: { file } }: TaskContext): number {
+  const { decoderStartTokenId, vocabSize } = model as EncoderDecoderModel;
+  for (const key of ["decoder_start_token_id", "bos_token_id"]) {
+    const ids = file ? tokenIds(file, key, vocabSize, "generation_config.json") : [];
+    if (ids.length === 1) return ids[0];
+    if (ids.length > 1) {
+      const message = `generation_config.json: expected ${key} to be one id, got ${show(ids)}`;
+      throw new ConfigError("bad-value", message, { key, value: ids });
+    }
+  }
+  return decoderStartTokenId;
+}
 
 /** What a pipeline does with models that read a text and write another. */
 export const textToTextTasks: Tasks = {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { architectures, ConfigError, KiloformerError, Pipeline, type PipelineOptions } from "../src/index.ts";
+import { openChanged } from "./open.ts";
 import { failing } from "./shared.ts";
 import { tinyConfig, tinyFiles, tinyVocabulary } from "./tiny.ts";
 
@@ -436,4 +437,35 @@ test("modelType reads a config's model_type, from text, bytes or an object", () 
   expect(Pipeline.modelType(new TextEncoder().encode(text))).toBe("llama");
   expect(Pipeline.modelType(tinyConfig)).toBe("llama");
   expect(() => Pipeline.modelType({ model_type: "banana" })).toThrow(/expected model_type to be one of bert, roberta/);
+});
+
+test("sizes that no file has are refused before anything as large is made", async () => {
+  const code = async (folder: string, changes: object, others: Readonly<Record<string, string>> = {}) => {
+    const begin = performance.now();
+    const error = await openChanged(folder, changes, undefined, others).then(
+      (pipeline) => pipeline.dispose(),
+      (thrown: unknown) => thrown as { code: string } | undefined,
+    );
+    expect(performance.now() - begin, JSON.stringify(changes)).toBeLessThan(2000);
+    return error?.code;
+  };
+  for (const folder of ["modernbert-masked-lm", "llama-odd-generation", "gemma3-odd", "smollm3-odd", "qwen2-sliding"]) {
+    expect(await code(folder, { num_hidden_layers: 4e7 }), folder).toBe("missing");
+  }
+  for (const folder of ["llama-rope-linear", "llama-rope-dynamic", "llama-yarn"]) {
+    expect(await code(folder, { head_dim: 1e8 }), folder).toMatch(/misshaped|missing/);
+  }
+  const vocab = { a: 0, b: 1, c: 2 ** 32 - 2 };
+  const tokenizer = { model: { type: "WordLevel", unk_token: "a", vocab } };
+  const others = { "tokenizer.json": JSON.stringify(tokenizer) };
+  expect(await code("llama-odd-generation", {}, others)).toBe("vocabulary-too-large");
+});
+
+test("a radius of LongT5 beyond all texts is one that sees all of them", async () => {
+  const [far, near] = await Promise.all(
+    [2 ** 30, 200].map((local_radius) => openChanged("longt5-local-long", { local_radius })),
+  );
+  const ids = Array.from({ length: 90 }, (_, index) => index % 90);
+  expect(await far.encode(ids)).toEqual(await near.encode(ids));
+  await Promise.all([far.dispose(), near.dispose()]);
 });

@@ -308,6 +308,21 @@ describe("the model's files", () => {
     expect(() => resolve({ [key]: value })).toThrow(expect.objectContaining({ code: "unknown-option" }));
   });
 
+  test("are the only ones where there is such a file: config.json then says nothing of the end", () => {
+    const config = { eos_token_id: 3 };
+    expect(readGenerationDefaults(config, undefined, VOCABULARY).options.eos_token_id).toEqual([3]);
+    expect(readGenerationDefaults(config, { bos_token_id: 0 }, VOCABULARY).options.eos_token_id).toEqual([]);
+    expect(() => readGenerationDefaults({ eos_token_id: 99 }, {}, VOCABULARY)).toThrow(
+      /config\.json: expected eos_token_id/,
+    );
+  });
+
+  test("lists with holes are refused", () => {
+    for (const key of ["stop_strings", "suppress_tokens", "eos_token_id", "bad_words_ids"]) {
+      expect(() => resolve({ [key]: new Array(3) }), key).toThrow(expect.objectContaining({ code: "bad-option" }));
+    }
+  });
+
   test("of how long a text may take in time are refused: it would be another text", () => {
     expect(read({ max_time: 100 }).unsupported).toEqual(["max_time = 100"]);
   });

@@ -416,6 +416,13 @@ test("a tokenizer that is not supported leaves a model that takes and gives ids,
   ]);
   expect(await model.logits([4, 5])).toHaveLength(2 * 19);
   expect(model.tokenizer).toBeUndefined();
+  const told: number[] = [];
+  const options = {
+    return_dict_in_generate: true,
+    max_new_tokens: 3,
+    on_token: (id: number) => told.push(id),
+  } as const;
+  expect((await model.generate([4, 5], options)).ids).toEqual(told);
   await expect(model.generate("abc")).rejects.toMatchObject({ name: "TokenizerError", code: "unsupported" });
   await expect(LlamaPipeline.fromFiles(files, { strict: true })).rejects.toMatchObject({ code: "unsupported" });
   await model.dispose();

@@ -128,6 +128,55 @@ const goldens: readonly Golden[] = [
     ],
   },
   {
+    name: "llama3 whose factors are the wrong way round, of which transformers only warns",
+    family: "llama",
+    amplitude: 1,
+    config: {
+      max_position_embeddings: 131072,
+      rope_theta: 500000,
+      rope_scaling: {
+        rope_type: "llama3",
+        factor: 8,
+        low_freq_factor: 16,
+        high_freq_factor: 4,
+        original_max_position_embeddings: 8192,
+      },
+    },
+    cos: [
+      [0.54030234, 0.98125583, 0.99929297, 0.99999958, 1, 1, 1, 1],
+      [-0.065975994, -0.75886172, -0.99828064, -0.83019418, 0.74922806, 0.99016279, 0.9996295, 0.99998605],
+    ],
+    sin: [
+      [0.84147096, 0.19270959, 0.037597168, 0.00091158302, 0.00017677668, 3.4281024e-5, 6.6478697e-6, 1.2891732e-6],
+      [-0.99782121, 0.65125179, -0.0586152, -0.55747432, 0.66231209, 0.13992016, 0.027219664, 0.0052791396],
+    ],
+  },
+  {
+    name: "yarn whose truncate is null",
+    family: "llama",
+    amplitude: 1.1667707,
+    config: {
+      max_position_embeddings: 32768,
+      rope_theta: 1000000,
+      rope_scaling: {
+        rope_type: "yarn",
+        factor: 5.3,
+        beta_fast: 16,
+        beta_slow: 2,
+        truncate: null,
+        original_max_position_embeddings: 4096,
+      },
+    },
+    cos: [
+      [0.63040894, 1.148371, 1.1661874, 1.1667674, 1.1667707, 1.1667707, 1.1667707, 1.1667707],
+      [-0.076978855, 0.93298846, -0.89987749, -1.0902756, 0.83548874, 1.1557748, 1.1664224, 1.1667597],
+    ],
+    sin: [
+      [0.98180366, 0.20639263, 0.03689038, 0.0027891051, 0.00022014542, 3.9148006e-5, 6.9616094e-6, 1.2379686e-6],
+      [-1.1642286, -0.70063281, -0.74268055, -0.41551509, 0.81443995, 0.15980716, 0.028504955, 0.0050694654],
+    ],
+  },
+  {
     name: "yarn",
     family: "llama",
     amplitude: 1.13862944,

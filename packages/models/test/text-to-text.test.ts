@@ -7,7 +7,7 @@ import type { EncoderDecoderModel } from "../src/architecture.ts";
 import { encoderOf } from "../src/encoding/encoder.ts";
 import { decoderOf } from "../src/generation/decoder.ts";
 import { architectures } from "../src/registry.ts";
-import { expectNear, openFolder, readExpected } from "./open.ts";
+import { expectNear, openChanged, openFolder, readExpected } from "./open.ts";
 import { builds, readJson, shared } from "./shared.ts";
 
 const ours = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
@@ -78,4 +78,53 @@ describe.each(folders.map((folder) => [basename(folder), folder]))("%s", (_, fol
     }
     loaded.runtime.dispose();
   });
+});
+
+test("calls that fail give the memory of the encoder's keys and values back", async () => {
+  const pipeline = await openChanged("t5-odd");
+  const ids = Array.from({ length: 500 }, (_, index) => index % 90);
+  const failing = [
+    () => pipeline.logits(ids, { decoder_input_ids: [99_999] }),
+    () => pipeline.hiddenStates(ids, { decoder_input_ids: "x" as never }),
+    () => pipeline.logits(ids, { decoder_input_ids: [3], signal: AbortSignal.abort(new Error("enough")) }),
+    () =>
+      pipeline.generate(ids, {
+        stop_strings: "a",
+        return_dict_in_generate: true,
+        on_token: () => Promise.reject(new Error("no")),
+      }),
+  ];
+  const fail = async () => {
+    for (const call of failing) await expect(call()).rejects.toThrow();
+  };
+  await fail();
+  await fail();
+  const before = pipeline.heldBytes;
+  for (let round = 0; round < 10; round++) await fail();
+  expect(pipeline.heldBytes).toBe(before);
+  await pipeline.dispose();
+});
+
+test("generation_config.json says what answers begin with, where there is one, as in transformers", async () => {
+  const beginOf = async (file: object | undefined) => {
+    const others: Record<string, string> = file ? { "generation_config.json": JSON.stringify(file) } : {};
+    const pipeline = await openChanged("t5-odd", { decoder_start_token_id: 0 }, undefined, others);
+    const options = { max_new_tokens: 1, return_dict_in_generate: true } as const;
+    try {
+      return (await pipeline.generate([3, 4], options)).promptIds;
+    } finally {
+      await pipeline.dispose();
+    }
+  };
+  expect(await beginOf(undefined)).toEqual([0]);
+  expect(await beginOf({ eos_token_id: 1 })).toEqual([0]);
+  expect(await beginOf({ bos_token_id: 7 })).toEqual([7]);
+  expect(await beginOf({ bos_token_id: 7, decoder_start_token_id: 5 })).toEqual([5]);
+  expect(await beginOf({ decoder_start_token_id: [5] })).toEqual([5]);
+  for (const id of [97, [5, 6], "x"]) {
+    await expect(beginOf({ decoder_start_token_id: id })).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "bad-value",
+    });
+  }
 });

@@ -90,6 +90,14 @@ describe("encode", () => {
     expect(tokenizer.encode("ＡﬁİK").ids).toEqual(spell("afiik")); // fullwidth A, the fi ligature, dotted I, the kelvin sign
   });
 
+  test("takes every halfwidth letter of Hangul for the letter itself", () => {
+    // U+FFA1 to U+FFBE are U+3131 to U+314E, and NFKD makes old initials of two of them.
+    for (let letter = 0; letter < 30; letter++) {
+      const wide = String.fromCharCode(0x3131 + letter);
+      expect(tokenizer.encode(String.fromCharCode(0xffa1 + letter)).ids, wide).toEqual(tokenizer.encode(wide).ids);
+    }
+  });
+
   test("keeps an accent that has a token", () => {
     const accented = new G2PTokenizer({ ...vocabulary, é: 200, "\u0302": 201 });
     for (const form of ["NFC", "NFD"])
@@ -190,7 +198,7 @@ describe("segment", () => {
     fc.assert(
       fc.property(text, (source) => {
         const segments = tokenizer.segment(source);
-        expect(segments.map((part) => part.text).join("")).toBe(source.replace(/\p{Surrogate}/gu, "\ufffd"));
+        expect(segments.map((part) => part.text).join("")).toBe(source);
         segments.forEach(({ kind, script, text: part, begin, end }, index) => {
           expect(begin).toBe(segments[index - 1]?.end ?? 0);
           expect(end - begin).toBe(part.length);

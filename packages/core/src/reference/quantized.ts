@@ -143,7 +143,7 @@ export function quantizeRowsQ4(w: Float32Array, rows: number, K: number): Quanti
   const groups = Math.ceil(K / GROUP);
   const [q, scales] = [new Int32Array(rows * K), new Float32Array(rows * groups)];
   forGroups(w, rows, K, (group, index) => {
-    const largest = group.reduce((found, value) => (abs(value) > abs(found) ? value : found), 0);
+    const largest = group.reduce((found, value) => (abs(value) > abs(found) || Number.isNaN(value) ? value : found), 0);
     const half = (value: number) => fromFloat16(toFloat16(value));
     let best = half(largest / -8);
     if (largest !== 0) {

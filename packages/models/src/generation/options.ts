@@ -112,8 +112,9 @@ type Rule = readonly [expected: string, holds: (value: unknown) => boolean];
 const MOST = 256;
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isBoolean = (value: unknown) => typeof value === "boolean";
-const isList = (value: unknown, holds: (item: unknown) => boolean) => Array.isArray(value) && value.every(holds);
-const toList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
+// Spread, as `every` passes over holes.
+const isList = (value: unknown, holds: (item: unknown) => boolean) => Array.isArray(value) && [...value].every(holds);
+const toList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? [...value] : [value]);
 const orNull = ([expected, holds]: Rule): Rule => [`${expected}, or null`, (value) => value === null || holds(value)];
 const number = (expected: string, holds: (value: number) => boolean): Rule => [
   expected,
@@ -212,10 +213,12 @@ export interface GenerationDefaults {
   readonly unsupported: readonly string[];
   /** `renormalize_logits`, which callers have no need of. */
   readonly renormalizes?: boolean;
+  /** generation_config.json, where there is one. */
+  readonly file?: RawConfig | undefined;
 }
 
 /**
- * Reads generation_config.json, or the generation keys of config.json where there is none.
+ * Reads generation_config.json, or the generation keys of config.json where there is none: never both, as in `transformers`.
  * @throws {ConfigError} `bad-value` when an end-of-text id is outside the vocabulary or a value is out of range
  */
 export function readGenerationDefaults(
@@ -226,9 +229,8 @@ export function readGenerationDefaults(
   const raw = generationConfig ?? config;
   const file = generationConfig ? "generation_config.json" : "config.json";
   // Both are checked, whichever counts.
-  const older = tokenIds(config, "eos_token_id", vocabSize);
-  const eos_token_id = raw.eos_token_id === undefined ? older : tokenIds(raw, "eos_token_id", vocabSize, file);
-  const options: Record<string, unknown> = { eos_token_id };
+  tokenIds(config, "eos_token_id", vocabSize);
+  const options: Record<string, unknown> = { eos_token_id: tokenIds(raw, "eos_token_id", vocabSize, file) };
   const unsupported: string[] = [];
   const rules = rulesFor(vocabSize);
   for (const [key, value] of Object.entries(raw)) {
@@ -242,7 +244,7 @@ export function readGenerationDefaults(
       options[key] = value;
     } else if (generationConfig && !isInert(key, value)) unsupported.push(`${key} = ${show(value)}`);
   }
-  return { options, unsupported, renormalizes: generationConfig?.renormalize_logits === true };
+  return { options, unsupported, renormalizes: generationConfig?.renormalize_logits === true, file: generationConfig };
 }
 
 function isInert(key: string, value: unknown): boolean {

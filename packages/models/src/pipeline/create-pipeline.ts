@@ -45,8 +45,8 @@ export class OpeningPipeline extends Pipeline {
     });
   }
 
-  /** Opens a model's folder, where there is a file system (Node); weights are read in pieces, never whole. */
-  static async fromDirectory(directory: string, options: PipelineOptions = {}): Promise<Pipeline> {
+  /** Opens a model's folder (a path, or a `file:` URL), where there is a file system (Node); weights are read in pieces, never whole. */
+  static async fromDirectory(directory: string | URL, options: PipelineOptions = {}): Promise<Pipeline> {
     const { files, close } = await readDirectory(directory);
     try {
       if (files.has("config.json") || files.has("modules.json")) return await this.fromFiles(files, options);

@@ -1,6 +1,5 @@
 import { OptionError } from "@kiloformer/core";
 import type { ChatOptions, DecodeStream, TextTokenizer, Tokenizer } from "@kiloformer/tokenizers";
-import type { EncoderDecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
 import {
@@ -65,6 +64,9 @@ export interface CallOptions extends BatchOptions {
   readonly on_token?: (id: number) => unknown;
 }
 
+/** Prompts of one call. */
+const MOST_PROMPTS = 100_000;
+
 /** Ids that the tokenizer has tokens for: a model may have more rows than its tokenizer has tokens. */
 export function knownIds(tokenizer: TextTokenizer, ids: readonly number[]): number[] {
   return ids.filter((id) => tokenizer.idToToken(id) !== undefined);
@@ -88,8 +90,13 @@ export async function generateBatch(
   if (!Array.isArray(prompts)) {
     throw new OptionError("bad-prompts", `generateBatch: expected an array of prompts, got ${show(prompts)}`);
   }
+  if (prompts.length > MOST_PROMPTS) {
+    const message = `generateBatch: expected at most ${MOST_PROMPTS} prompts, got ${prompts.length}`;
+    throw new OptionError("too-many-prompts", message);
+  }
   const call = new Call(context, options);
-  const rows = await call.run(prompts);
+  // Spread, as `map` passes over holes.
+  const rows = await call.run([...prompts]);
   const results = rows.map((sequences) => sequences.map((sequence) => call.result(sequence)));
   return options.num_return_sequences === undefined ? results.map(([first]) => first) : results;
 }
@@ -238,7 +245,7 @@ class Call {
     const decoder = decoderOf(context);
     if (!context.remember) return { ids, cache: decoder.newCache() };
     const memory = await context.remember(context, ids, this.settings.signal as AbortSignal);
-    return { ids: [(context.model as EncoderDecoderModel).decoderStartTokenId], cache: decoder.newCache(memory) };
+    return { ids: [context.decoderStartTokenId as number], cache: decoder.newCache(memory) };
   }
 
   #encode(prompt: Prompt): readonly number[] {

@@ -42,6 +42,8 @@ export interface TaskContext extends Loaded {
   warn(message: string): void;
   /** Keys and values of what an encoder makes of ids, for the decoder that answers them. */
   remember?(context: TaskContext, ids: readonly number[], signal: AbortSignal): Promise<Memory>;
+  /** The id that every such answer begins with. */
+  readonly decoderStartTokenId?: number;
 }
 
 /** What a pipeline does with a model: each architecture names what it can, so that a page carries no other code. */

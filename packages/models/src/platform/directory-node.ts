@@ -1,6 +1,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Source, SourceError } from "@kiloformer/core";
 import { fileSource } from "@kiloformer/core/node";
 
@@ -18,7 +19,8 @@ const wanted = /\.(safetensors|json|model|txt|jinja|bin)$/;
  * Looks at a model's folder; each file is opened when it is first read.
  * @throws {SourceError} `not-found`, `not-a-directory`, `cannot-open`
  */
-export async function readDirectory(directory: string): Promise<OpenDirectory> {
+export async function readDirectory(given: string | URL): Promise<OpenDirectory> {
+  const directory = given instanceof URL ? fileURLToPath(given) : given;
   const files = new Map<string, LazyFile>();
   const entries = await list(directory);
   const roots = await rootsOf(directory);

@@ -78,10 +78,12 @@ export function joinConjoining(text: string): string {
     });
 }
 
-/** Each modern conjoining jamo as the compatibility jamo of the same letter. */
+/** Each modern conjoining jamo as the compatibility jamo of the same letter; the old initials that NFKD makes of ㅀ and ㅄ too. */
 export function compatibilityJamo(text: string): string {
-  return text.replace(/[\u1100-\u1112\u1161-\u1175\u11a8-\u11c2]/g, (jamo) => {
+  return text.replace(/[\u1100-\u1112\u111a\u1121\u1161-\u1175\u11a8-\u11c2]/g, (jamo) => {
     const code = jamo.charCodeAt(0);
+    if (code === 0x111a) return "ㅀ";
+    if (code === 0x1121) return "ㅄ";
     return code < 0x1161 ? initials[code - 0x1100] : code < 0x11a8 ? medials[code - 0x1161] : finals[code - 0x11a7];
   });
 }
