@@ -41,6 +41,8 @@ export interface HeadLayout {
 export interface Backend {
   /** Multiply-adds enqueued so far: the clock of interruptible forwards. */
   work: number;
+  /** Multiply-adds between two chances to stop within a layer. */
+  readonly stepWork: number;
 
   allocate<S extends Shape>(shape: S): Tensor<S>;
   /** Uploads ids or numbers. */

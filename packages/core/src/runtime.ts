@@ -24,7 +24,16 @@ import { Queue } from "./queue.ts";
 import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
 import { type Call, type Run, supportsThreads, ThreadPool } from "./threads/pool.ts";
-import { GROUP, onePanelBytes, PANEL, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
+import {
+  FEW_ROWS,
+  GROUP,
+  onePanelBytes,
+  PANEL,
+  rowBytes,
+  scaleBytes,
+  scalesOffset,
+  TILE_ROWS,
+} from "./weight-layout.ts";
 import type { EmbeddingWeight, LinearWeight, VectorWeight } from "./weights.ts";
 
 /** A window that reaches over every sequence. */
@@ -33,12 +42,10 @@ const UNLIMITED = 2 ** 29;
 const WIDEN_SCRATCH = 8 * 256;
 /** Floats that quantized products need: the sums of the panels that one row reads side by side. */
 const SUMS = 64;
-/** The most rows for which products widen half weights as they go, and have to know whether some are infinite. */
-const FEW_ROWS = 3;
 /** Multiply-adds that are worth another thread: about 10 microseconds' worth. */
 const LEAST_SHARED = 200_000;
-/** Rows of the largest register tiles, of all products: pieces that begin there waste none. */
-const TILE_ROWS = 12;
+/** What one thread does between two chances to stop: about 12 ms' worth of a fast processor, 50 of a busy one. */
+const STEP_WORK = 2.5e8;
 /** What some kernels cost for each value, in multiply-adds. */
 const COST = { add: 2, exponential: 16, norm: 4, rotation: 3 };
 
@@ -121,6 +128,10 @@ export class Runtime implements Backend {
   /** Threads that compute, the caller's among them. */
   get threads(): number {
     return this.#live.pool?.size ?? 1;
+  }
+
+  get stepWork(): number {
+    return STEP_WORK * this.threads;
   }
 
   get memory(): MemoryMap {

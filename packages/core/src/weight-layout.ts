@@ -5,6 +5,10 @@ import type { StoredForm, WeightDtype } from "./weights.ts";
 export const PANEL = 8;
 /** Inputs that share a scale. */
 export const GROUP = 32;
+/** Rows of the largest register tiles, of all products: pieces that begin there waste none. */
+export const TILE_ROWS = 12;
+/** The most rows for which products widen half weights as they go, and have to know whether some are infinite. */
+export const FEW_ROWS = 3;
 /** Weights begin on a cache line. */
 export const ALIGNMENT = 64;
 

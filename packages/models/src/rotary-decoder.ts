@@ -284,7 +284,7 @@ export class RotaryDecoder extends SizedModel implements DecoderModel {
     this.layout = config.layout;
     this.recomputesBeyond = config.recomputesBeyond;
     const { head } = weights;
-    this.logits = head && ((hidden) => logits(hidden, head, config.softcap));
+    this.logits = head && ((hidden) => capped(linearSteps(hidden, head), config.softcap));
   }
 
   forward(batch: DecoderBatch): Forward<TD> {
@@ -352,7 +352,9 @@ function addLinear(x: TD, y: TD, weight: LinearWeight, norm: VectorWeight | unde
   return norm ? add(x, rmsNorm(linear(y, weight), norm, eps)) : linear(y, weight, { residual: x });
 }
 
-function* logits(hidden: TD, head: LinearWeight, softcap: number | undefined): Forward<TD> {
-  const y = yield* linearSteps(hidden, head);
-  return softcap ? scale(activate(scale(y, 1 / softcap), "tanh"), softcap) : y;
+function capped(logits: Forward<TD>, softcap: number | undefined): Forward<TD> {
+  if (!softcap) return logits;
+  return (function* () {
+    return scale(activate(scale(yield* logits, 1 / softcap), "tanh"), softcap);
+  })();
 }

@@ -36,7 +36,7 @@ function rowsOf(value: unknown): unknown {
 
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const string = /(?:[^"\\]|\\.)*"/y;
-const [quote, minus, point, zero] = [0x22, 0x2d, 0x2e, 0x30];
+const quote = 0x22;
 
 /**
  * Reads rows of a text and a number from the `[` that begins them.
@@ -66,43 +66,15 @@ function readRows(text: string, begin: number, vocabulary: Vocabulary): number {
     at++;
     return length;
   };
-  /** A number, or NaN where there is none. Most have a few digits and no exponent. */
-  const readNumber = (): number => {
-    const first = at;
-    const sign = text.charCodeAt(at) === minus ? -1 : 1;
-    if (sign < 0) at++;
-    let digits = 0;
-    const readDigits = (): number => {
-      const from = at;
-      for (let unit = text.charCodeAt(at); unit >= zero && unit <= zero + 9; unit = text.charCodeAt(++at)) {
-        digits = digits * 10 + unit - zero;
-      }
-      return at - from;
-    };
-    const starts = text.charCodeAt(at);
-    const whole = readDigits();
-    let isPlain = whole === 1 || (whole > 1 && starts !== zero);
-    let fraction = 0;
-    if (text.charCodeAt(at) === point) {
-      at++;
-      fraction = readDigits();
-      isPlain &&= fraction > 0;
-    }
-    // An exponent follows, or there is something wrong.
-    if (!isPlain || digits >= 2 ** 53 || (text.charCodeAt(at) | 0x20) === 0x65) {
-      number.lastIndex = first;
-      if (!number.test(text)) return Number.NaN;
-      at = number.lastIndex;
-      return readScore(text, first, at);
-    }
-    return (sign * digits) / powers[fraction];
-  };
   try {
     for (let separator = 0x5b; separator === 0x5b || !take(0x5d); separator = 0x2c) {
       if (!take(separator) || !take(0x5b) || !take(quote)) return -1;
       const length = readPiece();
       if (!take(0x2c) || take(0)) return -1;
-      const score = readNumber();
+      number.lastIndex = at;
+      if (!number.test(text)) return -1;
+      const score = readScore(text, at, number.lastIndex);
+      at = number.lastIndex;
       if (!take(0x5d) || !Number.isFinite(score)) return -1;
       vocabulary.add(length, score, normalPiece);
     }

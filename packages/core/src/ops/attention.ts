@@ -2,7 +2,7 @@ import type { AttentionOptions, DistanceBias, HeadLayout, SequenceSpan } from ".
 import { RuntimeError } from "../errors.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
 import type { EmbeddingWeight, VectorWeight } from "../weights.ts";
-import { embedding, STEP_WORK } from "./linear.ts";
+import { embedding } from "./linear.ts";
 
 /** Queries, keys and values of all new positions: rows `[H * E | K * E | K * E]`. */
 type Qkv = Tensor<readonly [T: number, QKV: number]>;
@@ -115,7 +115,7 @@ export function* attendSteps(
   const { row, count, position, keys } = span;
   const { window = keys, globals } = options;
   const seen = Math.min(keys, 2 * window + 1) + (globals?.count ?? 0);
-  const step = Math.max(24, Math.floor(STEP_WORK / (2 * layout.heads * layout.headWidth * seen)));
+  const step = Math.max(24, Math.floor(queries.backend.stepWork / (2 * layout.heads * layout.headWidth * seen)));
   for (let begin = 0; begin < count; begin += step) {
     const rows = Math.min(step, count - begin);
     const slice = { ...span, row: row + begin, count: rows, position: position + begin };

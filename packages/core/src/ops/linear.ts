@@ -1,6 +1,7 @@
 import type { Epilogue } from "../backend.ts";
 import { RuntimeError } from "../errors.ts";
 import { expectLive, expectShape, type Tensor } from "../tensor.ts";
+import { FEW_ROWS, TILE_ROWS } from "../weight-layout.ts";
 import type { EmbeddingWeight, LinearWeight } from "../weights.ts";
 
 /** `activation(x · Wᵀ + b) + residual`, in one kernel: `[T, K] -> [T, N]`. The order of each sum depends only on K. */
@@ -14,15 +15,12 @@ export function linear(
   return y;
 }
 
-/** Multiply-adds between two chances to stop within a layer: about 12 ms' worth of a fast processor, 50 of a busy one. */
-export const STEP_WORK = 2.5e8;
-
 /** Whether a product takes so long that it is better cut: for others a generator costs too much. */
 export function isLong(
-  { shape: [T] }: Tensor<readonly [T: number, K: number]>,
+  { shape: [T], backend }: Tensor<readonly [T: number, K: number]>,
   { shape: [N, K] }: LinearWeight,
 ): boolean {
-  return T * N * K > STEP_WORK;
+  return T * N * K > backend.stepWork;
 }
 
 /** `linear` that yields between slices of rows, for texts so long that one layer takes its time; the same bits. */
@@ -31,10 +29,9 @@ export function* linearSteps(
   weight: LinearWeight,
   epilogue: Epilogue = NONE,
 ): Generator<undefined, Tensor<readonly [T: number, N: number]>> {
-  const [N, K] = weight.shape;
   const [T] = x.shape;
   if (!isLong(x, weight)) return linear(x, weight, epilogue);
-  const step = Math.max(1, Math.floor(STEP_WORK / (N * K)));
+  const step = rowsOfStep(weight, x.backend.stepWork);
   const y = outputs(x, weight, epilogue);
   const { backend } = x;
   const { activation, residual } = epilogue;
@@ -45,6 +42,13 @@ export function* linearSteps(
     yield;
   }
   return y;
+}
+
+/** Whole tiles of 12 rows; where one of those takes too long, the few rows that kernels multiply with weights as they are stored. */
+function rowsOfStep({ shape: [N, K] }: LinearWeight, work: number): number {
+  const rows = work / (N * K);
+  if (rows < TILE_ROWS / 2) return Math.max(1, Math.min(FEW_ROWS, Math.floor(2 * rows)));
+  return Math.max(1, Math.floor(rows / TILE_ROWS)) * TILE_ROWS;
 }
 
 const NONE: Epilogue = {};
