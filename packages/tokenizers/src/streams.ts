@@ -9,8 +9,13 @@ const longestWindow = 32;
  * @see tokenizers src/tokenizer/mod.rs, step_decode_stream
  */
 export function windowStream(decode: (ids: readonly number[]) => string, prefixIds: readonly number[]): DecodeStream {
-  let ids = prefixIds.slice(-8);
-  let prefix = ids.length > 0 ? decode(ids) : "";
+  let ids: number[] = [];
+  let prefix = "";
+  // As many of them as print something: special tokens may stand at their end.
+  for (let count = 8; prefix === "" && ids.length < prefixIds.length; count *= 2) {
+    ids = prefixIds.slice(-count);
+    prefix = decode(ids);
+  }
   let prefixLength = ids.length;
   const take = (isLast: boolean): string => {
     const text = decode(ids);

@@ -1,7 +1,10 @@
 import { mismatch } from "./errors.ts";
 import type { DecodeStreamOptions } from "./options.ts";
 
-/** Text from ids that arrive one by one: all parts together are what `decode` of all ids returns. */
+/**
+ * Text from ids that arrive one by one: all parts together are what `decode` of all ids returns. But what was told stays told:
+ * of a run of bytes that begins well and ends as no UTF-8, a tokenizer.json's `decode` makes U+FFFD from its first byte on.
+ */
 export interface DecodeStream {
   /** The text that is certain now: "" while a character is unfinished. */
   push(id: number): string;

@@ -109,6 +109,13 @@ describe("decodeStream", () => {
       streamed(bytes.decodeStream({ prefix_ids }), ids).join("");
     // U+FFFD itself is EF BF BD; C3 begins a character of two bytes.
     const half = unit("Ã");
+    // Ids that print nothing stand between the prefix's words and what follows.
+    const spaced = openJson(wordLevel("?", "▁a", "▁b"), {
+      added_tokens: [{ id: 3, content: "<s>", special: true }],
+      decoder: { type: "Metaspace", replacement: "▁", prepend_scheme: "always" },
+    });
+    const prefix_ids = [1, ...new Array(40).fill(3)];
+    expect(streamed(spaced.decodeStream({ prefix_ids }), [2]).join("")).toBe(" b");
     expect(continued([h, half], [i])).toBe("i");
     expect(continued([h, half], [unit("ķ"), i])).toBe("\u00d5i");
     expect(continued([h, half, half], [i, i])).toBe("ii");
