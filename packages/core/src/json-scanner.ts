@@ -47,7 +47,8 @@ const literals: ReadonlyMap<number, Literal> = new Map([
 ]);
 
 /**
- * A strict JSON scanner over UTF-8 bytes: RFC 8259, and beyond it no duplicate names and no lone surrogates.
+ * A strict JSON scanner over UTF-8 bytes: RFC 8259, and beyond it no lone surrogates. Duplicate names are the visitor's to
+ * refuse; `skip` lets them pass.
  *
  * It is pulled: the caller asks for the value it expects next, and everything else is an error that says where and what.
  * Strings are copies, so nothing keeps `bytes` alive.
@@ -99,7 +100,7 @@ export class JsonScanner {
     if (this.peek() >= 0) this.fail("trailing-characters", "nothing after the object", this.describe());
   }
 
-  /** Scans an object; `visit` scans each value. Duplicates are the visitor's to refuse. */
+  /** Scans an object; `visit` scans each value. */
   object(visit: (key: string) => void): void {
     this.#open(OPEN_OBJECT, "an object");
     let more = this.peek() !== CLOSE_OBJECT;

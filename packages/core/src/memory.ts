@@ -87,7 +87,7 @@ export class MemoryMap {
     return block;
   }
 
-  /** Gives a block back to the map, for the next `reserve` or the stack. */
+  /** Gives a block back to the map, for the next `reserve` or, once it is empty, the stack. */
   free(block: Block): void {
     const index = this.#blocks.indexOf(block);
     if (index < 0) return;

@@ -434,7 +434,7 @@ export class Runtime implements Backend {
   }
 }
 
-/** What of `[M, N]` a piece of `#shareProduct` is. */
+/** What of `[M, N]` a piece of a product is: outputs of one row, or rows. */
 function productPiece(M: number, N: number, begin: number, count: number) {
   if (M === 1) return { row: 0, rows: 1, column: begin, columns: count };
   return { row: begin, rows: count, column: 0, columns: N };

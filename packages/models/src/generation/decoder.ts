@@ -113,6 +113,7 @@ export class Decoder {
     return results;
   }
 
+  /** After an id was chosen: counts that work, and gives the event loop a turn where one is due. */
   rest({ do_sample, num_beams, logprobs, signal }: GenerationSettings): Promise<void> | undefined {
     const isGreedy = !do_sample && num_beams === 1 && logprobs === false;
     const work = CHOICE_WORK + this.vocabSize * TOKEN_WORK[isGreedy ? "greedy" : "other"];
