@@ -26,7 +26,7 @@ const scanned = 8192;
  * @see sentencepiece src/bpe_model.cc, Model::SampleEncode
  */
 export function bpeCut(pieces: Pieces): Cut {
-  const { vocabulary, whole } = pieces;
+  const { vocabulary, unkId, whole } = pieces;
   const cut = chunkCut(pieces);
   // Where an unused piece comes apart depends on the whole text in sentencepiece.
   for (let id = 0; id < vocabulary.size; id++) if (vocabulary.typeOf(id) === unusedPiece) return cut;
@@ -40,13 +40,22 @@ export function bpeCut(pieces: Pieces): Cut {
   const cache = new Map<string, number[]>();
   return function* (text, add) {
     let begin = 0;
+    let symbol = 0;
     for (let at = 0, steps = 1; at < text.length; steps++) {
       if (steps % scanned === 0) yield;
+      const first = symbol;
       at += whole.lengthAt(text, at) || charLength(text, at);
+      symbol = at;
       if (at < text.length && neighbours[pair(text.charCodeAt(at - 1), text.charCodeAt(at))]) continue;
-      const chunk = text.slice(begin, at);
       const place = begin;
       begin = at;
+      if (first === place) {
+        // Alone: there is nothing to merge.
+        const id = vocabulary.find(text, place, at);
+        add(id < 0 ? unkId : id, place, at);
+        continue;
+      }
+      const chunk = text.slice(place, at);
       if (chunk.length > cachedLength) {
         yield* cut(chunk, (id, from, end) => add(id, place + from, place + end));
         continue;

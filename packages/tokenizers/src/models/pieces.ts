@@ -1,3 +1,4 @@
+import { charLength } from "../aligned.ts";
 import { utf8Bytes } from "../utf8.ts";
 import type { Model, Tokens } from "./model.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -44,17 +45,17 @@ export function pieceModel(vocabulary: Vocabulary, { rule, unkId, byteFallback }
       const begin = unknownBegin;
       if (begin < 0) return;
       unknownBegin = -1;
-      const text = word.slice(begin, end);
-      const known = isGoogle ? undefined : tokenToId(text);
-      const bytes =
-        byteFallback && known === undefined
-          ? [...text].flatMap((character) => utf8Bytes(character.codePointAt(0) as number))
-          : [];
-      const spelled = bytes.map((byte) => byteIds[byte]) as number[];
-      if (!spelled.length || spelled.some((id) => id === undefined)) push(known ?? (unkId as number), begin, end);
-      else
-        for (const [index, id] of spelled.entries())
-          push(id, begin, isGoogle && index < spelled.length - 1 ? begin : end);
+      const known = isGoogle ? undefined : tokenToId(word.slice(begin, end));
+      const spelled: (number | undefined)[] = [];
+      for (let at = begin; byteFallback && known === undefined && at < end; at += charLength(word, at)) {
+        for (const byte of utf8Bytes(word.codePointAt(at) as number)) spelled.push(byteIds[byte]);
+      }
+      if (!spelled.length || spelled.includes(undefined)) push(known ?? (unkId as number), begin, end);
+      else {
+        for (let index = 0; index < spelled.length; index++) {
+          push(spelled[index] as number, begin, isGoogle && index < spelled.length - 1 ? begin : end);
+        }
+      }
     };
     const steps = cut(word, (id, begin, end) => {
       if (id !== unkId) {
