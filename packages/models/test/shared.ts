@@ -27,7 +27,7 @@ export function readArrays(path: string): (name: string) => Float32Array {
 /** A runtime of one build that checks that no released tensor is used. */
 export const debugRuntime = (build: KernelBuild) => Runtime.create({ build, debug: true });
 
-/** The worst difference, relative to the largest absolute value expected. */
+/** The worst difference, relative to the largest absolute value expected; the first that is no number is the worst of all. */
 export function worstDifference(
   actual: Float32Array,
   expected: ArrayLike<number>,
@@ -37,7 +37,8 @@ export function worstDifference(
   for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]));
   for (let i = 0; i < expected.length; i++) {
     const relative = Math.abs(actual[i] - expected[i]) / scale;
-    if (!(relative <= worst.relative)) worst = { index: i, relative };
+    if (Number.isNaN(relative)) return { index: i, relative };
+    if (relative > worst.relative) worst = { index: i, relative };
   }
   return worst;
 }
