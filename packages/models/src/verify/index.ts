@@ -2,7 +2,9 @@
 import { type TensorData, writeSafetensors } from "@kiloformer/core";
 import type { ComputedTensor } from "./replay.ts";
 
-export { type Comparison, type ComputedTensor, type ExpectedFacts, type Replay, replay } from "./replay.ts";
+export type { Comparison } from "./compare.ts";
+export type { ExpectedFacts } from "./facts.ts";
+export { type ComputedTensor, type Replay, replay } from "./replay.ts";
 
 /** What was computed, as a safetensors file under the names that were expected. */
 export function toSafetensors(computed: readonly ComputedTensor[]): Uint8Array<ArrayBuffer> {
