@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseSafetensors } from "kiloformer";
@@ -49,7 +49,9 @@ describe("verify", () => {
     expect(code).toBe(1);
     expect(stdout).toContain(`${broken}\nFAIL  `);
     expect(stdout).toMatch(/ 0 failed, 1 folder that could not be replayed\n$/);
-    expect(stderr).toMatch(/1 folder that could not be replayed\n$/);
+    expect(stderr).toBe(
+      "kiloformer: verify: expected folders that can be replayed, got 1 folder that could not be replayed\n",
+    );
     const lines = (await verify("--json", broken, odd)).stdout
       .trim()
       .split("\n")
@@ -59,5 +61,89 @@ describe("verify", () => {
       { directory: odd, comparisons: expect.any(Array) },
     ]);
     expect((await verify(broken)).stderr).toMatch(/^kiloformer: config\.json: /);
+  });
+
+  test("says of failed tensors and of broken folders in one line", async () => {
+    const [broken, wrong] = [copy(), copy()];
+    writeFileSync(join(broken, "config.json"), "{");
+    const path = join(wrong, "expected.safetensors");
+    const bytes = new Uint8Array(readFileSync(path));
+    parseSafetensors(bytes).view("logits").set([0, 0, 0xa0, 0x40]);
+    writeFileSync(path, bytes);
+    const { code, stderr } = await verify(broken, wrong);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/tolerance, got 1 of \d+ that are not, 1 folder that could not be replayed\n$/);
+  });
+
+  test("runs the relaxed kernels on every engine that has them", async () => {
+    const { code, stderr } = await kiloformer(["verify", "--build", "relaxed", odd]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  test("writes nothing into the folder that it verifies", async () => {
+    const folder = copy();
+    const elsewhere = folderOf({ "weights.safetensors": readFileSync(join(folder, "model.safetensors")) });
+    const link = join(elsewhere, "link");
+    symlinkSync(folder, link);
+    renameSync(join(folder, "model.safetensors"), join(folder, "other.safetensors"));
+    symlinkSync(join(elsewhere, "weights.safetensors"), join(folder, "model.safetensors"));
+    for (const out of [
+      join(folder, "model.safetensors"),
+      join(folder, "expected.safetensors"),
+      join(folder, "new.safetensors"),
+      join(link, "expected.safetensors"),
+      join(elsewhere, "weights.safetensors"),
+    ]) {
+      const { code, stderr } = await verify(folder, "--out", out);
+      expect(code).toBe(1);
+      expect(stderr).toBe(`kiloformer: --out: expected a file outside the folder that is verified, got ${out}\n`);
+    }
+    expect(readFileSync(join(elsewhere, "weights.safetensors"))).toEqual(readFileSync(join(odd, "model.safetensors")));
+  });
+});
+
+describe("verify --browser", () => {
+  /** A program in Chromium's place that answers as a page would: with these posts, or by its exit. */
+  function fakeChromium(posts: readonly (readonly [path: string, body: unknown])[]): string {
+    const script = `#!${process.execPath}
+const url = process.argv.at(-1);
+for (const [path, body] of ${JSON.stringify(posts)}) {
+  await fetch(new URL(path, url), { method: "POST", body: JSON.stringify(body) });
+}
+${posts.length > 0 ? "setInterval(() => {}, 1000);" : "process.exit(7);"}
+`;
+    const program = join(folderOf({ "chromium.mjs": script }), "chromium.mjs");
+    chmodSync(program, 0o755);
+    return program;
+  }
+  const browse = (program: string, ...argv: string[]) =>
+    kiloformer(["verify", "--browser", ...argv], { env: { CHROMIUM_PATH: program } });
+
+  test("tells a page's warnings, and goes on after a folder that cannot be replayed", async () => {
+    const program = fakeChromium([
+      ["/warnings", ["config.json: expected known keys, got banana"]],
+      ["/failure", { code: "missing", message: "model.safetensors: expected wte.weight, got none" }],
+    ]);
+    const { code, stdout, stderr } = await browse(program, odd, odd);
+    expect(code).toBe(1);
+    const failed = `${odd}\nFAIL  model.safetensors: expected wte.weight, got none\n\n`;
+    expect(stdout).toBe(`${failed}${failed}0 tensors compared, 0 failed, 2 folders that could not be replayed\n`);
+    expect(stderr).toMatch(/^kiloformer: warning: config\.json: expected known keys, got banana$/m);
+    const [line] = (await browse(program, "--json", odd, odd)).stdout.split("\n");
+    expect(JSON.parse(line).error.code).toBe("missing");
+  });
+
+  test("takes a page that fails in another way, or ends, for a folder that cannot be replayed", async () => {
+    const failing = await browse(fakeChromium([["/failure", { message: "out of memory" }]]), odd, odd);
+    expect(failing.stdout).toContain("FAIL  --browser: out of memory\n");
+    const program = fakeChromium([]);
+    const ended = await browse(program, odd);
+    expect(ended.stderr).toBe(`kiloformer: --browser: expected ${program} to stay, got exit code 7\n`);
+  });
+
+  test("ends where there is no Chromium", async () => {
+    const { code, stderr } = await browse("/nowhere/chromium", odd, odd);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^kiloformer: \/nowhere\/chromium: expected to start, got /);
   });
 });

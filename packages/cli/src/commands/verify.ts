@@ -1,8 +1,16 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { readdir, readFile, realpath } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { type Command, Option } from "commander";
-import { architectures, ConfigError, KiloformerError, openBareModel, Runtime, supportsBuild } from "kiloformer";
+import {
+  architectures,
+  ConfigError,
+  type KernelBuild,
+  KiloformerError,
+  openBareModel,
+  Runtime,
+  supportsBuild,
+} from "kiloformer";
 import { readDirectory } from "kiloformer/node";
 import { type Comparison, type ExpectedFacts, replay, toSafetensors } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
@@ -54,13 +62,20 @@ async function verify(directories: readonly string[], options: VerifyOptions, te
   if (options.out !== undefined && !existsSync(dirname(resolve(options.out)))) {
     throw new UsageError(`--out: expected a file in a folder that is there, got ${options.out}`);
   }
+  if (options.out !== undefined && (await isInside(directories[0], options.out))) {
+    throw new UsageError(`--out: expected a file outside the folder that is verified, got ${options.out}`);
+  }
   if (options.browser && options.threads !== undefined) {
     throw new UsageError("--threads: expected no --browser beside it, where one computes, got both");
+  }
+  const build = options.build ?? (runsRelaxed() ? "relaxed" : "simd");
+  if (!options.browser && !(build === "relaxed" ? runsRelaxed() : supportsBuild(build))) {
+    throw new UsageError(`--build: expected kernels that this engine runs, got ${build}`, "Node 20 and 24 run both");
   }
   let [compared, failed, broken] = [0, 0, 0];
   for (const directory of directories) {
     try {
-      const { comparisons, file } = await verifyFolder(directory, options, terminal);
+      const { comparisons, file } = await verifyFolder(directory, build, options, terminal);
       if (options.out !== undefined) await writeOutput("--out", options.out, file);
       compared += comparisons.length;
       failed += comparisons.filter(({ holds }) => !holds).length;
@@ -75,24 +90,41 @@ async function verify(directories: readonly string[], options: VerifyOptions, te
       await print(terminal, line);
     }
   }
-  const folders = broken > 0 ? `, ${plural(broken, "folder")} that could not be replayed` : "";
-  if (!options.json) await print(terminal, `${plural(compared, "tensor")} compared, ${failed} failed${folders}\n`);
-  if (failed === 0 && broken === 0) return;
-  throw new UsageError(
-    `verify: expected every tensor within its tolerance, got ${failed} of ${compared} that are not${folders}`,
-  );
+  const folders = `${plural(broken, "folder")} that could not be replayed`;
+  const and = broken > 0 ? `, ${folders}` : "";
+  if (!options.json) await print(terminal, `${plural(compared, "tensor")} compared, ${failed} failed${and}\n`);
+  if (failed > 0) {
+    const message = `verify: expected every tensor within its tolerance, got ${failed} of ${compared} that are not${and}`;
+    throw new UsageError(message);
+  }
+  if (broken > 0) throw new UsageError(`verify: expected folders that can be replayed, got ${folders}`);
 }
+
+/** Whether writing a file, which may not be there yet, would change what is in a folder, also by links. */
+async function isInside(directory: string, file: string): Promise<boolean> {
+  const folder = await placeOf(directory);
+  const named = join(await placeOf(dirname(resolve(file))), basename(file));
+  const names = await readdir(directory, { recursive: true }).catch(() => []);
+  const linked = await Promise.all(names.map((name) => placeOf(join(directory, name))));
+  const place = await placeOf(file);
+  return linked.includes(place) || [named, place].some((path) => path.startsWith(join(folder, sep)));
+}
+
+const placeOf = (path: string) => realpath(path).catch(() => resolve(path));
 
 const jsonLine = (value: object) => `${JSON.stringify(value)}\n`;
 
-async function verifyFolder(directory: string, options: VerifyOptions, terminal: Terminal): Promise<BrowserReplay> {
+async function verifyFolder(
+  directory: string,
+  build: KernelBuild,
+  options: VerifyOptions,
+  terminal: Terminal,
+): Promise<BrowserReplay> {
   const { files, close } = await readDirectory(directory);
   try {
     const bytes = await readExpected(directory, "expected.safetensors");
     const facts = parseFacts(directory, await readExpected(directory, "expected.json"));
-    const build = options.build ?? (runsRelaxed() ? "relaxed" : "simd");
     if (options.browser) return await replayInBrowser(directory, facts, options.build, terminal);
-    if (!supportsBuild(build)) throw new UsageError(`--build: expected kernels that this engine runs, got ${build}`);
     const runtime = await Runtime.create({ build, threads: options.threads });
     const { signal } = terminal;
     const loading = { runtime, signal, onWarning: warnings(terminal) };

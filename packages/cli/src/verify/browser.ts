@@ -7,9 +7,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, extname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { KernelBuild } from "kiloformer";
+import { type KernelBuild, KiloformerError } from "kiloformer";
 import type { Comparison, ExpectedFacts } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
+import { warnings } from "../pipeline.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** What a folder gave. */
@@ -25,7 +26,7 @@ const LIMIT_MS = 300_000;
 /**
  * Replays a folder in headless Chromium: a page gets the packages' own files and the folder's from a local server, computes, and
  * sends back what it found.
- * @throws {UsageError} where there is no Chromium, or the page fails
+ * @throws {KiloformerError} what the page throws, or `browser-failed`; {UsageError} where there is no Chromium
  */
 export async function replayInBrowser(
   directory: string,
@@ -36,7 +37,8 @@ export async function replayInBrowser(
   const chromium = findChromium(terminal);
   const answer = newAnswer();
   const roots = packageRoots();
-  const server = serve(directory, roots, page(await importMap(roots), facts, build), answer);
+  const html = page(await importMap(roots), facts, build);
+  const server = serve(directory, roots, html, answer, warnings(terminal));
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const profile = await mkdtemp(join(tmpdir(), "kiloformer-"));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
@@ -45,9 +47,9 @@ export async function replayInBrowser(
   browser.once("error", (cause) =>
     answer.reject(new UsageError(`${chromium}: expected to start, got ${cause.message}`)),
   );
-  browser.once("exit", (code) => answer.reject(new UsageError(`${chromium}: expected to stay, got exit code ${code}`)));
+  browser.once("exit", (code) => answer.reject(failure(`expected ${chromium} to stay, got exit code ${code}`)));
   const limit = setTimeout(
-    () => answer.reject(new UsageError(`--browser: no answer within ${LIMIT_MS / 1000} s`)),
+    () => answer.reject(failure(`expected an answer within ${LIMIT_MS / 1000} s, got none`)),
     LIMIT_MS,
   );
   const abort = () => answer.reject(terminal.signal?.reason);
@@ -70,6 +72,8 @@ export async function replayInBrowser(
     process.off("exit", atExit);
   }
 }
+
+const failure = (message: string) => new KiloformerError("browser-failed", `--browser: ${message}`);
 
 function end(browser: ReturnType<typeof spawn>): Promise<void> {
   if (browser.exitCode !== null || browser.pid === undefined) return Promise.resolve();
@@ -143,17 +147,24 @@ async function importMap(roots: Readonly<Record<string, string>>): Promise<objec
 
 const types: Readonly<Record<string, string>> = { ".js": "text/javascript", ".wasm": "application/wasm" };
 
-function serve(directory: string, roots: Readonly<Record<string, string>>, html: string, answer: Answer): Server {
+function serve(
+  directory: string,
+  roots: Readonly<Record<string, string>>,
+  html: string,
+  answer: Answer,
+  warn: (message: string) => void,
+): Server {
   let comparisons: readonly Comparison[] = [];
   return createServer(async (request, response) => {
     try {
       const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
       if (request.method === "POST") {
         const body = await readBody(request);
-        response.end();
         if (path === "/comparisons") comparisons = parseComparisons(body);
         if (path === "/computed") answer.resolve({ comparisons, file: body });
-        if (path === "/failure") answer.reject(new UsageError(`--browser: ${body.toString("utf8")}`));
+        if (path === "/warnings") for (const message of JSON.parse(body.toString("utf8"))) warn(message);
+        if (path === "/failure") answer.reject(parseFailure(body));
+        response.end();
         return;
       }
       if (path === "/") {
@@ -184,12 +195,27 @@ function parseComparisons(body: Buffer): Comparison[] {
   return list.map((comparison) => ({ ...comparison, error: comparison.error ?? Number.NaN }));
 }
 
+/** The page's own error, where it is a typed one. */
+function parseFailure(body: Buffer): KiloformerError {
+  const { code, message } = JSON.parse(body.toString("utf8")) as { readonly code?: string; readonly message: string };
+  return code === undefined ? failure(message) : new KiloformerError(code, message);
+}
+
 function page(importMap: object, facts: ExpectedFacts, build: KernelBuild | undefined): string {
   const json = (value: unknown) => JSON.stringify(value).replaceAll("<", "\\u003c");
   return `<!doctype html><title>kiloformer verify</title>
 <script type="importmap">${json(importMap)}</script>
 <script type="module">
 const send = (path, body) => fetch(path, { method: "POST", body });
+const warnings = [];
+const shards = (index) => {
+  // A broken one is the model's to refuse.
+  try {
+    return Object.values(JSON.parse(new TextDecoder().decode(index)).weight_map);
+  } catch {
+    return [];
+  }
+};
 try {
   const { architectures, openBareModel, Runtime } = await import("kiloformer");
   const { replay, toSafetensors } = await import("kiloformer/verify");
@@ -200,17 +226,17 @@ try {
   const names = ["config.json", "generation_config.json", "model.safetensors.index.json", "model.safetensors"];
   const files = {};
   for (const name of names) files[name] = await bytes(name);
-  if (files["model.safetensors.index.json"]) {
-    const { weight_map } = JSON.parse(new TextDecoder().decode(files["model.safetensors.index.json"]));
-    for (const name of new Set(Object.values(weight_map))) files[name] = await bytes(name);
-  }
+  for (const name of new Set(shards(files["model.safetensors.index.json"]))) files[name] = await bytes(name);
   const runtime = await Runtime.create(${json(build ? { build } : {})});
-  const bare = await openBareModel(files, architectures, { runtime });
+  const bare = await openBareModel(files, architectures, { runtime, onWarning: (message) => warnings.push(message) });
   const { comparisons, computed } = await replay(bare, await bytes("expected.safetensors"), ${json(facts)});
+  await send("/warnings", JSON.stringify(warnings));
   await send("/comparisons", JSON.stringify(comparisons));
   await send("/computed", toSafetensors(computed));
 } catch (error) {
-  await send("/failure", String(error.message ?? error));
+  const { code, message = String(error) } = Object(error);
+  await send("/warnings", JSON.stringify(warnings));
+  await send("/failure", JSON.stringify({ code: typeof code === "string" ? code : undefined, message }));
 }
 </script>`;
 }
