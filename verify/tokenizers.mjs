@@ -7,7 +7,7 @@
 //   --module FILE        another build of the package
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
@@ -28,6 +28,8 @@ const { Tokenizer, TokenizerError } = await import(
 );
 const fixtures = join(root, "verify/fixtures/tokenizers");
 const shared = join(root, "../shared/tokenizers");
+/** What is wrong with the vectors themselves. */
+const problems = [];
 
 /**
  * Where this package differs, and why. `vectors` and `check` are patterns of names, `text` of the input, `note` of its
@@ -79,14 +81,19 @@ function readFiles(folder) {
 }
 
 function* fixtureVectors() {
-  for (const { name } of JSON.parse(readFileSync(join(fixtures, "manifest.json"), "utf8")).tokenizers) {
+  const { tokenizers } = JSON.parse(readFileSync(join(fixtures, "manifest.json"), "utf8"));
+  const there = readdirSync(fixtures, { recursive: true }).filter((path) => basename(path) === "vectors.json.gz");
+  const recorded = tokenizers.map(({ name }) => name);
+  const unknown = there.map((path) => dirname(path).replaceAll(sep, "/")).filter((name) => !recorded.includes(name));
+  if (unknown.length > 0) problems.push(`manifest.json: expected ${unknown.join(", ")}, got none`);
+  for (const { name, cases, decodes } of tokenizers) {
     if (!name.includes(flags.only)) continue;
     const folder = join(fixtures, name);
-    yield {
-      name,
-      files: readFiles(folder),
-      vectors: JSON.parse(readMaybeZipped(join(folder, "vectors.json.gz")).toString()),
-    };
+    const vectors = JSON.parse(readMaybeZipped(join(folder, "vectors.json.gz")).toString());
+    const got = [vectors.cases.length, vectors.decodes?.length ?? 0];
+    if (got[0] !== cases || got[1] !== decodes)
+      problems.push(`${name}: expected ${cases} cases and ${decodes} decodes, got ${got[0]} and ${got[1]}`);
+    yield { name, files: readFiles(folder), vectors };
   }
 }
 
@@ -431,7 +438,11 @@ const isPlain = (name) => /sentencepiece|tiktoken/.test(name);
 
 function replay(entry) {
   const { name, files, vectors } = entry;
-  if (!files) return undefined;
+  if (vectors.cases.length + (vectors.decodes?.length ?? 0) === 0) problems.push(`${name}: expected cases, got none`);
+  if (!files) {
+    console.log(`skipped: ${name}, as its tokenizer's file is absent`);
+    return undefined;
+  }
   const report = new Report(name);
   const { value, error } = attempt(() => open(entry));
   if (error) {
@@ -504,4 +515,6 @@ const sum = (pick) => reports.reduce((total, report) => total + pick(report), 0)
 console.log(
   `\nNode ${process.versions.node}: ${reports.length} tokenizers, ${sum(({ cases }) => cases)} cases, ${bad.length} tokenizers with ${sum(({ differences }) => differences.length)} differences`,
 );
-if (bad.length > 0) process.exitCode = 1;
+if (reports.length === 0) problems.push(`--only ${flags.only}: expected names that contain it, got none`);
+for (const problem of problems) console.error(problem);
+if (bad.length > 0 || problems.length > 0) process.exitCode = 1;

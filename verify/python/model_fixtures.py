@@ -1238,7 +1238,8 @@ def make(name: str, case: Case, seed: int, folder: pathlib.Path) -> dict:
     size = sum(path.stat().st_size for path in folder.iterdir())
     assert size <= LARGEST_FOLDER, f"{name}: {size} bytes"
     print(f"{name:42}{case.kind:25}seed {seed:<7}{size:>7} bytes  float32 error {max(error.values()):.1e}", flush=True)
-    return {"kind": case.kind, "model": case.model, "dtype": case.dtype, "seed": seed, "special": case.special}
+    names = " ".join(sorted(tensors))
+    return {"kind": case.kind, "model": case.model, "dtype": case.dtype, "seed": seed, "special": case.special, "tensors": names}
 
 
 def make_first_suitable(name: str, case: Case, into: pathlib.Path, verbose: bool) -> dict:

@@ -21,10 +21,26 @@ export function findMiniLm() {
   return { reason: `pip could not install ${wanted} (${error?.message ?? `exit code ${status}`})` };
 }
 
+/** The sentences, the queries and their vectors, all that the manifest counts. */
+export function readRecorded(from, parseSafetensors) {
+  const manifest = JSON.parse(readFileSync(join(from, "manifest.json"), "utf8"));
+  const { sentences, queries } = JSON.parse(readFileSync(join(from, "sentences.json"), "utf8"));
+  const file = parseSafetensors(readFileSync(join(from, "embeddings.safetensors")));
+  for (const [name, texts, tensor] of [
+    ["sentences", sentences, "embeddings"],
+    ["queries", queries, "queries"],
+  ]) {
+    const [rows = 0] = file.tensors.get(tensor)?.shape ?? [];
+    if (texts.length === manifest[name] && rows === manifest[name]) continue;
+    const got = `${texts.length} and ${rows} vectors`;
+    throw new Error(`${from}: expected ${manifest[name]} ${name}, got ${got}`);
+  }
+  return { sentences, queries, file };
+}
+
 /** Embeds every sentence and query on both builds and compares with what sentence-transformers gave. */
 export async function replayMiniLm({ parseSafetensors, Pipeline }, folder) {
-  const { sentences, queries } = JSON.parse(readFileSync(join(recorded, "sentences.json"), "utf8"));
-  const file = parseSafetensors(readFileSync(join(recorded, "embeddings.safetensors")));
+  const { sentences, queries, file } = readRecorded(recorded, parseSafetensors);
   let [difference, cosine, missed] = [0, 1, 0];
   for (const deterministic of [true, false]) {
     const pipeline = await Pipeline.fromDirectory(folder, { deterministic, onWarning: () => {} });

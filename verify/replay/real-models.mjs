@@ -5,10 +5,20 @@ import { join } from "node:path";
 const builds = [true, false];
 const readFacts = (folder) => JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
 const worstOf = (expected, actual) => Math.max(...expected.map((value, id) => Math.abs(value - actual[id])));
+/** Words of our own G2P that are recorded. */
+const OWN_WORDS = 2000;
+
+/** A recording that is empty would hold, whatever a model computes. */
+function expectSome(file, lists) {
+  for (const [name, list] of Object.entries(lists)) {
+    if (!(list?.length > 0)) throw new Error(`${file}: expected ${name}, got none`);
+  }
+}
 
 /** IPA of every word, and the logits after one. */
 export async function replayG2p(Pipeline, folder) {
   const { words, logits_after_hello_sos: expected } = readFacts(folder);
+  expectSome("hama-g2p/expected.json", { words, logits_after_hello_sos: expected });
   let [different, error] = [0, 0];
   for (const deterministic of builds) {
     const pipeline = await Pipeline.fromDirectory(folder, { deterministic });
@@ -25,6 +35,7 @@ export async function replayG2p(Pipeline, folder) {
 /** IPA that PyTorch makes with our own model's weights (verify/g2p/expected.py), where no rounding decides. */
 export async function replayOwnG2P(Pipeline, folder, expectedFile) {
   const lines = readFileSync(expectedFile, "utf8").trim().split("\n").slice(1);
+  if (lines.length !== OWN_WORDS) throw new Error(`${expectedFile}: expected ${OWN_WORDS} words, got ${lines.length}`);
   const decided = lines.map((line) => line.split("\t")).filter(([, , margin]) => margin > 0.002);
   let different = 0;
   for (const deterministic of builds) {
@@ -41,6 +52,9 @@ export async function replayOwnG2P(Pipeline, folder, expectedFile) {
 /** Stories token for token, and the first logits of each. */
 export async function replayStories(Pipeline, folder) {
   const { stories } = readFacts(folder);
+  expectSome("tinystories-260k/expected.json", { stories });
+  for (const { input_ids, output_ids, first_logits } of stories)
+    expectSome("tinystories-260k/expected.json", { input_ids, output_ids, first_logits });
   let [different, error] = [0, 0];
   for (const deterministic of builds) {
     const pipeline = await Pipeline.fromDirectory(folder, { deterministic });

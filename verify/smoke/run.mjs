@@ -69,6 +69,11 @@ const cases = [
   ["workerd, one packed file", () => workerdPackedCase(model)],
   ["workerd, our own G2P", workerdG2PCase],
 ].filter(([label]) => label.includes(values.only ?? ""));
+if (cases.length === 0) {
+  await browser.stop();
+  console.error(`--only ${values.only}: expected names that contain it, got none`);
+  process.exit(1);
+}
 
 const counts = { ok: 0, skip: 0, fail: 0 };
 for (const [label, run] of cases) {
