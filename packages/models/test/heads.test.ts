@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { Pipeline } from "../src/index.ts";
+import { withoutOverlaps } from "../src/pipeline/tag-tokens.ts";
 import { openChanged } from "./open.ts";
 import { builds, debugRuntime, failing, readJson } from "./shared.ts";
 
@@ -267,6 +268,17 @@ describe("tagTokens", () => {
   ])("%s is a typed error", async (_, options, error) => {
     const { pipeline } = await open("bert-tags");
     await expect(pipeline.tagTokens("hello", options)).rejects.toThrow(error as Error);
+  });
+
+  test("of groups that cover each other in two windows, the one of more characters stays, and not of more units", () => {
+    const text = "🙂🙂🙂abcd";
+    const wide = { entity_group: "X", score: 0.9, word: "🙂🙂🙂", start: 0, end: 6 };
+    const long = { entity_group: "Y", score: 0.1, word: "🙂abcd", start: 4, end: 10 };
+    expect([6, 5].map((end) => withoutOverlaps(text, [wide, { ...long, end: 4 + end }]))).toEqual([
+      [long],
+      [{ ...long, end: 9 }],
+    ]);
+    expect(withoutOverlaps(text, [wide, { ...long, end: 8 }])).toEqual([wide]);
   });
 
   test("a model without such a head says so", async () => {

@@ -80,7 +80,7 @@ export async function tagTokens(context: TaskContext, text: string, options: Tag
     return tagged(reader.tokenizer, text, entitiesOf(tokens, strategy, context), strategy);
   });
   const kept = found.filter(({ entity, entity_group }) => !ignore_labels.includes((entity ?? entity_group) as string));
-  return windows.length > 1 ? withoutOverlaps(kept) : kept;
+  return windows.length > 1 ? withoutOverlaps(text, kept) : kept;
 }
 
 /** A text as the model reads it: all of it in windows, or its begin. */
@@ -201,8 +201,9 @@ function wordOf(tokenizer: Tokenizer, text: string, tokens: readonly Token[]): s
   return word.replaceAll(name, () => text.slice(unknown[next].start, unknown[next++].end));
 }
 
-/** Of groups that cover each other in two windows, the longer one, or the surer one. */
-function withoutOverlaps(groups: readonly TaggedToken[]): TaggedToken[] {
+/** Of groups that cover each other in two windows, the one of more characters, or the surer one. */
+export function withoutOverlaps(text: string, groups: readonly TaggedToken[]): TaggedToken[] {
+  const lengthOf = ({ start, end }: TaggedToken) => [...text.slice(start, end)].length;
   const kept: TaggedToken[] = [];
   for (const group of [...groups].sort((a, b) => a.start - b.start)) {
     const last = kept[kept.length - 1];
@@ -210,7 +211,7 @@ function withoutOverlaps(groups: readonly TaggedToken[]): TaggedToken[] {
       kept.push(group);
       continue;
     }
-    const gain = group.end - group.start - (last.end - last.start) || group.score - last.score;
+    const gain = lengthOf(group) - lengthOf(last) || group.score - last.score;
     if (gain > 0) kept[kept.length - 1] = group;
   }
   return kept;
