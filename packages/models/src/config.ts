@@ -139,22 +139,32 @@ export class ConfigReader {
 
   /** Whether `architectures` names the bare model, whose checkpoints have no head. */
   get isBaseModel(): boolean {
-    const { architectures } = this.#raw;
     // GPT2LMHeadModel has a head.
-    return Array.isArray(architectures) && /(?<!Heads?)Model$/.test(String(architectures[0]));
+    return /(?<!Heads?)Model$/.test(this.#architecture);
   }
 
   /** The task that `architectures` names: `ForTokenClassification` and such. */
   get task(): string {
-    const { architectures } = this.#raw;
-    return /For(\w+)$/.exec(Array.isArray(architectures) ? String(architectures[0]) : "")?.[1] ?? "";
+    return /For(\w+)$/.exec(this.#architecture)?.[1] ?? "";
   }
 
-  /** Labels of a classifier: as many as `id2label` has, or `num_labels`, or 2. */
+  get #architecture(): string {
+    const { architectures } = this.#raw;
+    const [name = ""] = Array.isArray(architectures) ? architectures : [];
+    if (typeof name === "string") return name;
+    throw this.bad("architectures", "names of classes");
+  }
+
+  /** Labels of a classifier: `num_labels`, or as many as `id2label` has, or 2. */
   get labels(): number {
-    const names = this.#raw.id2label;
-    const count = typeof names === "object" && names !== null ? Object.keys(names).length : undefined;
-    return count ?? this.integer("num_labels", {}, 2);
+    const { id2label: names, problem_type: type } = this.#raw;
+    const isNamed = typeof names === "object" && names !== null && !Array.isArray(names);
+    if (this.has("id2label") && !(isNamed && Object.keys(names).every((id) => /^\d+$/.test(id)))) {
+      throw this.bad("id2label", "labels by their ids");
+    }
+    const count = this.integer("num_labels", { min: 0 }, isNamed ? Object.keys(names).length : 2);
+    if (count > 1 || type !== "single_label_classification") return count;
+    throw this.bad("problem_type", "regression or multi_label_classification where there is one label");
   }
 
   /** Keys that were neither honoured, nor inert, nor known elsewhere, and are not empty. */

@@ -439,6 +439,25 @@ test("modelType reads a config's model_type, from text, bytes or an object", () 
   expect(() => Pipeline.modelType({ model_type: "banana" })).toThrow(/expected model_type to be one of bert, roberta/);
 });
 
+describe("labels and classes", () => {
+  const cases: [string, Record<string, unknown>, string][] = [
+    ["a class that is an object", { architectures: [{}] }, "architectures to be names of classes, got [{}]"],
+    ["a class that is a number", { architectures: [3] }, "architectures to be names of classes, got [3]"],
+    ["labels in a list", { id2label: ["a"] }, 'id2label to be labels by their ids, got ["a"]'],
+    ["labels that are a text", { id2label: "a" }, 'id2label to be labels by their ids, got "a"'],
+    ["labels of no ids", { id2label: { a: "b" } }, 'id2label to be labels by their ids, got {"a":"b"}'],
+    [
+      "a choice between one label",
+      { id2label: { 0: "a" }, problem_type: "single_label_classification" },
+      'problem_type to be regression or multi_label_classification where there is one label, got "single_label_classification"',
+    ],
+  ];
+  test.each(cases)("%s", async (_, config, message) => {
+    const opening = openChanged("heads/bert-one-label", { label2id: undefined, ...config });
+    await expect(opening).rejects.toThrow(failing("bad-value", `config.json: expected ${message}`));
+  });
+});
+
 test("sizes that no file has are refused before anything as large is made", async () => {
   const code = async (folder: string, changes: object, others: Readonly<Record<string, string>> = {}) => {
     const begin = performance.now();

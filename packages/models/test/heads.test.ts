@@ -217,6 +217,32 @@ describe("rerank", () => {
   });
 });
 
+describe("labels", () => {
+  const name = "heads/bert-labels";
+
+  test.each<[id2label: object, num_labels: number | undefined, labels: readonly string[]]>([
+    [{ 0: "a", 1: 7, 2: "" }, undefined, ["", "7", "a"]],
+    [{ "02": "c", "00": "a", "01": "b" }, undefined, ["a", "b", "c"]],
+    [{ 0: "a", 1: "b" }, 3, ["LABEL_0", "LABEL_1", "LABEL_2"]],
+  ])("%j with num_labels %j", async (id2label, num_labels, labels) => {
+    const pipeline = await openChanged(name, { id2label, num_labels, label2id: undefined });
+    expect((await pipeline.classify("hello")).map(({ label }) => label).sort()).toEqual(labels);
+    await pipeline.dispose();
+  });
+
+  test.each<[id2label: object, index: number, got: string]>([
+    [{ 0: {}, 1: "b", 2: "c" }, 0, "{}"],
+    [{ 0: "a", 1: null, 2: "c" }, 1, "null"],
+    [{ 0: "a", 1: "b", 3: "c" }, 2, "undefined"],
+  ])("%j: classify says which one is missing", async (id2label, index, got) => {
+    const pipeline = await openChanged(name, { id2label, label2id: undefined });
+    const message = `config.json: expected id2label to have a text for ${index}, got ${got}`;
+    await expect(pipeline.classify("hello")).rejects.toThrow(failing("bad-value", message));
+    expect(await pipeline.embed("hello")).toHaveLength(12);
+    await pipeline.dispose();
+  });
+});
+
 describe("tagTokens", () => {
   test("unknown tokens are read as they stand, like any others", async () => {
     const name = "heads/bert-tags";

@@ -1,5 +1,5 @@
 // What tasks of an encoder's heads share.
-import { OptionError } from "@kiloformer/core";
+import { ConfigError, OptionError } from "@kiloformer/core";
 import type { EncoderHeads } from "../architecture.ts";
 import { show } from "../config.ts";
 import { noHead } from "./forwards.ts";
@@ -16,10 +16,20 @@ export function headOf<K extends keyof EncoderHeads>(
   throw noHead(model.modelType, words);
 }
 
-/** Names of classes, as many as there are logits. */
+/**
+ * Names of classes, as many as there are logits: those of `id2label`, unless it has another number of them.
+ * @throws {ConfigError} `bad-value`
+ */
 export function labelsOf({ config }: TaskContext, count: number): string[] {
-  const named = Object(config.id2label) as Readonly<Record<number, unknown>>;
-  return Array.from({ length: count }, (_, index) => String(named[index] ?? `LABEL_${index}`));
+  const { id2label } = config;
+  const named = new Map(Object.entries(Object(id2label)).map(([id, label]) => [Number(id), label]));
+  return Array.from({ length: count }, (_, index) => {
+    if (named.size !== count) return `LABEL_${index}`;
+    const label = named.get(index);
+    if (typeof label === "string" || typeof label === "number") return String(label);
+    const message = `config.json: expected id2label to have a text for ${index}, got ${show(label)}`;
+    throw new ConfigError("bad-value", message, { key: "id2label", value: id2label });
+  });
 }
 
 /** `e ** x` over their sum. */
