@@ -371,7 +371,7 @@ describe("modules.json", () => {
     ],
     [
       "a pooling that is none",
-      { "1_Pooling/config.json": { pooling_mode: ["mean", "median"] } },
+      { "1_Pooling/config.json": { embedding_dimension: 20, pooling_mode: ["mean", "median"] } },
       "unsupported-value",
       '1_Pooling/config.json: expected pooling_mode to be some of cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken, got ["mean","median"]',
     ],
@@ -393,7 +393,7 @@ describe("modules.json", () => {
   });
 
   test("a key that nobody knows is spoken of, and an error with strict", async () => {
-    const changes = { "1_Pooling/config.json": { pooling_mode: "mean", dark_matter: 1 } };
+    const changes = { "1_Pooling/config.json": { embedding_dimension: 20, pooling_mode: "mean", dark_matter: 1 } };
     const message = "1_Pooling/config.json: expected only keys that this runtime knows, got dark_matter";
     expect((await open("bert-mean", changes)).warnings).toEqual([message]);
     await expect(open("bert-mean", changes, true)).rejects.toThrow(failing("unknown-key", message));
@@ -414,6 +414,169 @@ describe("modules.json", () => {
     const error = failing("bad-ids", "ids: expected rows from 0 to 29, got 40");
     await expect(pipeline.hiddenStates([3, 40])).rejects.toThrow(error);
     expect((await pipeline.hiddenStates([3, 29]))[0].length).toBe(48);
+  });
+});
+
+const transformer = "sentence_bert_config.json";
+const plainText = { text: { method: "forward", method_output_name: "last_hidden_state" } };
+
+describe(transformer, () => {
+  test.each<[settings: object, message: string]>([
+    [
+      { modality_config: { ...plainText, message: { ...plainText.text, format: "flat" } } },
+      "modality_config: expected no message, got ",
+    ],
+    [
+      { modality_config: { text: { method: "forward", method_output_name: ["hidden_states", -2] } } },
+      'modality_config: text: expected no method_output_name, got ["hidden_states",-2]: only last_hidden_state is read',
+    ],
+    [
+      { modality_config: { text: { ...plainText.text, method: "get_text_features" } } },
+      'modality_config: text: expected no method, got "get_text_features"',
+    ],
+    [{ modality_config: { image: plainText.text } }, "modality_config: expected text to be an object, got undefined"],
+    [{ module_output_name: "sentence_embedding" }, "expected no module_output_name"],
+    [
+      { processing_kwargs: { text: { max_length: 6 } } },
+      'expected no processing_kwargs, got {"text":{"max_length":6}}',
+    ],
+    [{ config_kwargs: { num_hidden_layers: 1 } }, "config_kwargs: expected no num_hidden_layers, got 1"],
+    [{ config_args: { hidden_act: "relu" } }, 'config_args: expected no hidden_act, got "relu"'],
+    [{ model_kwargs: { default_task: "x" } }, "model_kwargs: expected no default_task"],
+    [{ model_args: { quantization_config: {} } }, "model_args: expected no quantization_config"],
+    [{ processor_kwargs: { do_lower_case: true } }, "processor_kwargs: expected no do_lower_case, got true"],
+    [{ tokenizer_args: { truncation_side: "left" } }, "tokenizer_args: expected no truncation_side"],
+  ])("%j: the model opens, and embed says what is not supported", async (settings, message) => {
+    const { pipeline, warnings } = await open("bert-mean", { [transformer]: settings });
+    expect(warnings).toEqual([]);
+    await expect(pipeline.embed("hello")).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "unsupported-value",
+      message: expect.stringContaining(`${transformer}: ${message}`),
+    });
+    expect((await pipeline.encode("hello")).length).toBe(60);
+    await pipeline.dispose();
+  });
+
+  test.each([
+    {},
+    { modality_config: plainText, module_output_name: "token_embeddings" },
+    { modality_config: { ...plainText, image: { method: "get_image_features", method_output_name: null } } },
+    { processing_kwargs: {} },
+    { processing_kwargs: { text: {} } },
+    { model_kwargs: { torch_dtype: "float16", attn_implementation: "eager", device_map: "auto" } },
+    { model_args: { add_pooling_layer: false }, config_args: { trust_remote_code: true } },
+    { processor_kwargs: { use_fast: true, padding_side: "left" } },
+  ])("%j changes nothing", async (settings) => {
+    const [plain, changed] = [
+      await open("bert-mean", {}, true),
+      await open("bert-mean", { [transformer]: settings }, true),
+    ];
+    expect(await changed.pipeline.embed("hello world")).toEqual(await plain.pipeline.embed("hello world"));
+    await Promise.all([plain.pipeline.dispose(), changed.pipeline.dispose()]);
+  });
+
+  test("an empty one leaves it to the next", async () => {
+    const files = { [transformer]: {}, "sentence_roberta_config.json": { max_seq_length: 3 } };
+    const { pipeline } = await open("bert-mean", files);
+    expect(await pipeline.embed("hello world")).toEqual(await pipeline.embed("hello"));
+    await pipeline.dispose();
+  });
+
+  test("do_lower_case leaves special tokens that a text spells", async () => {
+    const settings = { max_seq_length: null, do_lower_case: true };
+    const [plain, small] = [await open("bert-mean"), await open("bert-mean", { [transformer]: settings })];
+    const lower = "hello [SEP] world[MASK][ sep ]";
+    expect(await small.pipeline.embed("HELLO [SEP] World[MASK][ SEP ]")).toEqual(await plain.pipeline.embed(lower));
+    await Promise.all([plain.pipeline.dispose(), small.pipeline.dispose()]);
+  });
+
+  test("without modules.json it says nothing, as in the library", async () => {
+    const files = { [transformer]: { max_seq_length: 3 } };
+    const [plain, beside] = [await open("bert-no-modules"), await open("bert-no-modules", files)];
+    expect(await beside.pipeline.embed("hello world")).toEqual(await plain.pipeline.embed("hello world"));
+    await Promise.all([plain.pipeline.dispose(), beside.pipeline.dispose()]);
+  });
+});
+
+describe("chat templates", () => {
+  const message =
+    "embed: expected a modules.json beside a chat template, got none; texts are read without the template";
+  test.each<[name: string, changes: Record<string, unknown>, expected: readonly string[]]>([
+    ["bert-no-modules", { "chat_template.jinja": "{{ messages }}" }, [message]],
+    ["bert-no-modules", { "tokenizer_config.json": { chat_template: "{{ messages }}" } }, [message]],
+    ["bert-no-modules", { "tokenizer_config.json": { chat_template: null } }, []],
+    ["bert-mean", { "chat_template.jinja": "{{ messages }}" }, []],
+  ])("%s with %j: embed speaks once of what it leaves out", async (name, changes, expected) => {
+    const { pipeline, warnings } = await open(name, changes);
+    for (const text of ["hello", "world"]) await pipeline.embed(text);
+    expect(warnings).toEqual(expected);
+    await pipeline.dispose();
+  });
+});
+
+describe("files that the library does not open", () => {
+  const settings = "config_sentence_transformers.json";
+  const pooling = "1_Pooling/config.json";
+  const dimension = { embedding_dimension: 20 };
+  test.each<[changes: Record<string, unknown>, code: string, message: string]>([
+    ...([null, [], "text", 3].map((prompts): [object, string, string] => [
+      { [settings]: { prompts } },
+      "bad-value",
+      `${settings}: expected prompts to be texts by their names, got ${JSON.stringify(prompts)}`,
+    ]) as [Record<string, unknown>, string, string][]),
+    [
+      { [settings]: { prompts: {}, default_prompt_name: "passage" } },
+      "bad-value",
+      `${settings}: expected default_prompt_name to be a name of prompts, got "passage"`,
+    ],
+    [
+      { [settings]: { model_type: "CrossEncoder", prompts: {}, default_prompt_name: "query" } },
+      "bad-value",
+      `${settings}: expected default_prompt_name to be a name of prompts, got "query"`,
+    ],
+    [{ [pooling]: undefined }, "missing-file", `${pooling}: expected this file, got none`],
+    [
+      { "modules.json": modules(["Transformer", ""], ["Pooling", "9_Pooling"]) },
+      "missing-file",
+      "9_Pooling/config.json: expected this file, got none",
+    ],
+    [
+      { [pooling]: { pooling_mode: "cls" } },
+      "missing-key",
+      `${pooling}: expected embedding_dimension to be an integer`,
+    ],
+    [
+      { [pooling]: { ...dimension, pooling_mode: null } },
+      "unsupported-value",
+      `${pooling}: expected pooling_mode to be`,
+    ],
+    [{ [pooling]: { ...dimension, pooling_mode: [] } }, "unsupported-value", `${pooling}: expected pooling_mode to be`],
+  ])("%j: a typed error", async (changes, code, message) => {
+    const opened = open("bert-mean", changes).then(({ pipeline }) => pipeline.embed("hello"));
+    await expect(opened).rejects.toMatchObject({
+      name: "ConfigError",
+      code,
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test("of a pooling whose flags are all false it takes the mean", async () => {
+    const none = { word_embedding_dimension: 20, pooling_mode_cls_token: false, pooling_mode_mean_tokens: false };
+    const [mean, flags] = [await open("bert-mean"), await open("bert-mean", { [pooling]: none })];
+    expect(await flags.pipeline.embed("hello")).toEqual(await mean.pipeline.embed("hello"));
+    await Promise.all([mean.pipeline.dispose(), flags.pipeline.dispose()]);
+  });
+
+  test("a table's texts are no pairs", async () => {
+    const tokenizer = JSON.parse(String(filesOf("static-embedding")["tokenizer.json"]));
+    const truncation = { direction: "Right", max_length: 6, strategy: "OnlySecond", stride: 0 };
+    const { pipeline } = await open("static-embedding", { "tokenizer.json": { ...tokenizer, truncation } });
+    const error = failing(
+      "unsupported-value",
+      'tokenizer.json: truncation: expected no strategy, got "OnlySecond": texts are no pairs',
+    );
+    await expect(pipeline.embed("hello")).rejects.toThrow(error);
   });
 });
 

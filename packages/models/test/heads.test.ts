@@ -217,8 +217,85 @@ describe("rerank", () => {
   });
 });
 
+describe("a cross-encoder's own files", () => {
+  const name = "heads/bert-saved-activation";
+  const file = "sentence_bert_config.json";
+  const own = readJson(join(folder, "bert-saved-activation", file));
+  const openWith = (settings: object, others: Record<string, string> = {}) =>
+    openChanged(name, {}, () => {}, { [file]: JSON.stringify({ ...own, ...settings }), ...others });
+  const long = "hello world and paris";
+
+  test.each<[settings: object, document: string, same: string]>([
+    [{ max_seq_length: 6 }, long, "hello world"],
+    [{ processor_kwargs: { model_max_length: 6 } }, long, "hello world"],
+    [{ tokenizer_args: { model_max_length: 6 } }, long, "hello world"],
+    [{ do_lower_case: true }, "HELLO [SEP] World", "hello [SEP] world"],
+    [{ processing_kwargs: {}, model_kwargs: { dtype: "float32" } }, long, long],
+  ])("%j counts for rerank, and not for classify", async (settings, document, same) => {
+    const [pipeline, plain] = [await openWith(settings), await openChanged(name)];
+    expect(await pipeline.rerank("anna", [document])).toEqual(await plain.rerank("anna", [same]));
+    expect(await pipeline.classify(document)).toEqual(await plain.classify(document));
+    await Promise.all([pipeline.dispose(), plain.dispose()]);
+  });
+
+  const type = "sentence_transformers.base.modules";
+  const dense = { idx: 1, name: "1", path: "1_Dense", type: `${type}.dense.Dense` };
+  const first = { idx: 0, name: "0", path: "", type: `${type}.transformer.Transformer` };
+  test.each<[settings: object, modules: readonly object[], code: string, message: string]>([
+    [
+      { processing_kwargs: { text: { add_special_tokens: false } } },
+      [first],
+      "unsupported-value",
+      `${file}: expected no processing_kwargs, got {"text":{"add_special_tokens":false}}`,
+    ],
+    [{ transformer_task: "text-generation" }, [first], "unsupported-value", `${file}: expected no transformer_task`],
+    [
+      { modality_config: { ...own.modality_config, message: own.modality_config.text } },
+      [first],
+      "unsupported-value",
+      `${file}: modality_config: expected no message`,
+    ],
+    [
+      { processor_kwargs: { truncation_side: "left" } },
+      [first],
+      "unsupported-value",
+      `${file}: processor_kwargs: expected no truncation_side, got "left"`,
+    ],
+    [
+      {},
+      [first, dense],
+      "unsupported-module",
+      `modules.json: expected no module behind a cross-encoder's Transformer, got ${dense.type}`,
+    ],
+    [{}, [dense], "unsupported-module", "modules.json: expected a cross-encoder's first module to be Transformer"],
+  ])("%j with %j: rerank says what is not supported, and classify works", async (settings, list, code, message) => {
+    const pipeline = await openWith(settings, { "modules.json": JSON.stringify(list) });
+    const error = { name: "ConfigError", code, message: expect.stringContaining(message) };
+    await expect(pipeline.rerank("anna", [long])).rejects.toMatchObject(error);
+    expect(await pipeline.classify(long)).toHaveLength(1);
+    await pipeline.dispose();
+  });
+
+  test("an activation_fn of null hides the older key", async () => {
+    const older = { sbert_ce_default_activation_function: "torch.nn.Tanh" };
+    const [plain, hidden] = [
+      await openChanged("heads/bert-one-label"),
+      await openChanged("heads/bert-one-label", { ...older, sentence_transformers: { activation_fn: null } }),
+    ];
+    expect(await hidden.rerank("anna", [long])).toEqual(await plain.rerank("anna", [long]));
+    await Promise.all([plain.dispose(), hidden.dispose()]);
+  });
+});
+
 describe("labels", () => {
   const name = "heads/bert-labels";
+
+  test("max_seq_length of sentence-transformers cuts none of their texts", async () => {
+    const others = { "sentence_bert_config.json": '{"max_seq_length": 4}' };
+    const [plain, beside] = [await openChanged(name), await openChanged(name, {}, () => {}, others)];
+    expect(await beside.classify("hello world and paris")).toEqual(await plain.classify("hello world and paris"));
+    await Promise.all([plain.dispose(), beside.dispose()]);
+  });
 
   test.each<[id2label: object, num_labels: number | undefined, labels: readonly string[]]>([
     [{ 0: "a", 1: 7, 2: "" }, undefined, ["", "7", "a"]],

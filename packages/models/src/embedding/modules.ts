@@ -7,6 +7,8 @@ import { MODULES, type ModuleConfig, type ModuleEntry, ModuleFiles, parseModules
 import { type Pooling, type PoolingMode, poolingModes } from "./pooling.ts";
 import { activations, dense, layerNorm, normalize, type Step } from "./steps.ts";
 import { readModel2vec, readStatic, type TableModule } from "./table.ts";
+import type { TextSettings } from "./texts.ts";
+import { readTransformer, scores, states, transformerSettings } from "./transformer-settings.ts";
 
 /** What becomes of a text before the model, and of its hidden states behind it. */
 export interface SentenceModules {
@@ -18,23 +20,30 @@ export interface SentenceModules {
   readonly truncateDim?: number;
   /** How vectors are to be compared: `cosine`, `dot`, `euclidean` or `manhattan`. */
   readonly similarity?: string;
-  /** The most tokens of a text, special ones included. */
-  readonly maxLength?: number;
-  /** Whether texts are turned to small letters first. */
-  readonly lowercases: boolean;
+  readonly texts: TextSettings;
   readonly pooling: Pooling;
   /** What stands behind the pooling, in order. */
   readonly steps: readonly Step[];
   /** How a table of vectors is read, where that is the whole model. */
   readonly table?: TableModule;
-  /** The function behind a cross-encoder's logits, as Python names it. */
-  readonly activation?: string;
-  /** What a cross-encoder's queries begin with. */
-  readonly queryPrompt?: string;
+  readonly scoring: ScoringModules;
   /** Why these files' embeddings are not supported; the model may be good for something else. */
   readonly refusal?: ConfigError;
   /** Whether files say so, and not only what holds where there are none. */
   readonly given: boolean;
+  /** Whether chat_template.jinja lies beside a model of which files do not say how texts go into it. */
+  readonly hasTemplate: boolean;
+}
+
+/** What a cross-encoder's files say of its scores. */
+export interface ScoringModules {
+  /** The function behind the logits, as Python names it. */
+  readonly activation?: string;
+  /** What queries begin with. */
+  readonly queryPrompt?: string;
+  readonly texts: TextSettings;
+  /** Why these files' scores are not supported. */
+  readonly refusal?: ConfigError;
 }
 
 /** What holds where files say nothing: the mean of all tokens. */
@@ -43,16 +52,13 @@ export const plainModules: SentenceModules = {
     ["query", ""],
     ["document", ""],
   ]),
-  lowercases: false,
+  texts: {},
   pooling: { modes: ["mean"], includesPrompt: true },
   steps: [],
+  scoring: { texts: {} },
   given: false,
+  hasTemplate: false,
 };
-
-/** The names that a transformer's settings have had. */
-const transformerSettings = ["bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"].map(
-  (name) => `sentence_${name}_config.json`,
-);
 
 /**
  * The files of a model as architectures look for them: those of its first module, wherever they lie, under their own names;
@@ -86,7 +92,7 @@ export async function arrangeFiles(
 }
 
 /**
- * What a model's files say of its embeddings; undefined where they say nothing.
+ * What a model's files say of its embeddings and scores.
  * @param sources as `arrangeFiles` leaves them
  * @throws {ConfigError} `missing-file`, `bad-value`, `unsafe-path`, `unknown-key` with `strict`, and as `parseJsonObject`;
  *   {WeightError} `missing`, `misshaped`, `unsupported-dtype`; SafetensorsError and SourceError
@@ -95,46 +101,72 @@ export async function readModules(
   sources: ReadonlyMap<string, Source>,
   options: PipelineOptions,
   { config, checkpoint }: Pick<Plan, "config" | "checkpoint">,
-): Promise<SentenceModules | undefined> {
+): Promise<SentenceModules> {
   const { signal } = options;
   const bytes = await readSmallFile(sources, MODULES, signal);
+  const plain = { ...plainModules, hasTemplate: sources.has("chat_template.jinja") };
   if (!bytes) {
-    if (config.model_type !== "model2vec") return undefined;
+    if (config.model_type !== "model2vec") return plain;
     const { table, normalizes } = await readModel2vec(config, checkpoint, signal);
     return { ...plainModules, given: true, table, steps: normalizes ? [normalize] : [] };
   }
   const files = new ModuleFiles(sources, options);
   const { kind, activation, ...settings } = await files.config("config_sentence_transformers.json", readSettings);
-  // Of a cross-encoder or sparse encoder the library takes the mean of all tokens, too.
-  const queryPrompt = kind === "CrossEncoder" ? settings.defaultPrompt : undefined;
-  if (kind !== "SentenceTransformer") return { ...plainModules, activation, queryPrompt };
   const [first, ...others] = parseModules(bytes);
+  // Of a cross-encoder or sparse encoder the library takes the mean of all tokens, too.
+  if (kind !== "SentenceTransformer") {
+    if (kind !== "CrossEncoder") return plain;
+    const queryPrompt = settings.defaultPrompt;
+    return { ...plain, scoring: { activation, queryPrompt, ...(await readScoring(files, first, others)) } };
+  }
   try {
     const isTable = first?.kind === "StaticEmbedding";
     const own = isTable
       ? { table: await readStatic(await readSmallFile(sources, "tokenizer.json", signal), checkpoint, signal) }
-      : await readTransformer(files, first, others.shift());
+      : await readPooledTransformer(files, first, others.shift());
     const steps: Step[] = [];
     for (const entry of others) steps.push(...(await readStep(files, entry)));
     return { ...plainModules, ...settings, ...own, steps, given: true };
   } catch (error) {
-    if (!(error instanceof ConfigError && error.code.startsWith("unsupported"))) throw error;
-    return { ...plainModules, refusal: error };
+    return { ...plainModules, refusal: refusalOf(error) };
+  }
+}
+
+/** What asks for more than there is; other errors go on. */
+function refusalOf(error: unknown): ConfigError {
+  if (error instanceof ConfigError && error.code.startsWith("unsupported")) return error;
+  throw error;
+}
+
+/** A cross-encoder is a transformer whose logits are the scores. */
+async function readScoring(
+  files: ModuleFiles,
+  first: ModuleEntry | undefined,
+  [second]: readonly ModuleEntry[],
+): Promise<ScoringModules> {
+  try {
+    if (first?.kind !== "Transformer") throw unsupported("a cross-encoder's first module to be Transformer", first);
+    if (second) throw unsupported("no module behind a cross-encoder's Transformer", second);
+    return { texts: await readTransformer(files, scores) };
+  } catch (error) {
+    return { texts: {}, refusal: refusalOf(error) };
   }
 }
 
 function readSettings(config: ModuleConfig) {
   config.ignore("__version__", "requirements", "keep_in_fp32_modules");
-  const prompts = new Map(plainModules.prompts);
+  const kind = config.text("model_type") ?? "SentenceTransformer";
+  const prompts = new Map(kind === "SentenceTransformer" ? plainModules.prompts : []);
   config.ignore("prompts");
-  for (const [name, text] of Object.entries(config.raw.prompts ?? {})) {
-    if (typeof text !== "string" && text !== null) throw config.bad("prompts", "texts by their names");
-    prompts.set(name, text ?? "");
-  }
+  const { prompts: given = {} } = config.raw;
+  const isText = (text: unknown) => typeof text === "string" || text === null;
+  const isNamed = typeof given === "object" && given !== null && !Array.isArray(given);
+  if (!isNamed || !Object.values(given).every(isText)) throw config.bad("prompts", "texts by their names");
+  for (const [name, text] of Object.entries(given)) prompts.set(name, text ?? "");
   const name = config.text("default_prompt_name");
   if (name !== undefined && !prompts.has(name)) throw config.bad("default_prompt_name", "a name of prompts");
   return {
-    kind: config.text("model_type") ?? "SentenceTransformer",
+    kind,
     prompts,
     defaultPrompt: name === undefined ? undefined : prompts.get(name),
     truncateDim: config.count("truncate_dim"),
@@ -144,28 +176,19 @@ function readSettings(config: ModuleConfig) {
 }
 
 /** The first two modules: a transformer, whose tokens are pooled. */
-async function readTransformer(files: ModuleFiles, first: ModuleEntry | undefined, second: ModuleEntry | undefined) {
+async function readPooledTransformer(
+  files: ModuleFiles,
+  first: ModuleEntry | undefined,
+  second: ModuleEntry | undefined,
+) {
   if (first?.kind !== "Transformer") throw unsupported("the first module to be Transformer or StaticEmbedding", first);
   if (second?.kind !== "Pooling") throw unsupported("the second module to be Pooling", second);
-  const name = transformerSettings.find((name) => files.sources.has(name)) ?? transformerSettings[0];
-  const settings = await files.config(name, readTransformerSettings);
-  return { ...settings, pooling: await files.config(`${second.path}config.json`, readPooling) };
-}
-
-function readTransformerSettings(config: ModuleConfig) {
-  // Of queries and documents, which nobody tells apart here; of other inputs than text; of how a batch is put together.
-  config.ignore("query_length", "document_length", "query_expansion", "modality_config", "unpad_inputs");
-  config.refuse("transformer_task", "it gives no hidden states", ["feature-extraction"]);
-  config.refuse("module_output_name", "it gives no hidden states", ["token_embeddings"]);
-  config.refuse("processing_kwargs", "texts are encoded as the tokenizer's files say");
-  for (const key of ["model_kwargs", "model_args", "config_kwargs", "config_args"]) config.object(key);
-  let maxLength = config.count("max_seq_length");
-  for (const key of ["processor_kwargs", "tokenizer_args"]) {
-    const options = config.object(key);
-    options?.ignore("padding_side", "use_fast");
-    if (options?.has("model_max_length")) maxLength = options.integer("model_max_length");
+  const texts = await readTransformer(files, states);
+  const file = `${second.path}config.json`;
+  if (!files.sources.has(file)) {
+    throw new ConfigError("missing-file", `${file}: expected this file, got none`, { file });
   }
-  return { maxLength, lowercases: config.boolean("do_lower_case", false) };
+  return { texts, pooling: await files.config(file, readPooling) };
 }
 
 /** The spelling of releases before 5.4, in the order in which vectors stand one behind the other. */
@@ -179,13 +202,15 @@ const olderModes: readonly (readonly [key: string, mode: PoolingMode])[] = [
 ];
 
 function readPooling(config: ModuleConfig): Pooling {
-  config.ignore("word_embedding_dimension", "embedding_dimension", "pooling_mode");
+  // Nothing is computed with the width, but the library does not open the folder without it.
+  config.integer(config.has("word_embedding_dimension") ? "word_embedding_dimension" : "embedding_dimension");
+  config.ignore("embedding_dimension", "pooling_mode");
   const chosen = olderModes.filter(([key]) => config.boolean(`pooling_mode_${key}`, false)).map(([, mode]) => mode);
-  const { pooling_mode: given } = config.raw;
-  const modes = (Array.isArray(given) ? given : [given ?? chosen]).flat() as PoolingMode[];
-  const unknown = modes.some((mode) => !poolingModes.includes(mode));
-  if (unknown) throw config.bad("pooling_mode", `some of ${poolingModes.join(", ")}`, "unsupported-value");
-  return { modes: modes.length > 0 ? modes : ["mean"], includesPrompt: config.boolean("include_prompt", true) };
+  const older = chosen.length > 0 ? chosen : "mean";
+  const modes = [Object.hasOwn(config.raw, "pooling_mode") ? config.raw.pooling_mode : older].flat() as PoolingMode[];
+  const isKnown = modes.length > 0 && modes.every((mode) => poolingModes.includes(mode));
+  if (!isKnown) throw config.bad("pooling_mode", `some of ${poolingModes.join(", ")}`, "unsupported-value");
+  return { modes, includesPrompt: config.boolean("include_prompt", true) };
 }
 
 /** What a module behind the pooling computes: one step, or none. */

@@ -35,7 +35,7 @@ export async function readModel2vec(raw: RawConfig, checkpoint: TensorReader, si
 
 /**
  * The table of a StaticEmbedding: its tokenizer.json says where texts end.
- * @throws {ConfigError} `invalid-json`, `bad-value`
+ * @throws {ConfigError} `invalid-json`, `bad-value`, `unsupported-value`
  */
 export async function readStatic(
   tokenizer: Uint8Array | undefined,
@@ -43,6 +43,7 @@ export async function readStatic(
   signal?: AbortSignal,
 ): Promise<TableModule> {
   const truncation = new ModuleConfig(truncationOf(tokenizer), "tokenizer.json: truncation");
+  truncation.refuse("strategy", "texts are no pairs", ["LongestFirst", "OnlyFirst"]);
   const maxLength = truncation.count("max_length");
   return { ...(await readRows(checkpoint, signal)), maxLength, model2vec: false };
 }

@@ -25,6 +25,14 @@ export function checkTexts(call: string, texts: readonly unknown[]): void {
   throw new OptionError("bad-text", `${call}: expected text, got ${show(texts[index])}`, { index });
 }
 
+/** How sentence-transformers' files have texts read. */
+export interface TextSettings {
+  /** The most tokens of a text, special ones included. Default: what the tokenizer's files say. */
+  readonly maxLength?: number;
+  /** Whether texts are turned to small letters first. */
+  readonly lowercases?: boolean;
+}
+
 /** Cuts texts into tokens, as many as a model takes. */
 export interface TextReader {
   readonly tokenizer: Tokenizer;
@@ -38,17 +46,44 @@ export interface TextReader {
  * The pipeline's tokenizer, with what its files and its model say of lengths.
  * @throws {OptionError} `no-tokenizer`
  */
-export function textReader(context: Loaded, call: string): TextReader {
-  const { model, modules } = context;
+export function textReader(context: Loaded, call: string, settings: TextSettings = {}): TextReader {
+  const { model, tokenizerConfig } = context;
   const tokenizer = tokenizerOf(context, call);
   if (!("encodeAsync" in tokenizer)) {
     throw new OptionError("no-tokenizer", `${call}: expected a tokenizer of running text, got ${tokenizer.kind}`);
   }
   const full = tokenizer as Tokenizer;
   const { contextLength } = model.kind === "encoder-decoder" ? model.encoder : model;
-  const limit = Math.min(modules?.maxLength ?? full.maxLength ?? contextLength, contextLength);
+  // The tokenizer's own maxLength is that of sentence-transformers, where there are files of both.
+  const { model_max_length: own } = tokenizerConfig;
+  const fromFiles = typeof own === "number" && own >= 0 ? own : contextLength;
+  const limit = Math.min(settings.maxLength ?? fromFiles, contextLength);
   const cut = limit < NO_LIMIT ? { truncation: true, max_length: limit } : {};
-  return { tokenizer: full, limit, encode: (text, options) => full.encodeAsync(text, { ...cut, ...options }) };
+  const encode = (text: string, options?: EncodeOptions) => full.encodeAsync(text, { ...cut, ...options });
+  return { tokenizer: full, limit, encode: settings.lowercases ? lowercased(full, encode) : encode };
+}
+
+/** Letter by letter, as the tokenizers library has it: a sigma at the end of a word is like any other. */
+const lower = (text: string) => Array.from(text, (letter) => letter.toLowerCase()).join("");
+
+/** Encodes small letters only. Special tokens stay as they are spelled: they are found in a text before it changes. */
+function lowercased(tokenizer: Tokenizer, encode: TextReader["encode"]): TextReader["encode"] {
+  const spelled: string[] = [];
+  for (let id = 0; id <= tokenizer.maxId; id++) {
+    const token = tokenizer.isSpecial(id) ? (tokenizer.idToToken(id) ?? "") : "";
+    if (token !== lower(token)) spelled.push(token);
+  }
+  // Of two that begin alike, the longer one.
+  spelled.sort((a, b) => b.length - a.length);
+  const patterns = spelled.map((token) => token.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  const special = new RegExp(`(${patterns.join("|") || "(?!)"})`);
+  const change = (text: string) =>
+    text
+      .split(special)
+      .map((part, index) => (index % 2 ? part : lower(part)))
+      .join("");
+  return (text, { text_pair, ...options } = {}) =>
+    encode(change(text), { ...options, ...(text_pair !== undefined && { text_pair: change(text_pair) }) });
 }
 
 /** Tokenizers of `transformers` that say which text a token is of. */

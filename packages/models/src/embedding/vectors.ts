@@ -49,7 +49,8 @@ export async function embedTexts(
   const modules = modulesFor(context, options);
   checkTexts("embed", texts);
   const signal = context.signal(options.signal);
-  const reader = lowered(textReader(context, "embed"), modules.lowercases);
+  const reader = textReader(context, "embed", modules.texts);
+  if (!modules.given) speakOfTemplate(context, modules);
   const prompt = promptOf(context, modules, options);
   const first = modules.pooling.includesPrompt ? 0 : await promptLength(reader, prompt);
   const read = modules.table ? tableReader(reader, modules.table, prompt) : plainReader(context, reader, prompt);
@@ -69,6 +70,17 @@ export async function embedTexts(
     }
   }
   return vectors;
+}
+
+/** Settings of tokenizers whose templates were spoken of. */
+const spoken = new WeakSet<object>();
+
+/** Says once that the library would put texts in the tokenizer's chat template: it does where no modules.json says otherwise. */
+function speakOfTemplate({ tokenizerConfig, warn }: TaskContext, { hasTemplate }: SentenceModules): void {
+  const inConfig = (tokenizerConfig.chat_template ?? null) !== null;
+  if (!(hasTemplate || inConfig) || spoken.has(tokenizerConfig)) return;
+  spoken.add(tokenizerConfig);
+  warn("embed: expected a modules.json beside a chat template, got none; texts are read without the template");
 }
 
 /** What the files say, with what the options put in its place. */
@@ -138,12 +150,6 @@ function plainReader(context: TaskContext, { encode }: TextReader, prompt: strin
     if (row.ids.length > 0) return row;
     throw new OptionError("empty-text", `embed: expected texts with tokens, got none in ${show(whole)}`, { index });
   };
-}
-
-/** Small letters one by one, as the tokenizers library has them: a sigma at the end of a word is like any other. */
-function lowered(reader: TextReader, lowercases: boolean): TextReader {
-  const lower = (text: string) => Array.from(text, (letter) => letter.toLowerCase()).join("");
-  return lowercases ? { ...reader, encode: (text, options) => reader.encode(lower(text), options) } : reader;
 }
 
 /** Ids without special tokens, as rows of the table. */

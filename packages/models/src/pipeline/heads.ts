@@ -3,7 +3,7 @@ import { ConfigError, gatherRows, OptionError } from "@kiloformer/core";
 import type { Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import { activationOf } from "../embedding/modules.ts";
-import { checkTexts, expectFinite, inLots, rowOf, textReader } from "../embedding/texts.ts";
+import { checkTexts, expectFinite, inLots, rowOf, type TextSettings, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
 import { expectOptions } from "../options.ts";
 import { noHead } from "./forwards.ts";
@@ -178,7 +178,7 @@ export async function classify(
  * Documents by how well they answer a query, best first; of equal ones the one that was given first. Texts are cut where the
  * model's context ends, the longer one first.
  * @throws {OptionError} `no-head` where the model does not give one score, and as `classify`; {ConfigError}
- *   `unsupported-activation` where the files name one
+ *   `unsupported-activation` and others where the files ask for what is not supported
  * @see sentence-transformers 6.2, CrossEncoder.rank
  */
 export async function rerank(
@@ -194,11 +194,13 @@ export async function rerank(
   expectOneOf("rerank", "activation", activation, ["sigmoid", "identity"]);
   checkTexts("rerank", [query]);
   checkTexts("rerank", documents);
+  const { queryPrompt = "", texts, refusal } = context.modules?.scoring ?? {};
+  if (refusal) throw refusal;
   const score = activationOf(activation ? asClass[activation] : defaultActivation(context), "config.json");
-  const text = (context.modules?.queryPrompt ?? "") + query;
+  const text = queryPrompt + query;
   const pairs = documents.map((document) => ({ text, text_pair: document }));
   const ranked: RankedDocument[] = [];
-  for await (const logits of pairLogits(context, "rerank", pairs, options.signal)) {
+  for await (const logits of pairLogits(context, "rerank", pairs, options.signal, texts)) {
     if (logits.length !== 1)
       throw noHead(context.model.modelType, `a head of one score for rerank (not ${logits.length})`);
     const index = ranked.length;
@@ -213,8 +215,9 @@ const asClass = { sigmoid: "torch.nn.Sigmoid", identity: "torch.nn.Identity" } a
 /** The function that releases of sentence-transformers have noted in one place or another. */
 function defaultActivation({ modules, config }: TaskContext): string {
   const { sentence_transformers: nested, sbert_ce_default_activation_function: older } = config;
-  const name =
-    modules?.activation ?? (Object(nested) as Record<string, unknown>).activation_fn ?? older ?? asClass.sigmoid;
+  // Null there hides the older key.
+  const { activation_fn: noted = older } = Object(nested) as Record<string, unknown>;
+  const name = modules?.scoring.activation ?? noted ?? asClass.sigmoid;
   if (typeof name === "string") return name;
   const message = `config.json: expected activation_fn to be the name of a class, got ${show(name)}`;
   throw new ConfigError("bad-value", message, { value: name });
@@ -226,6 +229,7 @@ async function* pairLogits(
   call: string,
   texts: readonly (string | TextPair)[],
   given?: AbortSignal,
+  settings?: TextSettings,
 ): AsyncGenerator<Float32Array, void> {
   const head = headOf(context, "sequenceClassification", "a sequence classifier");
   const isPair = (item: unknown): item is TextPair => typeof item === "object" && item !== null && "text_pair" in item;
@@ -236,7 +240,7 @@ async function* pairLogits(
     texts.filter(isPair).map(({ text_pair }) => text_pair),
   );
   const signal = context.signal(given);
-  const { encode } = textReader(context, call);
+  const { encode } = textReader(context, call, settings);
   const read = async (item: string | TextPair, index: number) => {
     const pair = isPair(item) ? { text_pair: item.text_pair } : {};
     return rowOf(context, await encode(plain[index] as string, pair));
