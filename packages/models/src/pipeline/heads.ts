@@ -68,8 +68,8 @@ export interface RerankOptions {
 }
 
 /**
- * The likeliest tokens in place of the mask, likeliest first; a list for each mask where there are several. A text that is
- * longer than the model's context is an error: what was cut off might be the mask.
+ * The likeliest tokens in place of the mask, likeliest first; a list for each mask where there are several (`flat()` makes
+ * one list either way). A text that is longer than the model's context is an error: what was cut off might be the mask.
  * @throws {OptionError} `no-head`, `no-mask`, `no-target`, `bad-text`, `bad-option`, `unknown-option`, `prompt-too-long`
  * @see transformers 5.18, pipelines/fill_mask.py
  */
