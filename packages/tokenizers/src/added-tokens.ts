@@ -57,8 +57,9 @@ export class AddedTokens implements AddedVocabulary {
     let next = model.size;
     for (const token of tokens) {
       if (token.content === "" || this.#ids.has(token.content)) continue;
-      const id = token.id ?? model.tokenToId(token.content) ?? next;
-      next = Math.max(next, id + 1);
+      const known = model.tokenToId(token.content);
+      const id = token.id ?? known ?? next;
+      if (id !== known) next = Math.max(next, id + 1);
       this.#ids.set(token.content, id);
       this.#tokens.set(id, token);
     }

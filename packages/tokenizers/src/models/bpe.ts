@@ -82,7 +82,7 @@ const longChunk = 16_384;
 const batchSize = 8192;
 // Characters that are looked at before other work may have its turn.
 const scanned = 2 ** 19;
-// The rows of the table are 32-bit numbers.
+// The rows of the table are 32-bit numbers: no token with a larger id merges.
 const largestId = 2 ** 31 - 1;
 
 /**
@@ -101,7 +101,7 @@ export class Bpe extends TokenMap implements Model {
   readonly #isPlain: boolean;
   #neighbours?: Uint8Array;
   readonly #chunks = new Map<string, Tokens>();
-  /** The ids of tokens that are one code unit, or -1. */
+  /** The ids of tokens that are one code unit; negative where there is none, or a larger one than fits. */
   readonly #unitIds = new Int32Array(65536).fill(-1);
 
   /**
@@ -128,7 +128,8 @@ export class Bpe extends TokenMap implements Model {
     const known = (token: string, rank: number): number => {
       const id = this.ids.get(token);
       if (id !== undefined && id <= largestId) return id;
-      throw mismatch("vocabulary", `${where}: merges[${rank}]`, "tokens of the vocabulary", token);
+      const expected = `tokens of the vocabulary${id === undefined ? "" : ` with ids up to ${largestId}`}`;
+      throw mismatch("vocabulary", `${where}: merges[${rank}]`, expected, token);
     };
     merges.forEach(([left, right], rank) => {
       if (!right.startsWith(prefix))
@@ -252,7 +253,7 @@ export class Bpe extends TokenMap implements Model {
       let id: number | undefined = isPlain && length === 1 ? this.#unitIds[word.charCodeAt(at)] : -1;
       if (id < 0) {
         symbol = (at > 0 ? prefix : "") + word.slice(at, end) + (end === word.length ? suffix : "");
-        id = isPlain && length === 1 ? undefined : this.ids.get(symbol);
+        id = isPlain && length === 1 && this.maxId <= largestId ? undefined : this.ids.get(symbol);
       }
       // 1 to 4 bytes in UTF-8, by the first code unit.
       const unit = word.charCodeAt(at);
@@ -358,7 +359,7 @@ export class Bpe extends TokenMap implements Model {
     for (let symbol = 0; symbol < ids.length; ) {
       const tokens: Tokens = { ids: [], begins: [], ends: [] };
       for (; symbol < ids.length && tokens.ids.length < batchSize; symbol = next[symbol]) {
-        tokens.ids.push(ids[symbol]);
+        tokens.ids.push(ids[symbol] >>> 0);
         tokens.begins.push(begins[symbol]);
         tokens.ends.push(ends[symbol]);
       }
