@@ -1,6 +1,6 @@
 import { mismatch } from "./errors.ts";
 import type { Rule } from "./models/pieces.ts";
-import { checkOptions } from "./options.ts";
+import { type Checks, checkOptions, text } from "./options.ts";
 import type { TextTokenizer } from "./text-tokenizer.ts";
 
 /** The files of a tokenizer by their names in the model's folder, as an object or a map; JSON may be text. */
@@ -20,7 +20,10 @@ export interface TokenizerOptions {
   readonly pattern?: string;
 }
 
-const optionChecks = { rule: /^string (sentencepiece|huggingface)$/, pattern: /^string/ };
+const optionChecks: Checks<TokenizerOptions> = {
+  rule: [/^string (sentencepiece|huggingface)$/, "sentencepiece or huggingface"],
+  pattern: text,
+};
 
 /** What is known of the files while one is chosen. */
 export interface OpeningFiles {

@@ -46,33 +46,40 @@ export interface DecodeStreamOptions {
   readonly prefix_ids?: readonly number[];
 }
 
-// What each option's type and value look like.
-const flag = /^boolean/;
-const count = /^number \d{1,9}$/;
-const side = /^string (left|right)$/;
-const text = /^string/;
+// What each option's type and value look like, and what a message says of it.
+type Check = readonly [pattern: RegExp, expected: string];
+export type Checks<Options> = Readonly<Record<keyof Options, Check>>;
 
-type Checks<Options> = Readonly<Record<keyof Options, RegExp>>;
+const flag: Check = [/^boolean/, "true or false"];
+const count: Check = [/^number \d{1,9}$/, "a whole number from 0 to 999999999"];
+const side: Check = [/^string (left|right)$/, "left or right"];
+export const text: Check = [/^string/, "a text"];
 
 export const encodeChecks: Checks<EncodeOptions> = {
   text_pair: text,
   add_special_tokens: flag,
-  truncation: /^boolean|^string (longest_first|only_first|only_second)$/,
+  truncation: [
+    /^boolean|^string (longest_first|only_first|only_second)$/,
+    "true, false, longest_first, only_first or only_second",
+  ],
   max_length: count,
   stride: count,
   truncation_side: side,
   return_overflowing_tokens: flag,
-  padding: /^boolean|^string (longest|max_length)$/,
+  padding: [/^boolean|^string (longest|max_length)$/, "true, false, longest or max_length"],
   pad_to_multiple_of: count,
   padding_side: side,
   pad_id: count,
   pad_token: text,
   pad_type_id: count,
   split_special_tokens: flag,
-  offsets: /^string (utf16|code_points)$/,
+  offsets: [/^string (utf16|code_points)$/, "utf16 or code_points"],
 };
 export const decodeChecks: Checks<DecodeOptions> = { skip_special_tokens: flag, clean_up_tokenization_spaces: flag };
-export const streamChecks: Checks<DecodeStreamOptions> = { skip_special_tokens: flag, prefix_ids: /^object/ };
+export const streamChecks: Checks<DecodeStreamOptions> = {
+  skip_special_tokens: flag,
+  prefix_ids: [/^object/, "a list of ids"],
+};
 
 /** @throws {TokenizerError} `code: "options"` for an unknown option, or a value that it cannot have */
 export function checkOptions<Options extends object>(
@@ -82,11 +89,12 @@ export function checkOptions<Options extends object>(
 ): Options {
   if (options !== undefined && Object(options) !== options) throw mismatch("options", where, "an object", options);
   for (const [name, value] of Object.entries(options ?? {})) {
-    const expected = Object.hasOwn(checks, name) ? checks[name as keyof Options] : undefined;
-    if (!expected) throw mismatch("options", where, `an option of ${Object.keys(checks).join(", ")}`, name);
+    const check = Object.hasOwn(checks, name) ? checks[name as keyof Options] : undefined;
+    if (!check) throw mismatch("options", where, `an option of ${Object.keys(checks).join(", ")}`, name);
     const shown = Object(value) === value ? "" : String(value);
-    if (value === undefined || expected.test(`${typeof value} ${shown}`)) continue;
-    throw mismatch("options", `${where}: ${name}`, `a value like ${expected.source}`, value);
+    const [pattern, expected] = check;
+    if (value === undefined || pattern.test(`${typeof value} ${shown}`)) continue;
+    throw mismatch("options", `${where}: ${name}`, expected, value);
   }
   return options ?? ({} as Options);
 }

@@ -257,11 +257,32 @@ describe.each(Object.entries(tokenizers))("%s refuses", (_, tokenizer) => {
     const wrong = { skip_special_tokens: 1 } as object;
     expect(failure(() => tokenizer.decode([1], wrong))).toEqual([
       "options",
-      "decode: skip_special_tokens: expected a value like ^boolean, got 1",
+      "decode: skip_special_tokens: expected true or false, got 1",
     ]);
     expect(failure(() => tokenizer.encode("a", { add_special_tokens: "no" } as object))[0]).toBe("options");
     expect(failure(() => tokenizer.decodeStream({ clean_up: true } as object))[0]).toBe("options");
   });
+});
+
+test("a message says in words what an option can be", () => {
+  const given: [object, string][] = [
+    [{ text_pair: 5 }, "text_pair: expected a text, got 5"],
+    [{ max_length: 1e9 }, "max_length: expected a whole number from 0 to 999999999, got 1000000000"],
+    [{ padding_side: "up" }, 'padding_side: expected left or right, got "up"'],
+    [{ padding: "most" }, 'padding: expected true, false, longest or max_length, got "most"'],
+    [{ truncation: 1 }, "truncation: expected true, false, longest_first, only_first or only_second, got 1"],
+    [{ offsets: "bytes" }, 'offsets: expected utf16 or code_points, got "bytes"'],
+  ];
+  for (const [options, message] of given) {
+    expect(failure(() => tokenizers.sentencepiece.encode("a", options))).toEqual(["options", `encode: ${message}`]);
+  }
+  const prefix = { prefix_ids: 5 } as object;
+  expect(failure(() => tokenizers.sentencepiece.decodeStream(prefix))[1]).toBe(
+    "decodeStream: prefix_ids: expected a list of ids, got 5",
+  );
+  expect(failure(() => Tokenizer.from({}, { rule: "mine" } as object))[1]).toBe(
+    'tokenizer: rule: expected sentencepiece or huggingface, got "mine"',
+  );
 });
 
 test("an option that is undefined is one that is not there", () => {
