@@ -87,6 +87,13 @@ export function entriesOf(json: Reader): [string, unknown][] {
   return Object.entries(json.need("vocab", "object"));
 }
 
+/** A setting that is one character. */
+function characterOf(json: Reader, name: string, otherwise?: string): string {
+  const value = json.get(name, "string") ?? otherwise;
+  if (value !== undefined && /^.$/su.test(value)) return value;
+  throw mismatch("file", json.at(name), "one character", value);
+}
+
 const normalizers = (): Group<"normalizers"> => ({
   ...wordPieceComponents.normalizers,
   NFC: () => unicodeForm("NFC"),
@@ -133,7 +140,7 @@ const preTokenizers = (): Group<"preTokenizers"> => ({
   },
   Split: (json) => splitAt(readFinder(json), json.choice("behavior", behaviors), json.get("invert", "boolean")),
   Metaspace: (json) =>
-    metaspace(json.get("replacement", "string") ?? "\u2581", schemeOf(json), json.get("split", "boolean") ?? true),
+    metaspace(characterOf(json, "replacement", "\u2581"), schemeOf(json), json.get("split", "boolean") ?? true),
   Digits: (json) => {
     const digits = new CharacterSet("\\p{N}");
     const behavior = json.get("individual_digits", "boolean") ? "Isolated" : "Contiguous";
@@ -149,7 +156,7 @@ const preTokenizers = (): Group<"preTokenizers"> => ({
     );
   },
   WhitespaceSplit: () => whitespaceSplit,
-  CharDelimiterSplit: (json) => splitAt(new LiteralFinder(json.need("delimiter", "string")), "Removed"),
+  CharDelimiterSplit: (json) => splitAt(new LiteralFinder(characterOf(json, "delimiter")), "Removed"),
   UnicodeScripts: () => unicodeScripts,
   FixedLength: (json) => fixedLength(Math.max(json.count("length") ?? 5, 1)),
 });
@@ -193,7 +200,7 @@ const unigram: Group<"models">[string] = (json, vocabulary) => {
 const decoders = (): Group<"decoders"> => ({
   ...wordPieceComponents.decoders,
   ByteLevel: () => (tokens) => [joinByteLevel(tokens)],
-  Metaspace: (json) => metaspaceDecoder(json.get("replacement", "string") ?? "\u2581", schemeOf(json) !== "never"),
+  Metaspace: (json) => metaspaceDecoder(characterOf(json, "replacement", "\u2581"), schemeOf(json) !== "never"),
   BPEDecoder: (json) => suffixDecoder(json.get("suffix", "string") ?? "</w>"),
   CTC: (json) =>
     ctcDecoder(
@@ -203,7 +210,7 @@ const decoders = (): Group<"decoders"> => ({
     ),
   ByteFallback: () => byteFallbackDecoder,
   Fuse: () => (tokens) => [tokens.join("")],
-  Strip: (json) => stripDecoder(json.need("content", "string"), json.count("start") ?? 0, json.count("stop") ?? 0),
+  Strip: (json) => stripDecoder(characterOf(json, "content"), json.count("start") ?? 0, json.count("stop") ?? 0),
   Replace: (json) => replaceDecoder(readFinder(json), json.need("content", "string")),
 });
 

@@ -12,6 +12,11 @@ import type { EncodeOptions } from "./options.ts";
 import type { Part } from "./part.ts";
 import type { PostProcessor, Tokenizer } from "./tokenizer.ts";
 
+/** A text is filled up to so many tokens at most, */
+export const longestPadded = 2 ** 24;
+// and a batch with so many, or its windows have so many, as engines hold no more.
+const mostTokens = 2 ** 27;
+
 /** Cuts to length and fills up, as Hugging Face's tokenizers do. */
 export const postProcessor: PostProcessor = { arrange, pad };
 
@@ -32,7 +37,11 @@ function* arrange(
   const windows = truncate(parts, countSpecial(pieces), countSpecial(piecesOf(template, 1)), tokenizer, options);
   const first = windows.map((ranges) => ranges[0]);
   const encoding = yield* assemble(parts, template, adds, view, first);
-  for (const ranges of options.return_overflowing_tokens ? overflows(windows, pieces) : []) {
+  const others = options.return_overflowing_tokens ? overflows(windows, pieces) : [];
+  const tokens = others.flat().reduce((sum, [begin, end]) => sum + end - begin, 0);
+  if (tokens > mostTokens)
+    throw mismatch("options", "encode: stride", `windows of at most ${mostTokens} tokens together`, tokens);
+  for (const ranges of others) {
     encoding.overflowing.push(yield* assemble(parts, template, adds, view, ranges));
   }
   return encoding;
@@ -141,6 +150,13 @@ function pad(encodings: Encoding[], tokenizer: Tokenizer, options: EncodeOptions
       ? lengthOf(tokenizer, options, "padding")
       : encodings.reduce((longest, { length }) => Math.max(longest, length), 0);
   if (multiple > 0) target = Math.ceil(target / multiple) * multiple;
+  const added = encodings
+    .flatMap((encoding) => [encoding, ...encoding.overflowing])
+    .reduce((sum, { length }) => sum + Math.max(target - length, 0), 0);
+  if (added > 0 && target > longestPadded)
+    throw mismatch("options", "encode: padding", `at most ${longestPadded} tokens to fill up to`, target);
+  if (added > mostTokens)
+    throw mismatch("options", "encode: padding", `at most ${mostTokens} tokens that fill up a batch`, added);
   const fill = (encoding: Encoding): Encoding => {
     encoding.overflowing = encoding.overflowing.map(fill);
     const missing = target - encoding.length;

@@ -4,7 +4,7 @@ import { plainTemplate, type Template, type TemplatePiece } from "./encoding.ts"
 import { mismatch } from "./errors.ts";
 import type { Model } from "./models/model.ts";
 import { inTurn, type Normalizer } from "./normalizers.ts";
-import { postProcessor } from "./post-processing.ts";
+import { longestPadded, postProcessor } from "./post-processing.ts";
 import { cutterOf, type PreTokenizer } from "./pre-tokenizers.ts";
 import { isId, Reader } from "./reader.ts";
 import { readAddedToken } from "./settings.ts";
@@ -58,13 +58,15 @@ export function readTokenizerJson(
     throw mismatch("vocabulary", modelJson.at("unk_token"), "a token of the vocabulary", unk);
   }
   const padding = root.child("padding");
+  const truncation = root.child("truncation");
+  checkLengths(truncation, padding);
   const sideOf = (json: Reader | undefined): "left" | "right" =>
     json?.choice("direction", ["right", "left"]) ?? "right";
   const added = new AddedTokens(tokens, model, inTurn(normalizers));
   const decode: TokenizerParts["decode"] = (tokenizer, ids, skips) => {
     const kept = skips ? ids.filter((id) => !added.isSpecial(id)) : ids;
     const texts = kept.map((id) => added.printed(id) ?? tokenizer.idToToken(id) ?? "");
-    return decoders.length > 0
+    return root.any("decoder") !== undefined
       ? decoders.reduce((parts, step) => step(parts), texts as readonly string[]).join("")
       : texts.join(" ");
   };
@@ -84,8 +86,21 @@ export function readTokenizerJson(
     padId: padding?.count("pad_id"),
     padTypeId: padding?.count("pad_type_id"),
     paddingSide: sideOf(padding),
-    truncationSide: sideOf(root.child("truncation")),
+    truncationSide: sideOf(truncation),
   };
+}
+
+/** Lengths of a file only count where they are asked for; those that nobody can have are refused at once. */
+function checkLengths(truncation: Reader | undefined, padding: Reader | undefined): void {
+  const most = truncation?.get("max_length", "number") ?? 0;
+  const stride = truncation?.get("stride", "number") ?? 0;
+  if (truncation && most !== 0 && !(stride < most))
+    throw mismatch("file", truncation.at("stride"), `less than the max_length ${most}`, stride);
+  const fixed: unknown = Object(padding?.any("strategy")).Fixed;
+  for (const length of [fixed, padding?.any("pad_to_multiple_of")]) {
+    if (padding && length !== undefined && !(isId(length) && length <= longestPadded))
+      throw mismatch("file", padding.where, `a length from 0 to ${longestPadded}`, length);
+  }
 }
 
 /** The type of a model that an old file does not name. */
@@ -101,12 +116,11 @@ function build<Factory>(known: Readonly<Record<string, Factory>>, type: string, 
 }
 
 /** A step, or the steps of a sequence, of sequences too. */
-function sequence(json: Reader | undefined, name: string, depth = 0): Reader[] {
+function sequence(json: Reader | undefined, name: string, where = json?.where ?? "", depth = 0): Reader[] {
   if (!json) return [];
   if (json.get("type", "string") !== "Sequence") return [json];
-  if (depth === deepest)
-    throw mismatch("file", json.where.slice(0, 40), `sequences at most ${deepest} deep`, undefined, "deeper ones");
-  return json.list(name).flatMap((step) => sequence(step, name, depth + 1));
+  if (depth === deepest) throw mismatch("file", where, `sequences at most ${deepest} deep`, undefined, "deeper ones");
+  return json.list(name).flatMap((step) => sequence(step, name, where, depth + 1));
 }
 
 /** What stands around a text, and whether offsets leave out spaces. */
@@ -146,13 +160,14 @@ function aroundTemplate(json: Reader, type: number, separators: number): Templat
 function readTemplate(json: Reader): Template {
   const specials = json.child("special_tokens");
   const read = (name: "single" | "pair"): TemplatePiece[] => {
-    const value = json.any(name);
-    if (value === undefined) return [...plainTemplate[name]];
+    json.need(name, "array");
     return json.list(name).map((piece): TemplatePiece => {
       const text = piece.child("Sequence");
       if (text) {
-        const sequence = text.need("id", "string") === "B" ? 1 : 0;
-        if (name === "single" && sequence === 1) throw mismatch("file", json.at(name), "the sequence A alone", "B");
+        const id = text.need("id", "string");
+        const sequence = id === "B" ? 1 : 0;
+        if (id !== "A" && (name === "single" || id !== "B"))
+          throw mismatch("file", json.at(name), name === "single" ? "the sequence A alone" : "a sequence A or B", id);
         return { sequence, type: text.count("type_id") ?? 0, laterType: sequence };
       }
       const token = new Reader(piece.any("SpecialToken"), piece.at("SpecialToken"));
@@ -160,8 +175,11 @@ function readTemplate(json: Reader): Template {
       const special = specials?.child(id);
       if (!special)
         throw mismatch("file", json.at("special_tokens"), `the token ${id} of the template`, undefined, "none");
-      const ids = special.need("ids", "array").filter(isId);
-      const tokens = (special.get("tokens", "array") ?? []).map(String);
+      const [ids, tokens] = [special.need("ids", "array"), special.get("tokens", "array") ?? []];
+      const wrong = ids.findIndex((id) => !isId(id));
+      if (!ids.every(isId)) throw mismatch("vocabulary", `${special.at("ids")}[${wrong}]`, "an id", ids[wrong]);
+      if (!tokens.every((text) => typeof text === "string"))
+        throw mismatch("file", special.at("tokens"), "texts", tokens);
       return { ids, tokens: ids.map((_, index) => tokens[index] ?? id), type: token.count("type_id") ?? 0 };
     });
   };

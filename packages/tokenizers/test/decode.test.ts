@@ -79,6 +79,14 @@ test("a WordPiece decoder without a prefix joins all tokens", () => {
   expect(joined.decode([1, 2, 1])).toBe("aba");
 });
 
+test("a decoder of no steps joins tokens without a space, and none with one", () => {
+  const none = { type: "Sequence", decoders: [] };
+  const decoded = (decoder: object | null) => openJson(wordLevel("?", "a", "b"), { decoder }).decode([1, 2]);
+  expect(decoded(none)).toBe("ab");
+  expect(decoded({ type: "Sequence", decoders: [none] })).toBe("ab");
+  expect(decoded(null)).toBe("a b");
+});
+
 describe("decodeStream", () => {
   test("says a word's space with the word, and nothing of an unfinished character", () => {
     expect(streamed(tokenizer.decodeStream(), [1, id("▁Hello"), id("▁a")])).toEqual(["", "Hello", " a", ""]);
