@@ -87,8 +87,9 @@ export function renderChatTemplate(
   if (field && variables.add_generation_prompt)
     throw mismatch("options", "continue_final_message", "no add_generation_prompt beside it", field);
   const messages = field ? markEnd(given, typeof field === "string" ? field : "content", template) : given;
-  if (!jinja?.Interpreter) throw mismatch("options", "jinja", "the module @huggingface/jinja", jinja);
-  const { Environment, Interpreter, parse, tokenize } = jinja as unknown as Engine;
+  const { Environment, Interpreter, parse, tokenize } = Object(jinja) as Engine;
+  if ([Environment, Interpreter, parse, tokenize].some((part) => typeof part !== "function"))
+    throw mismatch("options", "jinja", "the module @huggingface/jinja", jinja);
   const make = (data: unknown) => new Environment().set("", data);
   const globals = new Environment();
   const interpreter = new Interpreter(globals);
@@ -149,6 +150,8 @@ export function renderChatTemplate(
     }
     const { type, operator, filter } = outer.node;
     const { value } = result;
+    if (node.operator && /^\//.test(node.operator.value as string) && !Number.isFinite(value))
+      fail("expected a division by another number than 0");
     const { size } = measure(result);
     const length = value?.length ?? value?.size ?? 0;
     spend(1 + (type === "For" && typeof value === "object" ? 4 * length : length / 256));
@@ -197,6 +200,9 @@ export function renderChatTemplate(
 
   function range(start: number, stop?: number, step = 1): number[] {
     if (stop === undefined) [start, stop] = [0, start];
+    const isWhole = (value: unknown) => Number.isInteger(value) || typeof value === "boolean";
+    if (![start, stop, step].every(isWhole) || Number(step) === 0)
+      fail("expected range of whole numbers, and a step other than 0");
     const length = Math.max(0, Math.ceil((stop - start) / step));
     spend(length);
     return Array.from({ length }, (_, index) => start + index * step);

@@ -164,9 +164,11 @@ describe("a chat template", () => {
     expect(errorOf("", { messages: [] }).code).toBe("options");
     expect(errorOf("", { messages: "Hi" as never }).code).toBe("options");
     expect(errorOf("", { messages: undefined }).message).toBe("messages: expected a list of messages, got undefined");
-    expect(() => renderChatTemplate("", { messages }, {} as never)).toThrow(
-      "jinja: expected the module @huggingface/jinja",
-    );
+    for (const module of [{}, { Environment: 2, Interpreter: 1 }, { ...jinja, parse: undefined }, null, 5]) {
+      expect(() => renderChatTemplate("", { messages }, module as never)).toThrow(
+        "jinja: expected the module @huggingface/jinja",
+      );
+    }
   });
 
   test.each([
@@ -183,6 +185,14 @@ describe("a chat template", () => {
     "{{ 'a' + 1 }}",
     "{{ messages[0].content + none }}",
     "{% break %}",
+    "{{ 1 / 0 }}",
+    "{{ 0 / 0 }}",
+    "{{ 1 // 0 }}",
+    "{{ range(1.5) }}",
+    "{{ range('3') }}",
+    "{{ range(none) }}",
+    "{{ range(1, 2, 0) }}",
+    "{{ range() }}",
     "{# no end",
   ])("that is wrong gives an error of the package: %s", (template) => {
     expect(errorOf(template).code).toBe("template");
