@@ -95,13 +95,17 @@ describe("tokenize says on one line that", () => {
     ["a line is no JSON", ["--json"], "{", "line 1: expected JSON, got {"],
     ["a line is no object", ["--json"], "[1]", "line 1: expected an object with a text, got [1]"],
     ["a list has no ids", ["--decode"], '{"id":1}', 'line 1: expected a list of ids, got {"id":1}'],
+    ["an id is no number", ["--decode"], "4 x", "line 1: expected ids in decimal digits, got x"],
+    ["an id is hexadecimal", ["--decode", "--", "0x4"], "", "line 1: expected ids in decimal digits, got 0x4"],
+    ["an id has an exponent", ["--decode", "--", "4e0"], "", "line 1: expected ids in decimal digits, got 4e0"],
+    ["an id has a fraction", ["--decode", "--", "4.0"], "", "line 1: expected ids in decimal digits, got 4.0"],
+    ["an id has a sign", ["--decode", "--", "-4"], "", "line 1: expected ids in decimal digits, got -4"],
   ])("%s", async (_, argv, stdin, line) => {
     expect(await tokenize(argv, stdin)).toEqual(failed(line));
   });
 
   test.each<[string, string[], string]>([
     ["an id has no token", ["--decode", "9"], "decode: expected an id of the vocabulary, got 9"],
-    ["an id is no number", ["--decode", "4 x"], "decode: expected an id of the vocabulary, got NaN"],
   ])("%s", async (_, argv, line) => {
     const { code, stderr } = await tokenize(argv);
     expect(code).toBe(1);

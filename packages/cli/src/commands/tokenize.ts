@@ -117,11 +117,16 @@ function decodeLine(tokenizer: Tokenizer, line: string, options: TokenizeOptions
     : line
         .split(/[\s,]+/)
         .filter(Boolean)
-        .map(Number);
+        .map((id) => readId(id, number));
   const ids = Array.isArray(value) ? value : (value as { ids?: unknown }).ids;
   if (!Array.isArray(ids)) throw new UsageError(`line ${number}: expected a list of ids, got ${line.slice(0, 40)}`);
   const text = tokenizer.decode(ids, { skip_special_tokens: true });
   return options.json ? JSON.stringify({ ids, text }) : text;
+}
+
+function readId(id: string, number: number): number {
+  if (/^\d+$/.test(id)) return Number(id);
+  throw new UsageError(`line ${number}: expected ids in decimal digits, got ${id.slice(0, 40)}`);
 }
 
 function parse(line: string, number: number): unknown {
