@@ -198,7 +198,7 @@ describe("segment", () => {
     fc.assert(
       fc.property(text, (source) => {
         const segments = tokenizer.segment(source);
-        expect(segments.map((part) => part.text).join("")).toBe(source);
+        expect(segments.map((part) => part.text).join("")).toBe(source.replace(/\p{Surrogate}/gu, "\ufffd"));
         segments.forEach(({ kind, script, text: part, begin, end }, index) => {
           expect(begin).toBe(segments[index - 1]?.end ?? 0);
           expect(end - begin).toBe(part.length);

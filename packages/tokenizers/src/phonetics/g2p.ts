@@ -150,7 +150,7 @@ export class G2PTokenizer implements TextTokenizer {
     let begin = 0;
     let script: Script = "other";
     const close = (end: number): void => {
-      const part = text.slice(begin, end);
+      const part = checked.slice(begin, end);
       const isWord = script !== "other" && this.#canSpell(part);
       const last = segments[segments.length - 1];
       if (!isWord && last?.kind === "other") {
