@@ -1,29 +1,13 @@
 // Texts as the rows of ids that models read.
 import { NonFiniteError, nextTurn, OptionError } from "@kiloformer/core";
 import type { EncodeOptions, Encoding, Tokenizer } from "@kiloformer/tokenizers";
-import { show } from "../config.ts";
 import type { TokenRow } from "../encoding/encoder.ts";
 import { type Loaded, tokenizerOf } from "../pipeline/tasks.ts";
 
-/** Texts in one call. */
-const MOST_TEXTS = 1_000_000;
 /** Tokens that are worked on together: bounds what a call of many texts holds at a time. */
 const LOT_TOKENS = 8192;
 /** Tokenizers take no longer limits, and nothing is as long. */
 const NO_LIMIT = 1e9;
-
-/** @throws {OptionError} `bad-text`, `too-many-texts` */
-export function checkTexts(call: string, texts: readonly unknown[]): void {
-  if (!Array.isArray(texts)) {
-    throw new OptionError("bad-text", `${call}: expected an array of texts, got ${show(texts)}`);
-  }
-  if (texts.length > MOST_TEXTS) {
-    throw new OptionError("too-many-texts", `${call}: expected at most ${MOST_TEXTS} texts, got ${texts.length}`);
-  }
-  const index = texts.findIndex((text) => typeof text !== "string");
-  if (index < 0) return;
-  throw new OptionError("bad-text", `${call}: expected text, got ${show(texts[index])}`, { index });
-}
 
 /** How sentence-transformers' files have texts read. */
 export interface TextSettings {

@@ -2,13 +2,13 @@ import { OptionError } from "@kiloformer/core";
 import type { Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import type { TokenRow } from "../encoding/encoder.ts";
-import { expectOptions } from "../options.ts";
+import { checkTexts, expectOptions } from "../options.ts";
 import type { TaskContext } from "../pipeline/tasks.ts";
 import { plainModules, type SentenceModules } from "./modules.ts";
 import { type PoolingMode, pool, poolingModes } from "./pooling.ts";
 import { normalize } from "./steps.ts";
 import type { TableModule } from "./table.ts";
-import { checkTexts, expectFinite, inLots, rowOf, type TextReader, textReader } from "./texts.ts";
+import { expectFinite, inLots, rowOf, type TextReader, textReader } from "./texts.ts";
 
 /** Options of `embed`, with the names of sentence-transformers' `encode`. */
 export interface EmbedOptions {

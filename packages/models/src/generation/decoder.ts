@@ -12,7 +12,7 @@ import {
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
-import { expectOptions } from "../options.ts";
+import { checkIds, expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 import { DecoderCache, Memory } from "./decoder-cache.ts";
 import type { GenerationSettings } from "./options.ts";
@@ -328,16 +328,6 @@ interface RowKind {
   readonly wanted: "logits" | "states";
   /** @param first where its first row stands among the ids; below 0 for ids that were cached and are fed again */
   readonly observe?: (layer: number, hidden: Tensor, first: number) => void;
-}
-
-/** @throws {OptionError} `bad-ids` */
-export function checkIds(ids: readonly number[], vocabSize: number, what = "ids"): void {
-  if (!Array.isArray(ids)) throw new OptionError("bad-ids", `${what}: expected an array of integers, got ${show(ids)}`);
-  if (ids.length === 0) throw new OptionError("bad-ids", `${what}: expected at least one id, got none`);
-  const index = ids.findIndex((id) => !(Number.isSafeInteger(id) && id >= 0 && id < vocabSize));
-  if (index < 0) return;
-  const message = `${what}: expected integers from 0 to ${vocabSize - 1}, got ${show(ids[index])} at ${index}`;
-  throw new OptionError("bad-ids", message, { index, value: ids[index] });
 }
 
 interface Piece {

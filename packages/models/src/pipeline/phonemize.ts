@@ -4,7 +4,7 @@ import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
 import { generateBatch, type Sequence } from "../generation/generate.ts";
 import { type GenerationOptions, resolveGenerationOptions } from "../generation/options.ts";
-import { expectOptions } from "../options.ts";
+import { checkTexts, expectOptions } from "../options.ts";
 import { type Lexicon, readLexicon } from "../phonetics/lexicon.ts";
 import { readText, type SpokenPart } from "../phonetics/spoken.ts";
 import { knownIds } from "./generation.ts";
@@ -30,8 +30,6 @@ export interface PhonemizeOptions {
 }
 
 export const phonemizeKeys = ["lexicon", "num_beams", "numbers", "signal"];
-/** Texts in one call. */
-const MOST_TEXTS = 1_000_000;
 
 /**
  * Spelling to IPA: letter runs, Hangul runs and numbers go through the model, each word once; everything else passes
@@ -137,15 +135,4 @@ function fits(context: TaskContext, call: string, word: string, ids: readonly nu
     `${call}: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`,
   );
   return false;
-}
-
-function checkTexts(call: string, texts: readonly string[]): void {
-  if (!Array.isArray(texts))
-    throw new OptionError("bad-text", `${call}: expected an array of texts, got ${show(texts)}`);
-  if (texts.length > MOST_TEXTS) {
-    throw new OptionError("too-many-texts", `${call}: expected at most ${MOST_TEXTS} texts, got ${texts.length}`);
-  }
-  const index = texts.findIndex((text) => typeof text !== "string");
-  if (index < 0) return;
-  throw new OptionError("bad-text", `${call}: expected text, got ${show(texts[index])}`, { index });
 }

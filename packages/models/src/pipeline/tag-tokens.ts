@@ -2,9 +2,9 @@
 import { OptionError } from "@kiloformer/core";
 import type { Encoding, Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
-import { checkTexts, expectFinite, rowOf, type TextReader, textReader } from "../embedding/texts.ts";
+import { expectFinite, rowOf, type TextReader, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
-import { expectOptions } from "../options.ts";
+import { checkTexts, expectOptions } from "../options.ts";
 import { expectOneOf, headOf, labelsOf, softmax } from "./head-parts.ts";
 import type { TaskContext } from "./tasks.ts";
 
