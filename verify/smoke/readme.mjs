@@ -14,14 +14,13 @@ export async function writeReadmePage() {
   const blocks = readBlocks(readFileSync(join(root, "README.md"), "utf8"));
   const block = blocks.find(({ language, code }) => /^[tj]s$/.test(language) && code.includes("document."));
   if (!block) throw new Error("README.md: expected a block that writes to `document`, got none");
-  const before = "globalThis.show = (file, progress) => console.debug(file, progress);";
   const map = JSON.stringify(importMap());
   const { transform } = await import("esbuild");
   const { code } = await transform(block.code, { loader: "ts", format: "esm", target: "es2022" });
   writeFileSync(join(folder, "page.js"), code);
   writeFileSync(
     join(folder, "page.html"),
-    `<!doctype html><link rel="icon" href="data:,"><script>${before}</script><script type="importmap">${map}</script>
+    `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${map}</script>
 <script type="module" src="page.js"></script>`,
   );
   try {

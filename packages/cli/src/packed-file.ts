@@ -18,6 +18,7 @@ export interface PackedSummary {
   readonly directory: PackedDirectory;
   readonly config: RawConfig;
   readonly bytes: number;
+  /** By fflate at level 9: `gzip -9` makes 1 to 2 % less. */
   readonly gzipBytes: number;
   /** Pages of 64 KiB that the memory begins with. */
   readonly pages: number;

@@ -43,7 +43,7 @@ function toText(
     ["model_type", String(config.model_type ?? "none")],
     ["config", mainSizes(config)],
     ["packed", `${build} build, dtype ${dtype}`],
-    ["on disk", `${formatBytes(bytes)}, ${formatBytes(gzipBytes)} after gzip -9`],
+    ["on disk", `${formatBytes(bytes)}, ${formatBytes(gzipBytes)} after gzip (fflate)`],
     ["in memory", `${formatBytes(memory.bytes)} weights at ${memory.address}, ${plural(pages, "page")} of 64 KiB`],
     ["files", files.names.map(([name, , size]) => `${name} ${formatBytes(size)}`).join(", ")],
     ["exports", [plural(kernels, "kernel"), ...others].join(", ")],
