@@ -57,21 +57,35 @@ const [pageBundle, g2pBundle, onePageBundle, fullBundle, tokenizersBundle, bertB
 );
 const everything = await bundle(`import { Pipeline } from "kiloformer"; globalThis.Pipeline = Pipeline;`);
 
-/** What a page loads that opens one family, with the tokenizers that such models are published with. */
-const families = {
-  ...{ bert: "bert", roberta: "roberta", distilbert: "distilbert", electra: "electra", mpnet: "mpnet" },
-  ...{ modernbert: "modernbert", "static-embedding": "staticEmbedding" },
-  ...{ gpt2: "gpt2", "gpt-neo": "gptNeo", "gpt-neox": "gptNeox", mistral: "mistral", qwen2: "qwen2", qwen3: "qwen3" },
-  ...{ gemma3: "gemma3", phi3: "phi3", smollm3: "smollm3", t5: "t5", longt5: "longt5" },
-};
+/** Pages that open one family, with the tokenizers that such models are published with: file, export, limit in kB. */
+const families = [
+  ["bert", "bert", 66.6],
+  ["roberta", "roberta", 93.4],
+  ["distilbert", "distilbert", 66.3],
+  ["electra", "electra", 66.6],
+  ["mpnet", "mpnet", 66.8],
+  ["modernbert", "modernbert", 95.3],
+  ["static-embedding", "staticEmbedding", 60.8],
+  ["gpt2", "gpt2", 91.7],
+  ["gpt-neo", "gptNeo", 91.9],
+  ["gpt-neox", "gptNeox", 93.6],
+  ["mistral", "mistral", 100.3],
+  ["qwen2", "qwen2", 100.4],
+  ["qwen3", "qwen3", 100.4],
+  ["gemma3", "gemma3", 102.1],
+  ["phi3", "phi3", 94.3],
+  ["smollm3", "smollm3", 94.4],
+  ["t5", "t5", 99.8],
+  ["longt5", "longt5", 100.3],
+];
 const familyPages = await Promise.all(
-  Object.entries(families).map(async ([file, name]) => {
+  families.map(async ([file, name, limit]) => {
     const script = `
 import { createPipeline } from "kiloformer/core";
 import { ${name} } from "kiloformer/${file}";
 globalThis.Pipeline = createPipeline([${name}]);
 `;
-    return [file, gzip((await bundle(script)).bytes) + largestKernels];
+    return { what: file, bytes: gzip((await bundle(script)).bytes) + largestKernels, limit: limit * KB };
   }),
 );
 
@@ -82,23 +96,25 @@ rows.push(
   {
     what: "page with createPipeline([llama]) and G2P, JS min+gzip",
     bytes: gzip(pageBundle.bytes),
+    limit: 49.1 * KB,
     note: `safetensors, tokenizers, runtime, llama, generation; ${show(pageBundle.bytes.length)} min`,
   },
   {
     what: "the same with one kernel build, gzip",
     bytes: gzip(pageBundle.bytes) + largestKernels,
-    limit: 60.5 * KB,
+    limit: 60.8 * KB,
     note: "that script and the larger kernel file: all that a page loads beside the model; the goal was 40 kB",
   },
   {
     what: "the same with createPipeline([g2p]), which pronounces too, gzip",
     bytes: gzip(g2pBundle.bytes) + largestKernels,
-    limit: 63.3 * KB,
+    limit: 63.6 * KB,
     note: `n best, phones, log probabilities, alignment; ${show(g2pBundle.bytes.length)} min`,
   },
   {
     what: "a page for a packed Llama or G2P, JS min+gzip",
     bytes: gzip(onePageBundle.bytes),
+    limit: 41.9 * KB,
     note: `openPacked; the kernels are in the model's file; ${show(onePageBundle.bytes.length)} min`,
   },
   {
@@ -110,22 +126,25 @@ rows.push(
   {
     what: "all of `kiloformer`, JS min+gzip",
     bytes: gzip(fullBundle.bytes),
+    limit: 117.4 * KB,
     note: `every export, nothing shaken off; ${show(fullBundle.bytes.length)} min`,
   },
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 120.8 * KB,
+    limit: 121.6 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {
     what: "all of `@kiloformer/tokenizers`, JS min+gzip",
     bytes: gzip(tokenizersBundle.bytes),
+    limit: 40.7 * KB,
     note: `every format and chat templates; the goal was 14 kB; ${show(tokenizersBundle.bytes.length)} min`,
   },
   {
     what: "BERT's tokenizers alone, JS min+gzip",
     bytes: gzip(bertBundle.bytes),
+    limit: 13.9 * KB,
     note: `openTokenizer with bertFormats; the goal was 6 kB; ${show(bertBundle.bytes.length)} min`,
   },
 );
@@ -151,16 +170,17 @@ rows.push(
 
 console.log(`esbuild ${version}, conditions: browser; gzip -9; kB = 1024 bytes\n`);
 const width = Math.max(...rows.map(({ what }) => what.length));
-for (const { what, bytes, limit, note } of rows) {
-  const verdict = limit === undefined ? "" : bytes <= limit ? "ok" : "OVER";
-  const bound = limit === undefined ? "" : `of ${show(limit)}`;
-  console.log(`${what.padEnd(width)}  ${show(bytes).padStart(8)} ${bound.padEnd(11)} ${verdict.padEnd(4)}  ${note}`);
-}
+for (const { what, note, ...row } of rows) console.log(`${what.padEnd(width)}  ${verdict(row)}  ${note}`);
 console.log("\npages with one family, its tokenizers and one kernel build, gzip");
-for (const [file, bytes] of familyPages) console.log(`${show(bytes).padStart(8)}  ${file}`);
+for (const { what, ...row } of familyPages) console.log(`${what.padEnd(16)}  ${verdict(row)}`.trimEnd());
 console.log("\nthe page's script by package and file, minified bytes");
 for (const [file, bytes] of largest(pageBundle.inputs, 12)) console.log(`${show(bytes).padStart(8)}  ${file}`);
-if (rows.some(({ bytes, limit }) => bytes > (limit ?? Number.POSITIVE_INFINITY))) process.exitCode = 1;
+if ([...rows, ...familyPages].some(({ bytes, limit }) => bytes > limit)) process.exitCode = 1;
+
+/** A size beside its limit. */
+function verdict({ bytes, limit }) {
+  return `${show(bytes).padStart(8)} of ${show(limit).padStart(8)} ${bytes <= limit ? "ok  " : "OVER"}`;
+}
 
 /** Minified bytes of a bundle that come from files of this name. */
 function bytesOf({ inputs }, name) {
