@@ -11,7 +11,7 @@ export default defineConfig({
   resolve: { conditions: ["@kiloformer/source"] },
   ssr: { resolve: { conditions: ["@kiloformer/source", "node", "import"], externalConditions: ["node"] } },
   test: {
-    testTimeout: 30_000,
+    testTimeout: 120_000,
     pool: "forks",
     execArgv: ["--expose-gc"],
     projects: [

@@ -190,7 +190,7 @@ describe("C5 rejects sizes that no file has, at once", () => {
         "model.safetensors: expected 1000000 layers model.layers.N, got 2; missing: model.layers.2, model.layers.3, model.layers.4, model.layers.5, model.layers.6",
       ),
     );
-    expect(performance.now() - begin).toBeLessThan(2000);
+    expect(performance.now() - begin).toBeLessThan(5000);
   });
 
   test("a context of 1e12 positions", async () => {
@@ -465,7 +465,7 @@ test("sizes that no file has are refused before anything as large is made", asyn
       (pipeline) => pipeline.dispose(),
       (thrown: unknown) => thrown as { code: string } | undefined,
     );
-    expect(performance.now() - begin, JSON.stringify(changes)).toBeLessThan(2000);
+    expect(performance.now() - begin, JSON.stringify(changes)).toBeLessThan(5000);
     return error?.code;
   };
   for (const folder of ["modernbert-masked-lm", "llama-odd-generation", "gemma3-odd", "smollm3-odd", "qwen2-sliding"]) {
