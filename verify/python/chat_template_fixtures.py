@@ -13,6 +13,7 @@ import pathlib
 import jinja2
 import transformers
 from transformers.utils.chat_template_utils import render_jinja_template
+from versions import expect_versions
 
 OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "fixtures" / "chat-templates.json"
 
@@ -394,7 +395,9 @@ def case(template, conversation):
 
 
 if __name__ == "__main__":
+    expect_versions("transformers", "jinja2==3.1.6")
     fixture = {
+        "command": "python verify/python/chat_template_fixtures.py",
         "versions": {"transformers": transformers.__version__, "jinja2": jinja2.__version__},
         "tokens": TOKENS,
         "templates": TEMPLATES,

@@ -13,6 +13,9 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GenerationConfig, GenerationMixin, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_outputs import CausalLMOutput
+from versions import expect_versions
+
+expect_versions("torch", "transformers", "tokenizers")
 
 transformers.logging.set_verbosity_error()
 

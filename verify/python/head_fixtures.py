@@ -25,6 +25,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from sentence_transformers import CrossEncoder  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
+from versions import expect_versions  # noqa: E402
 
 SEED = 20261122
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "fixtures/heads"
@@ -211,6 +212,7 @@ CASES = {
 
 
 def main() -> None:
+    expect_versions("torch", "transformers", "tokenizers", "safetensors", "numpy", "sentence-transformers==6.2.0")
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

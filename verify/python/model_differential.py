@@ -27,6 +27,7 @@ import transformers
 from model_fixtures import REMOVED, VERSIONS, Case, Float64, Generator, Unsuitable, change_config, differences, enliven, outputs_of
 from safetensors.torch import save_file
 from torch import nn
+from versions import expect_versions
 
 LARGEST_ERROR = 2e-4
 NEW_TOKENS = 7
@@ -678,6 +679,7 @@ def main() -> None:
     parser.add_argument("--family", action="append", choices=list(FAMILIES))
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    expect_versions("torch", "transformers", "safetensors", "numpy")
     torch.set_num_threads(arguments.threads)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -72,6 +72,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.pytorch_utils import Conv1D
+from versions import expect_versions
 
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 COMMAND = "python verify/python/model_fixtures.py"
@@ -1304,6 +1305,7 @@ def main() -> None:
     parser.add_argument("--into", type=pathlib.Path, default=FIXTURES)
     parser.add_argument("--verbose", action="store_true", help="say why seeds are passed over")
     arguments = parser.parse_args()
+    expect_versions("torch", "transformers", "safetensors", "numpy")
     torch.set_num_threads(2)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -1315,7 +1317,8 @@ def main() -> None:
     for name in arguments.names or CASES:
         folders[name] = make_first_suitable(name, CASES[name], arguments.into, arguments.verbose)
     folders = {name: folders[name] for name in CASES if name in folders}
-    manifest_path.write_text(json.dumps({"command": COMMAND, **VERSIONS, "folders": folders}, indent=1) + "\n")
+    made = {"command": COMMAND, "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}", **VERSIONS}
+    manifest_path.write_text(json.dumps({**made, "folders": folders}, indent=1) + "\n")
     make_warpers(arguments.into)
     size = sum(path.stat().st_size for name in folders for path in (arguments.into / name).iterdir())
     print(f"{len(folders)} folders, {size} bytes")

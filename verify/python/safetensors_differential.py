@@ -21,6 +21,7 @@ import sys
 from collections import Counter
 
 import safetensors
+from versions import expect_versions
 
 MAX_SAFE = 2**53 - 1
 FIELDS = ("dtype", "shape", "data_offsets")
@@ -128,6 +129,7 @@ def compare(record, data):
 
 
 def main(path):
+    expect_versions("safetensors")
     counts, examples = Counter(), {}
     with open(path, "rb") as corpus:
         while line := corpus.readline():

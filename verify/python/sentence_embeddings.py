@@ -357,7 +357,9 @@ def main() -> None:
     import torch
     from safetensors.torch import save_file
     from tokenizers import Tokenizer
+    from versions import expect_versions
 
+    expect_versions("torch", "transformers", "tokenizers", "safetensors", "numpy", "sentence-transformers==6.2.0", f"{PACKAGE}==0.1.0")
     torch.set_num_threads(1)
     assert len(SENTENCES) == 200, len(SENTENCES)
     texts = [text for _, text in SENTENCES]

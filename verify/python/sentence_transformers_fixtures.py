@@ -67,6 +67,7 @@ from tokenizers import (  # noqa: E402
 from transformers.models.modernbert import modeling_modernbert  # noqa: E402
 from transformers.models.qwen3 import modeling_qwen3  # noqa: E402
 from transformers.models.t5 import modeling_t5  # noqa: E402
+from versions import expect_versions  # noqa: E402
 
 SEED = 20261121
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "fixtures/sentence-transformers"
@@ -808,6 +809,7 @@ CASES = {
 
 
 def main() -> None:
+    expect_versions("torch", "transformers", "tokenizers", "safetensors", "numpy", "sentence-transformers==6.2.0", "model2vec==0.10.0")
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -21,6 +21,7 @@ import unicodedata
 
 from tokenizer_fixtures import bert_normalizer, sequence_piece, special_entry, special_piece
 from tokenizer_parts import *  # noqa: F403
+from versions import expect_versions
 
 trained = Trained()
 BEHAVIORS = ("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")
@@ -258,6 +259,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sweep", action="store_true")
     arguments = parser.parse_args()
+    expect_versions("tokenizers", "sentencepiece", "protobuf")
     if arguments.sweep:
         sweep(arguments.file)
         return

@@ -30,6 +30,7 @@ import sentencepiece
 import tiktoken
 import tokenizers
 from tokenizer_parts import *  # noqa: F403
+from versions import expect_versions
 
 SEED = 20260923
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "fixtures/tokenizers"
@@ -651,6 +652,7 @@ def write_files(writer):
 
 
 def main():
+    expect_versions("tokenizers", "sentencepiece", "tiktoken", "protobuf")
     writer = Writer(FOLDER)
     write_group(writer, "normalizers", normalizer_configs())
     write_group(writer, "pre-tokenizers", pre_tokenizer_configs())
