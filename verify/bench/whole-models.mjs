@@ -61,6 +61,11 @@ const isMeantBy = (list, id) =>
 const takesPart = ({ id, isOurs }) => id === reference || isMeantBy(isOurs ? options.ours : options.peers, id);
 const seconds = Number(options.seconds ?? (options.quick ? 1 : 15));
 
+function fail(message) {
+  console.error(`kiloformer: ${message}`);
+  process.exit(1);
+}
+
 async function enginesOf() {
   const nodes = nodePrograms().map((program) => nodeEngine(program, modelsFolder));
   return [...nodes.filter(({ name }) => isAsked(options.engine, name)), await chromium()].filter(Boolean);
@@ -86,8 +91,10 @@ function commit() {
   }
 }
 
+if (models.length === 0) fail(`--only: expected names of models, got ${options.only}`);
 await prepare(models, log);
 const engines = await enginesOf();
+if (engines.length === 0) fail(`--engine: expected names of engines that are here, got ${options.engine}`);
 const report = {
   date: new Date().toISOString().slice(0, 10),
   ...{ commit: commit(), command: `npm run bench -- ${process.argv.slice(2).join(" ")}`.trim() },
