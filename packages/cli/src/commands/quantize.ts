@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { type Command, Option } from "commander";
 import { architectures, quantizeModel } from "kiloformer";
@@ -6,6 +6,7 @@ import { readDirectory } from "kiloformer/node";
 import { UsageError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { warnings } from "../pipeline.ts";
+import { placeOf } from "../place.ts";
 import { createProgress } from "../progress.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 
@@ -62,11 +63,6 @@ async function quantize(directory: string, { dtype, output }: QuantizeOptions, t
   } finally {
     await close();
   }
-}
-
-/** Where a folder lies, whatever links lead there; one that is not there yet, where it will. */
-async function placeOf(path: string): Promise<string> {
-  return realpath(path).catch(() => resolve(path));
 }
 
 /** Weights and config of the model itself; those of modules behind it lie in folders of their own. */

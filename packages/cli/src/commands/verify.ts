@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile, realpath } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { type Command, Option } from "commander";
 import {
@@ -18,6 +18,7 @@ import { alignColumns, plural } from "../format.ts";
 import { runsRelaxed } from "../kernels.ts";
 import { writeOutput } from "../output.ts";
 import { threadsOption, warnings } from "../pipeline.ts";
+import { placeOf } from "../place.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 import { type BrowserReplay, replayInBrowser } from "../verify/browser.ts";
 
@@ -109,8 +110,6 @@ async function isInside(directory: string, file: string): Promise<boolean> {
   const place = await placeOf(file);
   return linked.includes(place) || [named, place].some((path) => path.startsWith(join(folder, sep)));
 }
-
-const placeOf = (path: string) => realpath(path).catch(() => resolve(path));
 
 const jsonLine = (value: object) => `${JSON.stringify(value)}\n`;
 
