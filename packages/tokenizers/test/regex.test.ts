@@ -175,8 +175,32 @@ describe("time and memory", () => {
     },
   );
 
-  test("what would take for ever is an error", () => {
-    expect(() => matches("(?=(a+)+b)", "a".repeat(60))).toThrow(expect.objectContaining({ code: "unsupported" }));
+  // Each about a second on a machine that does nothing else; several of them took half a minute.
+  test.for<[string, number]>([
+    ["(?=(a+)+b)", 60],
+    ["((a|b)+)+c|(a*)*d", 10_000],
+    ["\\p{L}+\\p{L}+\\p{L}+\\p{L}+\\d", 5000],
+    ["a{1,1000}{1,1000}b", 5000],
+    ["(?:a?){30}a{30}", 5000],
+    ["(.*a){40}x", 2000],
+    ["\\p{L}+\\d|.", 20_000],
+    ["(?=.*b).|.", 20_000],
+  ])("what would take for ever is an error: %j in %j letters", { timeout: 30_000 }, ([pattern, length]) => {
+    expect(() => matches(pattern, "a".repeat(length))).toThrow(expect.objectContaining({ code: "unsupported" }));
+  });
+
+  test("after such an error, other texts are searched as before", () => {
+    const finder = compilePattern("((a|b)+)+c|(a*)*d", "test");
+    expect(() => finder.exec("a".repeat(10_000), 0)).toThrow();
+    expect([finder.exec("aac", 0), finder.begin, finder.end]).toEqual([true, 0, 3]);
+  });
+
+  test("searches that each look at a run of a thousand characters may be as many as the text is long", () => {
+    const finder = compilePattern("\\d{1,3}(?=(?:\\d{3})*\\b)|\\D", "test");
+    const text = `${"7".repeat(999)} `.repeat(300);
+    let count = 0;
+    for (let from = 0; findNext(finder, text, from, -1); from = finder.end) count++;
+    expect(count).toBe(300 * 334);
   });
 });
 

@@ -49,6 +49,8 @@ const endKind = 1;
 const smallStack = 1 << 12;
 const keptStack = 1 << 16;
 const largestStack = 1 << 27;
+// What searches may take of a short text: about a second.
+const manySteps = 4e7;
 
 /**
  * A compiled regular expression: a backtracking machine whose stack is an array.
@@ -72,6 +74,8 @@ export class Pattern implements Finder {
   /** Counted from the beginning of a text on. */
   #steps = 0;
   #mostSteps = 0;
+  /** What is left, in this text, for searches that take long. */
+  #spareSteps = 0;
   /** A bit for each position and instruction that was tried, once the search takes long. */
   #tried: Uint8Array | undefined;
 
@@ -85,10 +89,15 @@ export class Pattern implements Finder {
   exec(text: string, from: number): boolean {
     const { start, instructions } = this.#program;
     const { table } = instructions[start];
-    if (from === 0 || text !== this.#text) this.#steps = 0;
-    this.#mostSteps = this.#steps + smallStack + 8 * (text.length - from);
+    if (from === 0 || text !== this.#text) {
+      this.#steps = 0;
+      this.#spareSteps = manySteps + 128 * text.length;
+    }
+    // A search takes long by itself, or as all of them together do.
+    this.#mostSteps = Math.min(this.#steps + smallStack + 8 * (text.length - from), manySteps + 512 * text.length);
     this.#text = text;
     this.#from = from;
+    this.#tried = undefined;
     if (this.#registers.length > 0) this.#registers.fill(-1);
     let end = -1;
     for (let begin = from; end < 0 && begin <= text.length; begin = this.#after(begin)) {
@@ -96,6 +105,7 @@ export class Pattern implements Finder {
       this.begin = begin;
     }
     this.end = end;
+    if (this.#tried) this.#spareSteps = this.#mostSteps - this.#steps;
     this.#tried = undefined;
     if (this.#stack.length > keptStack) this.#stack = new Int32Array(smallStack);
     return end >= 0;
@@ -278,7 +288,7 @@ export class Pattern implements Finder {
       const states = (this.#text.length - this.#from + 1) * instructions.length;
       if (this.#tried || states > 2 ** 32) throw this.#tooMuch();
       this.#tried = new Uint8Array(Math.ceil(states / 8));
-      this.#mostSteps = 1e8 + 64 * this.#text.length;
+      this.#mostSteps = this.#steps + this.#spareSteps;
     }
     if (!this.#tried || !instructions[pc].canRemember) return false;
     const state = (position - this.#from) * instructions.length + pc;
