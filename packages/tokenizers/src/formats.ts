@@ -13,16 +13,15 @@ import { type Components, readTokenizerJson } from "./tokenizer-json.ts";
 import { type OldFiles, readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
 
 /** Makes what renders conversations from the files beside a tokenizer: `chatRenderer`, where a page wants it. */
-export type ChatRenderer = (opening: OpeningFiles) => TokenizerParts["renderChat"];
+export type ChatRenderer = (all: OpeningFiles["all"], settings: Settings) => TokenizerParts["renderChat"];
 
 /** What the small files add to a tokenizer: the tokens with a meaning, lengths and sides. */
 function finish(
   parts: TokenizerParts,
-  opening: OpeningFiles,
-  chat?: ChatRenderer,
+  settings: Settings,
+  renderChat: TokenizerParts["renderChat"],
   roles: Readonly<Record<string, string>> = {},
 ): Tokenizer {
-  const settings = new Settings(opening.all);
   const plain = new Tokenizer(parts);
   const id = (role: string): number | undefined => plain.tokenToId(settings.role(role, roles[role] ?? ""));
   const mask = settings.role("mask_token", roles.mask_token);
@@ -41,7 +40,7 @@ function finish(
     paddingSide: settings.side("padding_side") ?? parts.paddingSide,
     truncationSide: settings.side("truncation_side") ?? parts.truncationSide,
     splitsSpecialTokens: settings.config.get("split_special_tokens", "boolean") ?? parts.splitsSpecialTokens,
-    renderChat: chat?.(opening),
+    renderChat,
   });
 }
 
@@ -49,8 +48,7 @@ function finish(
 const pythonArguments = ["return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"];
 
 /** Conversations by the template that the model was published with. */
-export const chatRenderer: ChatRenderer = ({ all }) => {
-  const settings = new Settings(all);
+export const chatRenderer: ChatRenderer = (all, settings) => {
   const tokens = settings.namedTokens;
   return (messages, { jinja, tokenize: _, chat_template, ...variables }) => {
     const argument = pythonArguments.find((name) => variables[name] !== undefined);
@@ -64,8 +62,7 @@ export const chatRenderer: ChatRenderer = ({ all }) => {
 export function tokenizerJson(components: Components, chat?: ChatRenderer): TokenizerFormat {
   return {
     name: "tokenizer.json",
-    open(opening) {
-      const { files, options } = opening;
+    open({ files, all, options }) {
       if (options.rule === "sentencepiece" && [...files.values()].some(isProtobuf)) return undefined;
       const found = findText(
         files,
@@ -74,7 +71,8 @@ export function tokenizerJson(components: Components, chat?: ChatRenderer): Toke
       if (!found) return undefined;
       const [name, file] = found;
       const { value, vocabulary } = components.parse(readText(file, name), name);
-      return finish(readTokenizerJson(value, name, components, vocabulary), opening, chat);
+      const settings = new Settings(all);
+      return finish(readTokenizerJson(value, name, components, vocabulary), settings, chat?.(all, settings));
     },
   };
 }
@@ -117,12 +115,11 @@ export function sentencePiece(
 ): TokenizerFormat {
   return {
     name: "a SentencePiece .model",
-    open(opening) {
-      const { files, all, options } = opening;
-      const settings = new Settings(all);
+    open({ files, all, options }) {
       const [file, bytes] =
         [...files].find(([name, file]) => isProtobuf(file) || (name.endsWith(".model") && !isRankFile(file))) ?? [];
       if (file === undefined) return undefined;
+      const settings = new Settings(all);
       if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
       const name = classOf(settings);
       const asPublished = openSentencePiece(bytes, { ...parts, file, rule: options.rule });
@@ -163,7 +160,7 @@ export function sentencePiece(
           return { push, end: () => stream.end() };
         },
       };
-      return finish(tokenizer, opening, chat);
+      return finish(tokenizer, settings, chat?.(all, settings));
     },
   };
 }
@@ -213,63 +210,65 @@ function isRankFile(file: TokenizerFile): boolean {
   return rankLine.test(typeof file === "string" ? file.slice(0, 400) : new TextDecoder().decode(file.subarray(0, 400)));
 }
 
-/** Files that `read` turns into a tokenizer.json. */
-function legacy(
-  name: string,
-  kind: string,
-  is: (name: string, begin: string) => boolean,
-  read: (file: TokenizerFile, where: string, opening: OpeningFiles) => OldFiles | undefined,
-  components: Components,
-  rest: Partial<TokenizerParts> = {},
-  chat?: ChatRenderer,
-): TokenizerFormat {
+/** Files that are turned into a tokenizer.json. */
+interface OldFormat {
+  readonly name: string;
+  readonly kind: string;
+  readonly components: Components;
+  readonly is: (name: string, begin: string, files: OpeningFiles["files"]) => boolean;
+  readonly read: (file: TokenizerFile, where: string, settings: Settings, opening: OpeningFiles) => OldFiles;
+  readonly splitsSpecialTokens?: boolean;
+  readonly chat?: ChatRenderer;
+}
+
+function legacy({ name, kind, components, is, read, splitsSpecialTokens, chat }: OldFormat): TokenizerFormat {
   return {
     name,
     open(opening) {
-      const [where, file] = findText(opening.files, is) ?? [];
-      const old = where !== undefined && file !== undefined && read(file, where, opening);
-      if (!old) return undefined;
-      const parts = readTokenizerJson(old.json, where, components, undefined, old.tokens);
-      return finish({ ...parts, kind, ...rest }, opening, chat, old.roles);
+      const { files, all } = opening;
+      const found = findText(files, (name, begin) => is(name, begin, files));
+      if (!found) return undefined;
+      const [where, file] = found;
+      const settings = new Settings(all);
+      const { json, tokens, roles } = read(file, where, settings, opening);
+      const parts = readTokenizerJson(json, where, components, undefined, tokens);
+      return finish({ ...parts, kind, splitsSpecialTokens }, settings, chat?.(all, settings), roles);
     },
   };
 }
 
 /** tiktoken's rank files; special tokens are only found in a text where `split_special_tokens` is false. */
 export function tiktoken(components: Components): TokenizerFormat {
-  return legacy(
-    "a tiktoken rank file",
-    "tiktoken",
-    (name, begin) => rankLine.test(begin) && !name.endsWith(".txt"),
-    (file, where, { all, options }) => readTiktoken(file, where, new Settings(all), options.pattern),
+  return legacy({
+    name: "a tiktoken rank file",
+    kind: "tiktoken",
     components,
-    { splitsSpecialTokens: true },
-  );
+    is: (name, begin) => rankLine.test(begin) && !name.endsWith(".txt"),
+    read: (file, where, settings, { options }) => readTiktoken(file, where, settings, options.pattern),
+    splitsSpecialTokens: true,
+  });
 }
 
 /** BERT's vocab.txt. */
 export function vocabTxt(components: Components): TokenizerFormat {
-  return legacy(
-    "vocab.txt",
-    "wordpiece",
-    (name, begin) => name.endsWith(".txt") && !isMerges(name) && !begin.startsWith("{"),
-    (file, where, { all }) => readVocabTxt(file, where, new Settings(all)),
+  return legacy({
+    name: "vocab.txt",
+    kind: "wordpiece",
     components,
-  );
+    is: (name, begin) => name.endsWith(".txt") && !isMerges(name) && !begin.startsWith("{"),
+    read: readVocabTxt,
+  });
 }
 
 /** vocab.json and merges.txt, of GPT-2 and its like. */
 export function vocabJson(components: Components, chat?: ChatRenderer): TokenizerFormat {
-  return legacy(
-    "vocab.json with merges.txt",
-    "bpe",
-    (_, begin) => begin.startsWith("{"),
-    (file, where, { files, all }) => {
-      const merges = findText(files, isMerges);
-      return merges && readVocabJson(file, merges[1], where, new Settings(all));
-    },
+  return legacy({
+    name: "vocab.json with merges.txt",
+    kind: "bpe",
     components,
-    {},
+    is: (_, begin, files) => begin.startsWith("{") && [...files.keys()].some(isMerges),
+    read: (file, where, settings, { files }) =>
+      readVocabJson(file, [...files].find(([name]) => isMerges(name))?.[1] ?? "", where, settings),
     chat,
-  );
+  });
 }
