@@ -37,11 +37,12 @@ function* arrange(
   const windows = truncate(parts, countSpecial(pieces), countSpecial(piecesOf(template, 1)), tokenizer, options);
   const first = windows.map((ranges) => ranges[0]);
   const encoding = yield* assemble(parts, template, adds, view, first);
-  const others = options.return_overflowing_tokens ? overflows(windows, pieces) : [];
-  const tokens = others.flat().reduce((sum, [begin, end]) => sum + end - begin, 0);
+  const overflowing = options.return_overflowing_tokens ? windows : [];
+  const longest = overflowing.reduce((sum, [[begin, end]]) => sum + end - begin, 0);
+  const tokens = overflowing.reduce((product, { length }) => product * length, longest);
   if (tokens > mostTokens)
     throw mismatch("options", "encode: stride", `windows of at most ${mostTokens} tokens together`, tokens);
-  for (const ranges of others) {
+  for (const ranges of options.return_overflowing_tokens ? overflows(windows, pieces) : []) {
     encoding.overflowing.push(yield* assemble(parts, template, adds, view, ranges));
   }
   return encoding;

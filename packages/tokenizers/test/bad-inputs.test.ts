@@ -445,12 +445,11 @@ describe("T14: numbers that make no sense", () => {
       "options",
       "encode: padding: expected at most 134217728 tokens that fill up a batch, got 150994935",
     ]);
-    const windows = { max_length: 5000, stride: 4999, truncation: true, return_overflowing_tokens: true };
-    refused(
-      windows,
-      "stride: expected windows of at most 134217728 tokens together, got 150000000",
-      "a ".repeat(35_000),
-    );
+    const windows = "stride: expected windows of at most 134217728 tokens together";
+    const options = { truncation: true, return_overflowing_tokens: true };
+    refused({ ...options, max_length: 5000, stride: 4999 }, `${windows}, got 150005000`, "a ".repeat(35_000));
+    const text = "a ".repeat(20_000);
+    refused({ ...options, max_length: 8, text_pair: text }, `${windows}, got 200000000`, text);
   });
 
   test("in options are refused", () => {
