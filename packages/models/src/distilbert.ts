@@ -29,7 +29,7 @@ export const distilbert: Architecture = {
   modelTypes: ["distilbert"],
   load(config, weights) {
     checkQuantization(config);
-    config.ignore("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout", "num_labels", "output_past");
+    config.ignore("dropout", "qa_dropout", "seq_classif_dropout");
     // The table is in the checkpoint, whichever way it was made.
     config.ignore("sinusoidal_pos_embds", "tie_weights_");
     const { hiddenSize: D, layout } = readHeads(config, "dim", "n_heads");

@@ -16,7 +16,7 @@ export const gptNeo: Architecture = {
     const F = config.integer("intermediate_size", {}, 4 * D);
     const eps = config.number("layer_norm_epsilon", 0, 1e-5);
     const layers = config.integer(config.nameOf("num_layers", "num_hidden_layers"));
-    config.ignore("attention_dropout", "embed_dropout", "resid_dropout", "classifier_dropout");
+    config.ignore("embed_dropout", "resid_dropout", "classifier_dropout");
     const windowSize = config.integer("window_size", {}, 256);
     const isLocal = readLocalLayers(config, layers);
     const shape = {

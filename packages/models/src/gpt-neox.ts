@@ -84,7 +84,7 @@ interface GptNeoxWeights extends Vocabulary {
 
 function readGptNeox(config: ConfigReader): GptNeoxConfig {
   refuseForeign(config);
-  config.ignore("attention_dropout", "hidden_dropout", "classifier_dropout", "gradient_checkpointing");
+  config.ignore("hidden_dropout", "classifier_dropout");
   config.ignore("attention_probs_dropout_prob", "hidden_dropout_prob", "custom_pipelines");
   const { hiddenSize, layout } = readHeads(config);
   const maxPositions = config.integer("max_position_embeddings", {}, 2048);

@@ -127,8 +127,7 @@ export function refuseGpt2(config: ConfigReader): void {
   // Old configs have it empty; what is in it is an unknown key.
   config.object("pruned_heads");
   config.ignore("summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type");
-  config.ignore("summary_use_proj", "gradient_checkpointing", "output_past", "num_labels", "_num_labels");
-  config.ignore("finetuning_task", "use_bfloat16", "xla_device");
+  config.ignore("summary_use_proj");
 }
 
 /** Reserves the tables, the output layer and the last norm, and has the family reserve its blocks. */

@@ -51,7 +51,7 @@ function readConfig(config: ConfigReader) {
   checkQuantization(config);
   config.ignore("embedding_dropout", "mlp_dropout", "classifier_dropout", "initializer_cutoff_factor");
   config.ignore("deterministic_flash_attn", "sparse_prediction", "sparse_pred_ignore_index", "reference_compile");
-  config.ignore("gradient_checkpointing", "cls_token_id", "repad_logits_with_grad", "num_labels", "layer_norm_eps");
+  config.ignore("cls_token_id", "repad_logits_with_grad", "layer_norm_eps");
   config.ignore("position_embedding_type");
   const { hiddenSize, layout } = readHeads(config);
   const layers = config.integer("num_hidden_layers");

@@ -62,9 +62,9 @@ export function readEncoder(config: ConfigReader) {
   config.refuse("is_causal", "it would need a causal mask", [false]);
   config.refuse("add_cross_attention", "there is nothing to attend to", [false]);
   config.refuse("position_embedding_type", "only absolute positions are supported", ["absolute"]);
-  config.ignore("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "gradient_checkpointing");
+  config.ignore("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout");
   config.ignore("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head");
-  config.ignore("pooler_type", "directionality", "output_past", "num_labels");
+  config.ignore("pooler_type", "directionality");
   const { hiddenSize, layout } = readHeads(config);
   return {
     hiddenSize,

@@ -120,7 +120,6 @@ export function readRotary(config: ConfigReader, defaults: RotaryDefaults = {}) 
   }
   refuseForeign(config);
   config.refuse("rope_interleaved", "this family turns channel i with channel i + E / 2", [false]);
-  config.ignore("transformers.js_config");
   const headWidth = config.integer("head_dim", {}, defaults.headWidth ?? hiddenSize / heads);
   const [activationKey, activation] = defaults.activation ?? ["hidden_act", "silu"];
   return {

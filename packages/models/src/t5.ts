@@ -93,9 +93,7 @@ const LONGEST = 2 ** 20;
 export function readT5(config: ConfigReader): T5Config {
   checkQuantization(config);
   config.refuse("is_decoder", "it would need a causal mask", [false]);
-  config.ignore("is_encoder_decoder");
-  config.ignore("dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "output_past", "max_length");
-  config.ignore("num_labels", "gradient_checkpointing", "tokenizer_class");
+  config.ignore("dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "max_length");
   const hiddenSize = config.integer(config.nameOf("d_model", "hidden_size"));
   const heads = config.integer(config.nameOf("num_heads", "num_attention_heads"));
   const headWidth = config.integer(config.nameOf("d_kv", "head_dim"));
