@@ -29,9 +29,10 @@ const bitsOf = {
 } as const;
 
 /** The reference's order of dtypes: a writer puts the last ones first, so that wide elements lie aligned. */
-const writingOrder =
+const writingOrder = /* @__PURE__ */ (
   "BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ " +
-  "I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64";
+  "I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64"
+).split(" ");
 
 const arrayOf = {
   F64: Float64Array,
@@ -61,7 +62,7 @@ export function isDtype(name: string): name is Dtype {
 }
 
 export function writingRank(dtype: Dtype): number {
-  return writingOrder.split(" ").indexOf(dtype);
+  return writingOrder.indexOf(dtype);
 }
 
 /**

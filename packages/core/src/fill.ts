@@ -76,7 +76,7 @@ interface Read {
   readonly task?: FillTask;
 }
 
-/** What is read, in the order of the files. Streams pass by the scales of a weight that changes its form before the weight itself. */
+/** What is read, in the order of the files. Streams pass by the scales of a weight that changes its form before the weight itself, in files that were written in the format's order. */
 function readsOf(tasks: readonly FillTask[], checkpoint: Checkpoint): Read[] {
   const reads: Read[] = tasks.flatMap((task) => {
     const beside = besideOf(task).filter(({ file }) => checkpoint.source(file).sequential);

@@ -467,6 +467,7 @@ describe(transformer, () => {
     { model_kwargs: { torch_dtype: "float16", attn_implementation: "eager", device_map: "auto" } },
     { model_args: { add_pooling_layer: false }, config_args: { trust_remote_code: true } },
     { processor_kwargs: { use_fast: true, padding_side: "left" } },
+    { tokenizer_args: { truncation_side: "right", model_max_length: 1e30 } },
   ])("%j changes nothing", async (settings) => {
     const [plain, changed] = [
       await open("bert-mean", {}, true),

@@ -1,7 +1,7 @@
 // What a caller may get wrong: every call says what it expected, and the model is usable afterwards.
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { writeSafetensors } from "@kiloformer/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -337,4 +337,17 @@ describe("a replay", () => {
     const floats = { dtype: "F32", shape: [1, 3], data: new Float32Array(3) };
     await expect(run({ input_ids: floats })).rejects.toEqual(expect.objectContaining({ code: "missing-tensor" }));
   });
+});
+
+test("a folder may be a path or a file: address, and no other", async () => {
+  const folder = join(fixtures, "llama-odd-generation");
+  const pipeline = await Pipeline.fromDirectory(pathToFileURL(folder));
+  expect(pipeline.modelType).toBe("llama");
+  await pipeline.dispose();
+  for (const address of ["https://example.com/model", "file://elsewhere.example/model"]) {
+    await expect(Pipeline.fromDirectory(new URL(address))).rejects.toMatchObject({
+      ...{ name: "SourceError", code: "not-found" },
+      message: `${address}: expected a file: address of a folder, got another`,
+    });
+  }
 });

@@ -41,6 +41,7 @@ export class AddedTokens implements AddedVocabulary {
   /** How many tokens the model does not have, and the largest id. */
   readonly size: number;
   readonly maxId: number;
+  readonly raw: readonly string[];
   readonly #ids = new Map<string, number>();
   readonly #tokens = new Map<number, AddedToken>();
   readonly #printed = new Map<number, string>();
@@ -75,6 +76,7 @@ export class AddedTokens implements AddedVocabulary {
       this.#printed.set(id, text);
       if (token.special) this.#special.add(token.content);
     }
+    this.raw = raw.map(([text]) => text);
     this.#raw = new Matcher(raw, this.#tokens);
     this.#normalized = new Matcher(normalized, this.#tokens);
     this.#normalize = normalize;

@@ -23,6 +23,8 @@ import { checkIds, checkText, type DecodeStream, type SpecialIds, type TextToken
 export interface AddedVocabulary {
   readonly size: number;
   readonly maxId: number;
+  /** Those that are found before a text is normalized. */
+  readonly raw: readonly string[];
   /** The parts of a text in order; `splits` says whether special tokens are cut like other text. */
   sections(input: Aligned, splits: boolean): Generator<void, Section[]>;
   tokenToId(token: string): number | undefined;

@@ -1,4 +1,4 @@
-import type { Epilogue } from "../backend.ts";
+import type { Backend, Epilogue } from "../backend.ts";
 import { RuntimeError } from "../errors.ts";
 import { expectLive, expectShape, type Tensor } from "../tensor.ts";
 import { FEW_ROWS, TILE_ROWS } from "../weight-layout.ts";
@@ -18,9 +18,10 @@ export function linear(
 /** Whether a product takes so long that it is better cut: for others a generator costs too much. */
 export function isLong(
   { shape: [T], backend }: Tensor<readonly [T: number, K: number]>,
-  { shape: [N, K] }: LinearWeight,
+  weight: LinearWeight,
 ): boolean {
-  return T * N * K > backend.stepWork;
+  const [N, K] = weight.shape;
+  return T * N * K > workOfStep(weight, backend);
 }
 
 /** `linear` that yields between slices of rows, for texts so long that one layer takes its time; the same bits. */
@@ -31,7 +32,7 @@ export function* linearSteps(
 ): Generator<undefined, Tensor<readonly [T: number, N: number]>> {
   const [T] = x.shape;
   if (!isLong(x, weight)) return linear(x, weight, epilogue);
-  const step = rowsOfStep(weight, x.backend.stepWork);
+  const step = rowsOfStep(weight, x.backend);
   const y = outputs(x, weight, epilogue);
   const { backend } = x;
   const { activation, residual } = epilogue;
@@ -44,11 +45,17 @@ export function* linearSteps(
   return y;
 }
 
-/** Whole tiles of 12 rows; where one of those takes too long, the few rows that kernels multiply with weights as they are stored. */
-function rowsOfStep({ shape: [N, K] }: LinearWeight, work: number): number {
-  const rows = work / (N * K);
-  if (rows < TILE_ROWS / 2) return Math.max(1, Math.min(FEW_ROWS, Math.floor(2 * rows)));
-  return Math.max(1, Math.floor(rows / TILE_ROWS)) * TILE_ROWS;
+/** Whole tiles of 12 rows; where one of those takes too long, as few as kernels multiply with weights as they are stored. */
+function rowsOfStep(weight: LinearWeight, backend: Backend): number {
+  const [N, K] = weight.shape;
+  const rows = workOfStep(weight, backend) / (N * K);
+  if (rows >= TILE_ROWS / 2) return Math.max(1, Math.floor(rows / TILE_ROWS)) * TILE_ROWS;
+  return rows >= FEW_ROWS / 4 ? FEW_ROWS : 1;
+}
+
+/** Multiply-adds of a step: products of integers are some three to four times as fast. */
+function workOfStep({ dtype }: LinearWeight, { stepWork }: Backend): number {
+  return dtype === "q8" || dtype === "q4" ? 4 * stepWork : stepWork;
 }
 
 const NONE: Epilogue = {};

@@ -12,6 +12,11 @@ function start(setup: ThreadSetup, url?: string | URL): Thread {
     worker.onerror = ({ message }) => reject(new Error(message || "its file could not be loaded"));
     worker.onmessage = () => resolve();
   });
-  worker.postMessage(setup);
+  try {
+    worker.postMessage(setup);
+  } catch (error) {
+    void worker.terminate();
+    throw error;
+  }
   return { ready, end: () => worker.terminate() };
 }

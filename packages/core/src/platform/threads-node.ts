@@ -11,6 +11,11 @@ export const startThread: ((setup: ThreadSetup, url?: string | URL) => Thread) |
       resolve();
     });
   });
-  worker.postMessage(setup);
+  try {
+    worker.postMessage(setup);
+  } catch (error) {
+    void worker.terminate();
+    throw error;
+  }
   return { ready, end: () => void worker.terminate() };
 };

@@ -31,8 +31,8 @@ export interface SentenceModules {
   readonly refusal?: ConfigError;
   /** Whether files say so, and not only what holds where there are none. */
   readonly given: boolean;
-  /** Whether chat_template.jinja lies beside a model of which files do not say how texts go into it. */
-  readonly hasTemplate: boolean;
+  /** Where there is no modules.json: whether there is a chat_template.jinja, in which the library would put texts. */
+  readonly hasTemplate?: boolean;
 }
 
 /** What a cross-encoder's files say of its scores. */
@@ -57,7 +57,6 @@ export const plainModules: SentenceModules = {
   steps: [],
   scoring: { texts: {} },
   given: false,
-  hasTemplate: false,
 };
 
 /**
@@ -104,9 +103,8 @@ export async function readModules(
 ): Promise<SentenceModules> {
   const { signal } = options;
   const bytes = await readSmallFile(sources, MODULES, signal);
-  const plain = { ...plainModules, hasTemplate: sources.has("chat_template.jinja") };
   if (!bytes) {
-    if (config.model_type !== "model2vec") return plain;
+    if (config.model_type !== "model2vec") return { ...plainModules, hasTemplate: sources.has("chat_template.jinja") };
     const { table, normalizes } = await readModel2vec(config, checkpoint, signal);
     return { ...plainModules, given: true, table, steps: normalizes ? [normalize] : [] };
   }
@@ -115,9 +113,9 @@ export async function readModules(
   const [first, ...others] = parseModules(bytes);
   // Of a cross-encoder or sparse encoder the library takes the mean of all tokens, too.
   if (kind !== "SentenceTransformer") {
-    if (kind !== "CrossEncoder") return plain;
+    if (kind !== "CrossEncoder") return plainModules;
     const queryPrompt = settings.defaultPrompt;
-    return { ...plain, scoring: { activation, queryPrompt, ...(await readScoring(files, first, others)) } };
+    return { ...plainModules, scoring: { activation, queryPrompt, ...(await readScoring(files, first, others)) } };
   }
   try {
     const isTable = first?.kind === "StaticEmbedding";

@@ -7,7 +7,7 @@ import { type Loaded, tokenizerOf } from "../pipeline/tasks.ts";
 /** Tokens that are worked on together: bounds what a call of many texts holds at a time. */
 const LOT_TOKENS = 8192;
 /** Tokenizers take no longer limits, and nothing is as long. */
-const NO_LIMIT = 1e9;
+export const NO_LIMIT = 1e9;
 
 /** How sentence-transformers' files have texts read. */
 export interface TextSettings {
@@ -50,20 +50,16 @@ export function textReader(context: Loaded, call: string, settings: TextSettings
 /** Letter by letter, as the tokenizers library has it: a sigma at the end of a word is like any other. */
 const lower = (text: string) => Array.from(text, (letter) => letter.toLowerCase()).join("");
 
-/** Encodes small letters only. Special tokens stay as they are spelled: they are found in a text before it changes. */
-function lowercased(tokenizer: Tokenizer, encode: TextReader["encode"]): TextReader["encode"] {
-  const spelled: string[] = [];
-  for (let id = 0; id <= tokenizer.maxId; id++) {
-    const token = tokenizer.isSpecial(id) ? (tokenizer.idToToken(id) ?? "") : "";
-    if (token !== lower(token)) spelled.push(token);
-  }
+/** Encodes small letters only. Added tokens that a text is searched for before it is normalized stay as they are spelled. */
+function lowercased({ parts }: Tokenizer, encode: TextReader["encode"]): TextReader["encode"] {
+  const spelled = (parts.added?.raw ?? []).filter((token) => token !== lower(token));
   // Of two that begin alike, the longer one.
   spelled.sort((a, b) => b.length - a.length);
   const patterns = spelled.map((token) => token.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-  const special = new RegExp(`(${patterns.join("|") || "(?!)"})`);
+  const kept = new RegExp(`(${patterns.join("|") || "(?!)"})`);
   const change = (text: string) =>
     text
-      .split(special)
+      .split(kept)
       .map((part, index) => (index % 2 ? part : lower(part)))
       .join("");
   return (text, { text_pair, ...options } = {}) =>

@@ -1,7 +1,7 @@
 // What sentence_bert_config.json says of the transformer, which is a folder's first module.
 import type { ConfigReader } from "../config.ts";
 import type { ModuleConfig, ModuleFiles } from "./module-files.ts";
-import type { TextSettings } from "./texts.ts";
+import { NO_LIMIT, type TextSettings } from "./texts.ts";
 
 /** The names that the file has had. */
 export const transformerSettings = ["bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"].map(
@@ -57,7 +57,9 @@ function readSettings(config: ModuleConfig, { task, output, name }: Wanted): Tex
   let maxLength = config.count("max_seq_length");
   for (const key of ["processor_kwargs", "tokenizer_args"]) {
     const options = expectInert(config, key, "model_max_length");
-    if (options?.has("model_max_length")) maxLength = options.integer("model_max_length");
+    // Python writes 1e30 where there is no limit.
+    if (Number(options?.given("model_max_length")) > NO_LIMIT) maxLength = undefined;
+    else if (options?.has("model_max_length")) maxLength = options.integer("model_max_length");
   }
   return { maxLength, lowercases: config.boolean("do_lower_case", false) };
 }
@@ -75,12 +77,15 @@ function expectPlainTexts(config: ModuleConfig, output: string): void {
   text.refuse("method_output_name", `only ${output} is read`, [output]);
 }
 
+/** What holds anyway. */
+const usual: Readonly<Record<string, unknown>> = { truncation_side: "right" };
+
 /** Arguments of Python's classes, none of which may change a number; `honoured` is read by the caller. */
 function expectInert(config: ModuleConfig, key: string, honoured = ""): ConfigReader | undefined {
   const options = config.object(key);
   for (const name of Object.keys(Object(config.raw[key]))) {
     if (inertArguments.has(name)) options?.ignore(name);
-    else if (name !== honoured) options?.refuse(name, "models are opened as their own files say");
+    else if (name !== honoured) options?.refuse(name, "models are opened as their own files say", [usual[name]]);
   }
   return options;
 }

@@ -50,7 +50,7 @@ export async function embedTexts(
   checkTexts("embed", texts);
   const signal = context.signal(options.signal);
   const reader = textReader(context, "embed", modules.texts);
-  if (!modules.given) speakOfTemplate(context, modules);
+  if (modules.hasTemplate !== undefined) speakOfTemplate(context, modules.hasTemplate);
   const prompt = promptOf(context, modules, options);
   const first = modules.pooling.includesPrompt ? 0 : await promptLength(reader, prompt);
   const read = modules.table ? tableReader(reader, modules.table, prompt) : plainReader(context, reader, prompt);
@@ -76,7 +76,7 @@ export async function embedTexts(
 const spoken = new WeakSet<object>();
 
 /** Says once that the library would put texts in the tokenizer's chat template: it does where no modules.json says otherwise. */
-function speakOfTemplate({ tokenizerConfig, warn }: TaskContext, { hasTemplate }: SentenceModules): void {
+function speakOfTemplate({ tokenizerConfig, warn }: TaskContext, hasTemplate: boolean): void {
   const inConfig = (tokenizerConfig.chat_template ?? null) !== null;
   if (!(hasTemplate || inConfig) || spoken.has(tokenizerConfig)) return;
   spoken.add(tokenizerConfig);

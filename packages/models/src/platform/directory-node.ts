@@ -20,7 +20,7 @@ const wanted = /\.(safetensors|json|model|txt|jinja|bin)$/;
  * @throws {SourceError} `not-found`, `not-a-directory`, `cannot-open`
  */
 export async function readDirectory(given: string | URL): Promise<OpenDirectory> {
-  const directory = given instanceof URL ? fileURLToPath(given) : given;
+  const directory = typeof given === "string" ? given : pathOf(given);
   const files = new Map<string, LazyFile>();
   const entries = await list(directory);
   const roots = await rootsOf(directory);
@@ -48,6 +48,14 @@ export async function readDirectory(given: string | URL): Promise<OpenDirectory>
     await Promise.all([...files.values()].map((file) => file.close()));
   };
   return { files, close };
+}
+
+function pathOf(address: URL): string {
+  try {
+    return fileURLToPath(address);
+  } catch (cause) {
+    throw new SourceError("not-found", `${address}: expected a file: address of a folder, got another`, {}, { cause });
+  }
 }
 
 async function list(directory: string): Promise<Dirent[]> {
