@@ -81,16 +81,13 @@ const mpnetRoles = { ...robertaRoles, unk_token: "[UNK]" };
 const bertClasses = ["Bert", "ConvBert", "DistilBert", "DPRContextEncoder", "DPRQuestionEncoder", "Electra", "Lxmert"];
 const vocabTxtClasses = [...bertClasses, "MobileBert", "MPNet", "SqueezeBert"];
 
-// The white space that ends a line: the reader of tokenizers trims it. It is looked for from its begin on only, as it may be long.
-const trailing = /(?<!\p{White_Space})\p{White_Space}+$/u;
-
 /**
  * BERT's vocab.txt: a token a line, its id the number of the line; of equal ones the last counts. Settings are those of
  * `transformers`: lower case unless `do_lower_case` is false. MPNet's texts stand between `<s>` and `</s>`.
  */
 export function readVocabTxt(file: File, where: string, settings: Settings): OldFiles {
   checkClass(settings, "vocab.txt", vocabTxtClasses);
-  const vocab: Ids = Object.fromEntries(linesOf(file, where).map((line, id) => [line.replace(trailing, ""), id]));
+  const vocab: Ids = Object.fromEntries(linesOf(file, where).map((token, id) => [token, id]));
   const isMpnet = (settings.className || settings.modelType).toLowerCase() === "mpnet";
   const roles = Object.fromEntries(
     Object.entries(isMpnet ? mpnetRoles : bertRoles).map(([name, token]) => [name, settings.role(name, token)]),
