@@ -57,9 +57,10 @@ function readSettings(config: ModuleConfig, { task, output, name }: Wanted): Tex
   let maxLength = config.count("max_seq_length");
   for (const key of ["processor_kwargs", "tokenizer_args"]) {
     const options = expectInert(config, key, "model_max_length");
+    if (!options?.has("model_max_length")) continue;
     // Python writes 1e30 where there is no limit.
-    if (Number(options?.given("model_max_length")) > NO_LIMIT) maxLength = undefined;
-    else if (options?.has("model_max_length")) maxLength = options.integer("model_max_length");
+    const most = options.number("model_max_length", 0);
+    maxLength = most > NO_LIMIT ? undefined : options.integer("model_max_length");
   }
   return { maxLength, lowercases: config.boolean("do_lower_case", false) };
 }
