@@ -19,7 +19,7 @@ test("what computes for longer than the limit is slow, and done again until one 
     const begin = process.cpuUsage();
     while (usedMs(begin) < ms);
   };
-  expect(leastMs(20, () => compute(30))).toBeGreaterThanOrEqual(30);
+  expect(leastMs(20, () => compute(30))).toBeGreaterThan(20);
   expect(turns).toBe(5);
   expect(leastMs(20, () => compute(turns < 7 ? 30 : 0))).toBeLessThan(20);
 });
