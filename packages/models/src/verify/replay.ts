@@ -251,7 +251,7 @@ class Replayer {
 
   /** What rows of ids may be filled up with behind an end-of-text id. */
   #padding(): { readonly eos: number | undefined; readonly fillers: readonly unknown[] } {
-    const eos = this.#facts.eos_token_id_of_greedy_eos_and_beam3_eos;
+    const eos = this.#facts.eos_token_id_of_greedy_eos_and_beam3_eos ?? undefined;
     return { eos, fillers: [0, eos, this.#bare.config.pad_token_id] };
   }
 
