@@ -24,6 +24,8 @@ import {
   sigmoid,
   silu,
   softmax,
+  toBFloat16,
+  toFloat16,
 } from "../src/reference/index.ts";
 import {
   type Build,
@@ -118,17 +120,21 @@ function pairCase(kernel: string, reference: typeof add): Case {
   };
 }
 
-/** Bits of whole numbers from -8 to 8, which both half formats hold exactly. */
+/** The bits of -8 to 8, which both half formats hold exactly. */
+const integerCodes = {
+  f16: Uint16Array.from({ length: 17 }, (_, i) => toFloat16(i - 8)),
+  bf16: Uint16Array.from({ length: 17 }, (_, i) => toBFloat16(i - 8)),
+};
+
+/** Random whole numbers, and their bits in one of the half formats. */
 function integerBits(n: number, seed: number, type: "f16" | "bf16"): { bits: Uint16Array; values: Float32Array } {
   const values = randomIntegers(n, seed);
-  const view = new DataView(new ArrayBuffer(4));
-  const bits = Uint16Array.from(values, (value) => {
-    view.setFloat32(0, value);
-    const all = view.getUint32(0);
-    if (type === "bf16") return all >>> 16;
-    return value === 0 ? 0 : ((all >>> 16) & 0x8000) | ((((all >>> 23) & 255) - 112) << 10) | ((all >>> 13) & 1023);
-  });
-  return { bits, values: Float32Array.from(bits, type === "f16" ? fromFloat16 : fromBFloat16) };
+  const bits = new Uint16Array(n);
+  for (let i = 0; i < n; i++) {
+    values[i] += 0; // not -0
+    bits[i] = integerCodes[type][values[i] + 8];
+  }
+  return { bits, values };
 }
 
 function gemmCase(type: "f32" | "f16" | "bf16"): Case {

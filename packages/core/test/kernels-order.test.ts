@@ -256,11 +256,11 @@ describe.each(builds)("$name kernels", (build) => {
       const values = randomFloats(N * K, 2);
       const isRelaxed = build.name === "relaxed";
       const quantized = {
-        q8: () => packQ8(quantizeRowsQ8(values, N, K), N, K, isRelaxed),
-        q4: () => packQ4(quantizeRowsQ4(values, N, K), N, K, isRelaxed),
+        q8: packQ8(quantizeRowsQ8(values, N, K), N, K, isRelaxed),
+        q4: packQ4(quantizeRowsQ4(values, N, K), N, K, isRelaxed),
       };
       const product = (x: Float32Array, ...follows: [number, Operand | 0] | []) => {
-        if (type === "q8" || type === "q4") return multiplyQuantized(build, type, x, quantized[type](), N, ...follows);
+        if (type === "q8" || type === "q4") return multiplyQuantized(build, type, x, quantized[type], N, ...follows);
         const packed = type === "f32" ? packPanels(values, N, K) : packHalfPanels(halfBits(N * K, type), N, K);
         return multiply(build, x, type, packed, N, ...follows);
       };

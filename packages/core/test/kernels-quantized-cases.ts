@@ -42,6 +42,16 @@ function uneven(n: number, seed: number): Float32Array {
 }
 
 const quantizeRows = (kind: Kind) => (kind === "q8" ? quantizeRowsQ8 : quantizeRowsQ4);
+const known = new Map<string, Quantized>();
+
+/** Weights `[rows, K]` as integers; those that several sweeps or both builds need are computed once. */
+function weightsOf(kind: Kind, values: typeof uneven, rows: number, K: number): Quantized {
+  const key = `${kind} ${values.name} ${rows} ${K}`;
+  const weights = known.get(key) ?? quantizeRows(kind)(values(rows * K, K), rows, K);
+  known.set(key, weights);
+  return weights;
+}
+
 const quantizeInputs = (kind: Kind) => (kind === "q8" ? quantizeInputsQ8 : quantizeInputsQ4);
 
 /** Integers as the files have them. */
@@ -87,16 +97,10 @@ function inputsCase(kind: Kind) {
 
 function gemmCase(kind: Kind) {
   const kernel = `gemm_${kind}`;
-  const known = new Map<string, Quantized>();
-  const weightsOf = (N: number, K: number) => {
-    const weights = known.get(`${N} ${K}`) ?? quantizeRows(kind)(randomFloats(N * K, K), N, K);
-    known.set(`${N} ${K}`, weights);
-    return weights;
-  };
   const check = (build: Build, M: number, N: number, K: number) => {
     const relaxed = build.name === "relaxed";
     const inputs = quantizeInputs(kind)(randomFloats(M * K, M + N), M, K);
-    const weights = weightsOf(N, K);
+    const weights = weightsOf(kind, randomFloats, N, K);
     const bias = (M + N + K) % 2 ? randomFloats(N, N) : undefined;
     const expected = new Float64Array(M * N);
     gemmQuantized(kind, inputs, weights, bias, expected, M, N, K);
@@ -131,7 +135,7 @@ function rowsCase(kind: Kind) {
       for (const K of lengths) {
         const rows = 1 + (K % 5);
         const w = uneven(rows * K, K);
-        const expected = quantizeRows(kind)(w, rows, K);
+        const expected = weightsOf(kind, uneven, rows, K);
         const transposed = Float32Array.from(w, (_, i) => w[(i % rows) * K + Math.floor(i / rows)]);
         const [bytes, scales] = [storedRows(kind, expected, rows, K), storedScales(kind, expected)];
         for (const [src, rowStride, columnStride] of [[w, K, 1] as const, [transposed, 1, rows] as const]) {
@@ -163,7 +167,7 @@ function dequantizeCase(kind: Kind) {
     sweep(build: Build) {
       for (const K of lengths) {
         const rows = 1 + (K % 3);
-        const weights = quantizeRows(kind)(uneven(rows * K, K), rows, K);
+        const weights = weightsOf(kind, uneven, rows, K);
         const places = [input(storedRows(kind, weights, rows, K)), input(storedScales(kind, weights))];
         const [y] = run(build, kernel, ...places, output(rows * K), rows, K);
         expectClose(`${kernel} ${rows} ${K}`, y, dequantizeRows(weights, rows, K, kind === "q4"), 0);
@@ -180,7 +184,7 @@ function packCase(kernel: string, kind: Kind) {
       for (const K of lengths) {
         const [row0, rows] = [K % 11, 1 + (K % 10)];
         const N = row0 + rows + (K % 4);
-        const weights = quantizeRows(kind)(uneven(N * K, K), N, K);
+        const weights = weightsOf(kind, uneven, N, K);
         const whole = packed(kind, build, weights, N, K);
         const begin = row0 * (kind === "q8" ? K : Math.ceil(K / 2));
         const end = (row0 + rows) * (kind === "q8" ? K : Math.ceil(K / 2));
@@ -232,7 +236,7 @@ function embedCase(kind: Kind) {
         const V = 1 + (D % 19);
         const T = D % 6;
         const ids = Int32Array.from({ length: T }, (_, t) => (t * 7 + D) % V);
-        const weights = quantizeRows(kind)(uneven(V * D, D), V, D);
+        const weights = weightsOf(kind, uneven, V, D);
         const rows = dequantizeRows(weights, V, D, kind === "q4");
         const expected = Float32Array.from({ length: T * D }, (_, i) => rows[ids[Math.floor(i / D)] * D + (i % D)]);
         const place = input(packed(kind, build, weights, V, D));

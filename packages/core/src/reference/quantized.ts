@@ -109,29 +109,33 @@ export function toBFloat16(value: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) / 65536) & 0xffff;
 }
 
-/** Four sums side by side, then the pairs of them: the order of the kernels. */
-function sumLanes(terms: readonly number[]): number {
+/** The sum of a term for each weight of a group: four sums side by side, then the pairs of them, the order of the kernels. */
+function sumLanes(term: (i: number) => number): number {
   const lanes = [0, 0, 0, 0];
-  for (const [i, term] of terms.entries()) lanes[i % 4] = fround(lanes[i % 4] + term);
+  for (let i = 0; i < GROUP; i++) lanes[i & 3] = fround(lanes[i & 3] + term(i));
   return fround(fround(lanes[0] + lanes[2]) + fround(lanes[1] + lanes[3]));
 }
 
 function integersOf(group: Float32Array, scale: number): number[] {
   const inverse = reciprocal(scale);
-  return Array.from(group, (value) => nearestEven(clamp(fround(value * inverse), -8, 7)));
+  const integers: number[] = [];
+  for (let i = 0; i < GROUP; i++) integers.push(nearestEven(clamp(fround(group[i] * inverse), -8, 7)));
+  return integers;
 }
 
 function errorOf(group: Float32Array, scale: number): number {
   const integers = integersOf(group, scale);
-  const differences = Array.from(group, (value, i) => fround(value - fround(scale * integers[i])));
-  return sumLanes(differences.map((difference) => fround(difference * difference)));
+  return sumLanes((i) => {
+    const difference = fround(group[i] - fround(scale * integers[i]));
+    return fround(difference * difference);
+  });
 }
 
 /** Least squares: the scale that suits the integers best that weights become with another. */
 function fitted(group: Float32Array, scale: number): number {
   const integers = integersOf(group, scale);
-  const squares = sumLanes(integers.map((integer) => integer * integer));
-  const products = sumLanes(Array.from(group, (value, i) => fround(value * integers[i])));
+  const squares = sumLanes((i) => integers[i] * integers[i]);
+  const products = sumLanes((i) => fround(group[i] * integers[i]));
   return squares > 0 ? fround(products / squares) : scale;
 }
 
@@ -213,7 +217,7 @@ export function packQ4({ q, scales }: Quantized, N: number, K: number, relaxed: 
       const g = Math.floor(k / GROUP);
       const group = ((n >> 3) * groups + g) * 144;
       const i = k % GROUP;
-      view.setUint16(group + (n & 7) * 2, toFloat16(scales[n * groups + g]), true);
+      if (i === 0) view.setUint16(group + (n & 7) * 2, toFloat16(scales[n * groups + g]), true);
       const place = relaxed ? (n & 3) * 4 + (i & 3) : (n & 7) * 2 + (i & 1);
       const isUpper = relaxed ? n & 4 : i & 2;
       bytes[group + 16 + (i >> 2) * 16 + place] |= ((k < K ? q[n * K + k] : 0) + 8) << (isUpper ? 4 : 0);
