@@ -26,6 +26,7 @@ import {
 } from "../src/index.ts";
 import * as reference from "../src/reference/index.ts";
 import { builds, failing, randomArray } from "./builds.ts";
+import { expectSame } from "./kernels-harness.ts";
 
 /** A vector weight with values, as loading would leave it. */
 function vector(runtime: Runtime, values: Float32Array): VectorWeight {
@@ -202,7 +203,7 @@ test.each(builds)(
     expect(runtime.work - before).toBeGreaterThan(rows * globals * width * 2);
     expect([...attendSteps(qkv, span, layout, options, sliced)].length).toBeGreaterThan(3);
     const part = async (y: typeof whole) => (await runtime.read(y)).subarray(3 * width, (3 + rows) * width);
-    expect(await part(sliced)).toEqual(await part(whole));
+    expectSame("slices", await part(sliced), await part(whole));
     runtime.dispose();
   },
   30_000,
@@ -225,8 +226,8 @@ test.each(builds)(
     for (; !step.done; step = steps.next()) expect(step.value).toBeUndefined();
     const whole = linear(x, weight, epilogue);
     const inTurn = add(activate(linear(x, weight), "silu"), epilogue.residual);
-    expect(await runtime.read(step.value)).toEqual(await runtime.read(whole));
-    expect(await runtime.read(whole)).toEqual(await runtime.read(inTurn));
+    expectSame("slices", await runtime.read(step.value), await runtime.read(whole));
+    expectSame("one after the other", await runtime.read(inTurn), await runtime.read(whole));
   },
 );
 
