@@ -1,5 +1,5 @@
 import type { ErrorFields, KiloformerError } from "./errors.ts";
-import { type BadEscape, decodeUtf8, isUtf8, unescapeJson } from "./json-strings.ts";
+import { badEscape, decodeUtf8, isUtf8, unescapeJson } from "./json-strings.ts";
 
 export interface ScanOptions {
   /** The file's name, for messages. */
@@ -332,19 +332,15 @@ export class JsonScanner {
   }
 
   #decode(begin: number, end: number, flags: number): string {
-    let raw: Uint8Array | BadEscape = this.#bytes.subarray(begin, end);
-    if (flags & ESCAPED) raw = unescapeJson(this.#bytes, begin, end);
-    if (!(raw instanceof Uint8Array)) return this.#badEscape(raw);
-    const text = decodeUtf8(raw);
+    const raw = decodeUtf8(this.#bytes.subarray(begin, end));
+    const text = raw !== undefined && flags & ESCAPED ? unescapeJson(raw) : raw;
     if (text !== undefined) return text;
-    this.position = begin;
-    return this.fail("invalid-utf8", "UTF-8", `other bytes in the string ${this.#place()}`);
-  }
-
-  #badEscape({ index, surrogate }: BadEscape): never {
-    this.position = index;
-    if (surrogate) this.fail("lone-surrogate", "surrogates in pairs", `${surrogate} alone ${this.#place()}`);
-    return this.unexpected("an escape that JSON has");
+    const bad = raw === undefined ? undefined : badEscape(raw);
+    this.position = begin + (bad?.begin ?? 0);
+    if (!bad) this.fail("invalid-utf8", "UTF-8", `other bytes in the string ${this.#place()}`);
+    if (!bad.surrogate) this.unexpected("an escape that JSON has");
+    const got = `${bad.surrogate.toLowerCase()} alone ${this.#place()}`;
+    return this.fail("lone-surrogate", "surrogates in pairs", got);
   }
 
   #place(): string {
