@@ -3,9 +3,6 @@ import { kindOfFile } from "./file-kind.ts";
 import { JsonScanner } from "./json-scanner.ts";
 import { quote } from "./json-strings.ts";
 
-/** How deep arrays and objects may lie in each other. */
-const MAX_DEPTH = 64;
-
 /**
  * Reads a JSON file whose root is an object: `config.json`, `generation_config.json`, `tokenizer_config.json` and the like.
  *
@@ -19,8 +16,29 @@ export function parseJsonObject(text: string | Uint8Array, file: string): Record
   if (bytes.length === 0) refuse("empty-file", file, "no bytes");
   const kind = kindOfFile(bytes);
   if (kind) refuse("not-json", file, kind);
-  const builder = new JsonBuilder(bytes, file);
-  return builder.root();
+  const path: (string | number)[] = [];
+  const where = () => (path.length > 0 ? { text: pathText(path), fields: { path: [...path] } } : undefined);
+  const scanner = new JsonScanner(bytes, { file, error: ConfigError, where });
+  const into = (target: object) => (key: string | number) => {
+    if (key in target) scanner.fail("duplicate-key", "each key once", `${quote(String(key))} again`, { key });
+    path.push(key);
+    (target as Record<string | number, unknown>)[key] = value();
+    path.pop();
+  };
+  const value = (): unknown => {
+    if (scanner.startsObject()) {
+      const record: Record<string, unknown> = Object.create(null);
+      scanner.object(into(record));
+      return record;
+    }
+    if (!scanner.startsArray()) return scanner.scalar();
+    const list: unknown[] = [];
+    scanner.array(into(list));
+    return list;
+  };
+  const root: Record<string, unknown> = Object.create(null);
+  scanner.document(into(root));
+  return root;
 }
 
 function encode(text: string, file: string): Uint8Array {
@@ -34,51 +52,6 @@ function refuse(code: string, file: string, got: string): never {
     expected: "a JSON object",
     actual: got,
   });
-}
-
-/** Builds plain values, and knows the path to the one it is at. */
-class JsonBuilder {
-  readonly #scanner: JsonScanner;
-  readonly #path: (string | number)[] = [];
-
-  constructor(bytes: Uint8Array, file: string) {
-    this.#scanner = new JsonScanner(bytes, {
-      file,
-      maxDepth: MAX_DEPTH,
-      error: (code, message, fields) => new ConfigError(code, message, fields),
-      where: () =>
-        this.#path.length > 0 ? { text: pathText(this.#path), fields: { path: [...this.#path] } } : undefined,
-    });
-  }
-
-  root(): Record<string, unknown> {
-    const record: Record<string, unknown> = Object.create(null);
-    this.#scanner.document((key) => this.#member(record, key));
-    return record;
-  }
-
-  #member(record: Record<string, unknown>, key: string): void {
-    if (key in record) this.#scanner.fail("duplicate-key", "each key once", `${quote(key)} again`, { key });
-    this.#path.push(key);
-    record[key] = this.#value();
-    this.#path.pop();
-  }
-
-  #value(): unknown {
-    if (this.#scanner.startsObject()) {
-      const record: Record<string, unknown> = Object.create(null);
-      this.#scanner.object((key) => this.#member(record, key));
-      return record;
-    }
-    if (!this.#scanner.startsArray()) return this.#scanner.scalar();
-    const list: unknown[] = [];
-    this.#scanner.array((index) => {
-      this.#path.push(index);
-      list.push(this.#value());
-      this.#path.pop();
-    });
-    return list;
-  }
 }
 
 function pathText(path: readonly (string | number)[]): string {

@@ -1,11 +1,12 @@
 import type { ErrorFields, KiloformerError } from "./errors.ts";
-import { badEscape, decodeUtf8, isUtf8, unescapeJson } from "./json-strings.ts";
+import { badEscape, decodeUtf8, quote, unescapeJson } from "./json-strings.ts";
+import { fixedBytes } from "./source-base.ts";
 
 export interface ScanOptions {
   /** The file's name, for messages. */
   readonly file: string;
-  /** Makes the error, so that its class is the caller's. */
-  readonly error: (code: string, message: string, fields: ErrorFields) => KiloformerError;
+  /** The class of errors. */
+  readonly error: typeof KiloformerError;
   /** What the value being scanned belongs to, asked for when something is wrong with it. */
   readonly where?: () => { readonly text: string; readonly fields: ErrorFields } | undefined;
   /** Where the bytes begin in the file, for positions in messages. Default 0. */
@@ -64,9 +65,8 @@ export class JsonScanner {
   readonly #recent: string[] = new Array(64).fill("");
 
   constructor(bytes: Uint8Array, options: ScanOptions) {
-    // The decoder refuses shared memory, and bytes must not change while they are checked.
-    const shared = typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
-    this.#bytes = shared ? bytes.slice() : bytes;
+    // Bytes must not change while they are checked.
+    this.#bytes = fixedBytes(bytes);
     this.#options = options;
     this.#maxDepth = options.maxDepth ?? 64;
   }
@@ -196,18 +196,24 @@ export class JsonScanner {
 
   /** Throws the caller's error: `file: where: expected X, got Y`. */
   fail(code: string, expected: string, got: string, fields: ErrorFields = {}): never {
-    const { file, error, base = 0 } = this.#options;
+    const { file, error: ErrorClass, base = 0 } = this.#options;
     const about = this.#options.where?.();
     const where = about ? `${file}: ${about.text}` : file;
     const position = base + this.position;
     const all = { file, ...about?.fields, expected, actual: got, position, ...fields };
-    throw error(code, `${where}: expected ${expected}, got ${got}`, all);
+    throw new ErrorClass(code, `${where}: expected ${expected}, got ${got}`, all);
+  }
+
+  /** Fails because a field was there before. */
+  duplicate(field: string): never {
+    return this.fail("duplicate-field", "each field once", `${quote(field)} again`);
   }
 
   /** Fails because of the bytes at the position: the text ends here, is not UTF-8, or breaks the grammar. */
   unexpected(expected: string): never {
     if (this.position >= this.#bytes.length) this.fail("truncated-json", expected, "the end of the JSON text");
-    if (this.#bytes[this.position] >= 0x80 && !isUtf8(this.#bytes)) {
+    // What lies before was read.
+    if (this.#bytes[this.position] >= 0x80 && decodeUtf8(this.#bytes.subarray(this.position)) === undefined) {
       this.fail("invalid-utf8", "UTF-8", `other bytes ${this.#place()}`);
     }
     return this.fail("invalid-json", expected, `${this.describe()} ${this.#place()}`);

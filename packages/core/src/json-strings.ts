@@ -22,20 +22,6 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Checks in pieces, so that a large text costs no second copy. */
-export function isUtf8(bytes: Uint8Array): boolean {
-  const pieces = new TextDecoder("utf-8", { fatal: true });
-  try {
-    for (let begin = 0; begin < bytes.length; begin += 65536) {
-      pieces.decode(bytes.subarray(begin, begin + 65536), { stream: true });
-    }
-    pieces.decode();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** A pair of surrogates; one alone; another escape that JSON has; a backslash that begins none. */
 const escapes =
   /\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(\\u[dD][89a-fA-F][\da-fA-F]{2})|\\(?:["\\/bfnrt]|u[\da-fA-F]{4})|(\\)/g;

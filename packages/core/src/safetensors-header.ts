@@ -1,4 +1,4 @@
-import { type Dtype, dtypeNames, isDtype, tensorBytes } from "./dtypes.ts";
+import { type Dtype, dtypeNames, tensorBytes } from "./dtypes.ts";
 import { SafetensorsError } from "./errors.ts";
 import { kindOfFile } from "./file-kind.ts";
 import { JsonScanner } from "./json-scanner.ts";
@@ -155,7 +155,7 @@ class HeaderParser {
   #metadataSeen = false;
   #totalBytes = 0;
   /** The tensor being read. */
-  #dtype: Dtype | undefined;
+  #dtype = -1;
   #shapePosition = -1;
   #rank = 0;
   readonly #axes: number[] = new Array(MAX_RANK).fill(0);
@@ -177,7 +177,7 @@ class HeaderParser {
       file,
       base: LENGTH_BYTES,
       maxDepth: MAX_DEPTH,
-      error: (code, message, fields) => new SafetensorsError(code, message, fields),
+      error: SafetensorsError,
       where: () => {
         if (this.#name === undefined) return undefined;
         return { text: `${this.#noun} ${quote(this.#name)}`, fields: { [this.#noun]: this.#name } };
@@ -201,12 +201,11 @@ class HeaderParser {
   }
 
   #records(): ReadonlyMap<string, TensorInfo> {
-    const [tensors, scanner, dataBegin, file] = [this.#tensors, this.#scanner, this.#dataBegin, this.#file];
+    const [tensors, dataBegin, file] = [this.#tensors, this.#dataBegin, this.#file];
     let index = 0;
     for (const name of tensors.keys()) {
-      scanner.position = this.#shapes[index];
-      this.#rank = 0;
-      scanner.array(this.#readAxis);
+      this.#scanner.position = this.#shapes[index];
+      this.#readAxes();
       tensors.set(name, {
         name,
         dtype: dtypeNames[this.#dtypes[index]],
@@ -245,20 +244,19 @@ class HeaderParser {
     this.#tensors.set(name, undefined);
     if (this.#tensors.size === index) scanner.fail("duplicate-tensor", "each tensor once", "it again");
     if (index === MAX_TENSORS) scanner.fail("too-many-tensors", `at most ${MAX_TENSORS} tensors`, "more");
-    this.#dtype = undefined;
+    this.#dtype = -1;
     this.#shapePosition = -1;
-    this.#rank = 0;
     this.#offsets = 0;
     if (this.#otherFields.length > 0) this.#otherFields = [];
     scanner.object(this.#readField);
-    if (this.#dtype === undefined) this.#missing("dtype");
+    if (this.#dtype < 0) this.#missing("dtype");
     if (this.#shapePosition < 0) this.#missing("shape");
     if (this.#offsets === 0) this.#missing("data_offsets");
-    const [begin, end] = [this.#begin, this.#end];
-    this.#checkSize(this.#dtype, begin, end);
+    const [dtype, begin, end] = [this.#dtype, this.#begin, this.#end];
+    this.#checkSize(dtypeNames[dtype], begin, end);
     this.#begins[index] = begin;
     this.#ends[index] = end;
-    this.#dtypes[index] = dtypeNames.indexOf(this.#dtype);
+    this.#dtypes[index] = dtype;
     this.#shapes[index] = this.#shapePosition;
     this.#totalBytes += end - begin;
     // More bytes than there are: two tensors overlap, and a header full of such tensors is not read to its end.
@@ -273,15 +271,20 @@ class HeaderParser {
   };
 
   #readDtype(): void {
-    if (this.#dtype !== undefined) this.#duplicate("dtype");
-    const dtype = this.#scanner.string();
-    if (!isDtype(dtype)) this.#scanner.fail("unknown-dtype", "a dtype of the format", quote(dtype));
-    this.#dtype = dtype;
+    if (this.#dtype >= 0) this.#scanner.duplicate("dtype");
+    const name = this.#scanner.string();
+    this.#dtype = dtypeNames.indexOf(name as Dtype);
+    if (this.#dtype < 0) this.#scanner.fail("unknown-dtype", "a dtype of the format", quote(name));
   }
 
   #readShape(): void {
-    if (this.#shapePosition >= 0) this.#duplicate("shape");
+    if (this.#shapePosition >= 0) this.#scanner.duplicate("shape");
     this.#shapePosition = this.#scanner.position;
+    this.#readAxes();
+  }
+
+  #readAxes(): void {
+    this.#rank = 0;
     this.#scanner.array(this.#readAxis);
   }
 
@@ -292,7 +295,7 @@ class HeaderParser {
   };
 
   #readOffsets(): void {
-    if (this.#offsets > 0) this.#duplicate("data_offsets");
+    if (this.#offsets > 0) this.#scanner.duplicate("data_offsets");
     this.#scanner.array(this.#readOffset);
     if (this.#offsets !== 2) this.#scanner.fail("bad-offsets", "two data_offsets", `${this.#offsets}`);
   }
@@ -306,16 +309,12 @@ class HeaderParser {
 
   /** The reference passes over fields it does not know, so they are checked and passed over. */
   #readOther(field: string): void {
-    if (this.#otherFields.includes(field)) this.#duplicate(field);
+    if (this.#otherFields.includes(field)) this.#scanner.duplicate(field);
     if (this.#otherFields.length === MAX_OTHER_FIELDS) {
       this.#scanner.fail("too-many-fields", `at most ${MAX_OTHER_FIELDS} fields beside those of the format`, "more");
     }
     this.#otherFields.push(field);
     this.#scanner.skip();
-  }
-
-  #duplicate(field: string): never {
-    return this.#scanner.fail("duplicate-field", "each field once", `${quote(field)} again`);
   }
 
   #missing(field: string): never {

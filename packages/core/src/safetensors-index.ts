@@ -35,71 +35,52 @@ export async function readIndex(
     const message = `${INDEX_FILE}: expected at most ${maxBytes} bytes, got ${actual}`;
     return new SafetensorsError("index-too-large", message, { file: INDEX_FILE, expected: maxBytes, actual });
   };
-  return new IndexParser(await readAll(source, { maxBytes, error, signal: options.signal })).parse();
+  return parseIndex(await readAll(source, { maxBytes, error, signal: options.signal }));
 }
 
-class IndexParser {
-  readonly #shardOf = new Map<string, string>();
-  readonly #seen = new Set<string>();
-  readonly #shards = new Set<string>();
-  readonly #scanner: JsonScanner;
-  #totalSize: number | undefined;
-  #tensor: string | undefined;
-
-  constructor(bytes: Uint8Array) {
-    const kind = kindOfFile(bytes);
-    if (kind) {
-      const message = `${INDEX_FILE}: expected a JSON object, got ${kind}`;
-      throw new SafetensorsError("not-json", message, { file: INDEX_FILE, kind });
-    }
-    this.#scanner = new JsonScanner(bytes, {
-      file: INDEX_FILE,
-      error: (code, message, fields) => new SafetensorsError(code, message, fields),
-      where: () => {
-        if (this.#tensor === undefined) return undefined;
-        return { text: `tensor ${quote(this.#tensor)}`, fields: { tensor: this.#tensor } };
-      },
-    });
+function parseIndex(bytes: Uint8Array): ShardIndex {
+  const kind = kindOfFile(bytes);
+  if (kind) {
+    const message = `${INDEX_FILE}: expected a JSON object, got ${kind}`;
+    throw new SafetensorsError("not-json", message, { file: INDEX_FILE, kind });
   }
-
-  parse(): ShardIndex {
-    const [scanner, seen, shardOf] = [this.#scanner, this.#seen, this.#shardOf];
-    scanner.document((field) => {
-      if (seen.has(field)) scanner.fail("duplicate-field", "each field once", `${quote(field)} again`);
-      if (seen.size === MAX_FIELDS) scanner.fail("too-many-fields", `at most ${MAX_FIELDS} fields`, "more");
-      seen.add(field);
-      if (field === "weight_map") scanner.object((name) => this.#readEntry(name));
-      else if (field === "metadata" && scanner.startsObject()) scanner.object((key) => this.#readMetadata(key));
-      else scanner.skip();
-      this.#tensor = undefined;
-    });
-    if (!seen.has("weight_map")) scanner.fail("missing-field", "the field weight_map", "none");
-    return { shards: [...this.#shards].sort(), shardOf, totalSize: this.#totalSize };
-  }
-
-  #readEntry(name: string): void {
-    const [scanner, shardOf] = [this.#scanner, this.#shardOf];
-    this.#tensor = name;
+  const shardOf = new Map<string, string>();
+  const shards = new Set<string>();
+  const seen = new Set<string>();
+  let totalSize: number | undefined;
+  let tensor: string | undefined;
+  const where = () => (tensor === undefined ? undefined : { text: `tensor ${quote(tensor)}`, fields: { tensor } });
+  const scanner = new JsonScanner(bytes, { file: INDEX_FILE, error: SafetensorsError, where });
+  const readEntry = (name: string) => {
+    tensor = name;
     if (shardOf.has(name)) scanner.fail("duplicate-tensor", "each tensor once", "it again");
     if (shardOf.size === MAX_TENSORS) scanner.fail("too-many-tensors", `at most ${MAX_TENSORS} tensors`, "more");
     const shard = scanner.string();
-    if (!this.#shards.has(shard)) {
-      const plain = shardName.test(shard) && !deviceName.test(shard);
-      if (!plain) scanner.fail("bad-shard-name", "a plain file name that ends in .safetensors", quote(shard));
-      this.#shards.add(shard);
+    if (!shards.has(shard) && (!shardName.test(shard) || deviceName.test(shard))) {
+      scanner.fail("bad-shard-name", "a plain file name that ends in .safetensors", quote(shard));
     }
+    shards.add(shard);
     shardOf.set(name, shard);
-  }
-
+  };
   /** Only `total_size` says something, and only about the files, so anything else is passed over. */
-  #readMetadata(key: string): void {
-    const scanner = this.#scanner;
+  const readMetadata = (key: string) => {
     if (key !== "total_size" || scanner.startsObject() || scanner.startsArray()) {
       scanner.skip();
       return;
     }
-    if (this.#totalSize !== undefined) scanner.fail("duplicate-field", "each field once", `${quote(key)} again`);
+    if (totalSize !== undefined) scanner.duplicate(key);
     const size = scanner.scalar();
-    if (typeof size === "number") this.#totalSize = size;
-  }
+    if (typeof size === "number") totalSize = size;
+  };
+  scanner.document((field) => {
+    if (seen.has(field)) scanner.duplicate(field);
+    if (seen.size === MAX_FIELDS) scanner.fail("too-many-fields", `at most ${MAX_FIELDS} fields`, "more");
+    seen.add(field);
+    if (field === "weight_map") scanner.object(readEntry);
+    else if (field === "metadata" && scanner.startsObject()) scanner.object(readMetadata);
+    else scanner.skip();
+    tensor = undefined;
+  });
+  if (!seen.has("weight_map")) scanner.fail("missing-field", "the field weight_map", "none");
+  return { shards: [...shards].sort(), shardOf, totalSize };
 }

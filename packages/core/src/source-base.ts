@@ -161,8 +161,11 @@ export async function readAll(source: Source, options: ReadAllOptions): Promise<
     return (await source.readToEnd(maxBytes, signal)) ?? refuse("more");
   }
   if (source.size > maxBytes) refuse(source.size);
-  const bytes = await readExactly(source, 0, source.size, signal);
-  // Decoders of text refuse buffers that are shared or may change their length.
+  return fixedBytes(await readExactly(source, 0, source.size, signal));
+}
+
+/** The bytes, or a copy: decoders of text refuse buffers that are shared or may change their length. */
+export function fixedBytes(bytes: Uint8Array): Uint8Array {
   const { buffer } = bytes as { readonly buffer: ArrayBufferLike & { readonly resizable?: boolean } };
   return buffer instanceof ArrayBuffer && !buffer.resizable ? bytes : bytes.slice();
 }
