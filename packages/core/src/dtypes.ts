@@ -1,39 +1,33 @@
 /** How tensors are stored in a `.safetensors` file, by the names of the format. */
 export type Dtype = keyof typeof bitsOf;
 
-/** A dtype's bits for one element; with an array class, its values can be read. */
+/** A dtype's bits for one element, in the reference's order: a writer puts the last ones first, so that wide elements lie aligned. */
 const bitsOf = {
-  F64: 64,
-  F32: 32,
-  F16: 16,
-  BF16: 16,
-  I64: 64,
-  I32: 32,
-  I16: 16,
-  I8: 8,
-  U64: 64,
-  U32: 32,
-  U16: 16,
-  U8: 8,
   BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
   F8_E5M2: 8,
   F8_E4M3: 8,
-  // Known, so that a file that holds them opens and its other tensors can be read; their values cannot.
   F8_E8M0: 8,
   F8_E4M3FNUZ: 8,
   F8_E5M2FNUZ: 8,
-  F6_E2M3: 6,
-  F6_E3M2: 6,
-  F4: 4,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
   C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
 } as const;
 
-/** The reference's order of dtypes: a writer puts the last ones first, so that wide elements lie aligned. */
-const writingOrder = /* @__PURE__ */ (
-  "BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ " +
-  "I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64"
-).split(" ");
-
+/** The array classes of dtypes whose values can be read. Files that hold others open, and their other tensors can be read. */
 const arrayOf = {
   F64: Float64Array,
   F32: Float32Array,
@@ -59,10 +53,6 @@ export const dtypeNames = /* @__PURE__ */ Object.keys(bitsOf) as readonly Dtype[
 /** Whether the format has a dtype of this name. */
 export function isDtype(name: string): name is Dtype {
   return Object.hasOwn(bitsOf, name);
-}
-
-export function writingRank(dtype: Dtype): number {
-  return writingOrder.indexOf(dtype);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Dtype, isDtype, tensorBytes, writingRank } from "./dtypes.ts";
+import { type Dtype, dtypeNames, isDtype, tensorBytes } from "./dtypes.ts";
 import { SafetensorsError } from "./errors.ts";
 import { quote } from "./json-strings.ts";
 
@@ -55,7 +55,7 @@ export function writeSafetensors(tensors: Named<TensorData>, metadata: Named<str
  */
 export function writeHeader(tensors: Named<TensorSpec>, metadata: Named<string> = []): WrittenHeader {
   const entries = entriesOf(tensors).sort(([a, { dtype: left }], [b, { dtype: right }]) => {
-    return writingRank(right) - writingRank(left) || compareUtf8(a, b);
+    return dtypeNames.indexOf(right) - dtypeNames.indexOf(left) || compareUtf8(a, b);
   });
   const pairs = entriesOf(metadata).map(([key, value]) => `${json(key, key)}:${json(value, key)}`);
   const fields = pairs.length > 0 ? [`"__metadata__":{${pairs.join(",")}}`] : [];
