@@ -1,11 +1,11 @@
-import { firstNonFinite } from "./dtypes.ts";
+import { type Dtype, firstNonFinite } from "./dtypes.ts";
 import { WeightError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Checkpoint, TensorInfo } from "./safetensors.ts";
 import { readExactly, type Source } from "./source.ts";
 import { nextTurn } from "./turn.ts";
 import { GROUP, onePanelBytes, PANEL, panelBytes, rowBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
-import type { FillTask, Reservation } from "./weights.ts";
+import type { FillTask, Reservation, Weight } from "./weights.ts";
 
 /**
  * The staging window: the most that a load holds beside the weights themselves. Only a weight that lies transposed in the file
@@ -42,12 +42,11 @@ export async function fillWeights(
   const { tasks } = reservation;
   const totals = new Map<string, number>();
   for (const { info } of tasks) totals.set(info.file, (totals.get(info.file) ?? 0) + info.end - info.begin);
-  const windowBytes = tasks.reduce((most, task) => Math.max(most, stagesOf(task).bytes), 0);
-  const filler = new Filler(runtime, windowBytes, checkpoint, options);
+  const windowBytes = tasks.reduce((most, task) => Math.max(most, stagesOf(task, 0).end), 0);
   const loaded = new Map<string, number>();
   const mark = runtime.memory.mark();
+  const filler = new Filler(runtime, runtime.memory.push(windowBytes), checkpoint, options);
   try {
-    filler.open();
     for (const { info, task } of readsOf(tasks, checkpoint)) {
       const { file } = info;
       const before = loaded.get(file) ?? 0;
@@ -62,12 +61,11 @@ export async function fillWeights(
   } finally {
     runtime.memory.release(mark);
   }
-  if (filler.notFinite.length === 0) return;
-  const names = filler.notFinite.slice(0, 5).join(", ");
-  const more = filler.notFinite.length > 5 ? ` and ${filler.notFinite.length - 5} more` : "";
-  throw new WeightError("not-finite", `weights: expected finite numbers, got NaN or infinity in ${names}${more}`, {
-    names: filler.notFinite,
-  });
+  const names = [...filler.notFinite];
+  if (names.length === 0) return;
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  const got = `NaN or infinity in ${names.slice(0, 5).join(", ")}${more}`;
+  throw new WeightError("not-finite", `weights: expected finite numbers, got ${got}`, { names });
 }
 
 /** A tensor that is read in its turn: one that fills a weight, or what such a one needs later. */
@@ -92,27 +90,22 @@ function besideOf({ form, weight, scale, zeroPoint }: FillTask): TensorInfo[] {
 }
 
 class Filler {
-  readonly notFinite: string[] = [];
+  readonly notFinite = new Set<string>();
   readonly #runtime: Runtime;
-  readonly #options: FillOptions;
-  readonly #windowBytes: number;
+  readonly #window: number;
   readonly #checkpoint: Checkpoint;
+  readonly #options: FillOptions;
   /** What a stream passed by, until its weight comes. */
   readonly #kept = new Map<TensorInfo, Uint8Array>();
-  #window = 0;
-  #sinceTurn = 0;
   readonly #cleared = new Set<number>();
+  #sinceTurn = 0;
 
-  constructor(runtime: Runtime, windowBytes: number, checkpoint: Checkpoint, options: FillOptions) {
+  /** @param window its place on the stack */
+  constructor(runtime: Runtime, window: number, checkpoint: Checkpoint, options: FillOptions) {
     this.#runtime = runtime;
+    this.#window = window;
     this.#checkpoint = checkpoint;
-    this.#windowBytes = windowBytes;
     this.#options = options;
-  }
-
-  /** Takes the window from the stack. */
-  open(): void {
-    this.#window = this.#runtime.memory.push(this.#windowBytes);
   }
 
   /** Reads a whole tensor, for the weight that needs it. */
@@ -135,152 +128,48 @@ class Filler {
     const { info } = task;
     const source = this.#checkpoint.source(info.file);
     if (task.layout === "panels") this.#clearLastPanel(task);
-    const stages = stagesOf(task);
-    const checks = this.#options.checkFinite;
+    const stages = stagesOf(task, this.#window);
     const [scale, zeroPoint] = besideOf(task);
     const scales = scale && (await this.#take(scale));
     const zeros = zeroPoint && (await this.#take(zeroPoint));
-    let finite = !(checks && scales) || firstNonFinite(scale.dtype, scales) < 0;
+    if (scales) this.#checkFinite(info, scale.dtype, scales);
+    const columnBytes = stages.rowBytes / stages.columns;
     for (const piece of pieces(stages)) {
       this.#options.signal?.throwIfAborted();
-      // Whole bytes: of forms with less than one for each column, rows are never split.
-      const columnBytes = stages.rowBytes / stages.columns;
       const begin = piece.row * stages.rowBytes + piece.column * columnBytes;
-      const bytes = piece.rows * (piece.columns === stages.columns ? stages.rowBytes : piece.columns * columnBytes);
+      // Whole bytes: of forms with less than one for each column, rows are never split.
+      const bytes = Math.round(piece.rows * piece.columns * columnBytes);
       await this.#read(source, info.begin + begin, bytes);
-      if (checks && finite) {
-        finite =
-          firstNonFinite(info.dtype, this.#runtime.memory.bytes.subarray(this.#window, this.#window + bytes)) < 0;
-      }
-      if (task.isScale) this.#placeScales(task, this.#window, piece, runs(task, piece));
-      else this.#move(task, piece, stages, scales, zeros);
+      this.#checkFinite(info, info.dtype, this.#staged(bytes));
+      if (task.isScale) placeScales(this.#runtime, task, piece, stages.made);
+      else move(this.#runtime, task, piece, stages, scales, zeros);
       onBytes(begin + bytes);
       await this.#maybeTurn(bytes);
     }
-    if (!finite) this.notFinite.push(info.name);
+  }
+
+  /** The begin of the window. */
+  #staged(bytes: number): Uint8Array {
+    return this.#runtime.memory.bytes.subarray(this.#window, this.#window + bytes);
+  }
+
+  /** Notes a tensor whose numbers, or the scales that make them, are not finite. */
+  #checkFinite({ name }: TensorInfo, dtype: Dtype, bytes: Uint8Array): void {
+    if (this.#options.checkFinite && firstNonFinite(dtype, bytes) >= 0) this.notFinite.add(name);
   }
 
   async #read(source: Source, offset: number, length: number): Promise<void> {
     const { signal } = this.#options;
-    if (source.readInto) {
-      await source.readInto(offset, this.#runtime.memory.bytes.subarray(this.#window, this.#window + length), signal);
-    } else {
-      const bytes = await readExactly(source, offset, length, signal);
-      this.#runtime.memory.bytes.set(bytes, this.#window);
-    }
-  }
-
-  /** What the window holds to its place: as it is, or through f32 to another form. */
-  #move(task: FillTask, piece: Piece, stages: Stages, scales?: Uint8Array, zeros?: Uint8Array): void {
-    const { form, weight, transposed } = task;
-    const { kernels } = this.#runtime;
-    const K = weight.shape[1] as number;
-    if (form === weight.dtype) {
-      this.#place(task, piece, this.#window);
-      return;
-    }
-    const elements = piece.rows * piece.columns;
-    const wide = form === "f32" ? this.#window : this.#window + stages.wide;
-    if (form === "f16") kernels.widen_f16(this.#window, wide, elements);
-    else if (form === "bf16") kernels.widen_bf16(this.#window, wide, elements);
-    else if (form !== "f32") this.#dequantize(task, piece, stages, wide, scales!, zeros);
-    const made = this.#window + stages.made;
-    if (weight.dtype === "f32") this.#place(task, piece, wide);
-    else if (weight.dtype === "f16" || weight.dtype === "bf16") {
-      kernels[weight.dtype === "f16" ? "narrow_f16" : "narrow_bf16"](wide, made, elements);
-      this.#place(task, piece, made);
-    } else {
-      const quantize = weight.dtype === "q8" ? kernels.quantize_rows_q8 : kernels.quantize_rows_q4;
-      const [scalesAt, scratch] = [this.#window + stages.scales, this.#window + stages.scratch];
-      if (!transposed) {
-        quantize(wide, K, 1, made, scalesAt, scratch, piece.rows, K);
-        this.#place(task, piece, made);
-        this.#placeScales(task, scalesAt, piece, runs(task, piece));
-        return;
-      }
-      // The whole tensor is here: an output's inputs lie in one column of it.
-      for (let row = 0; row < stages.columns; row += STRIP) {
-        const strip = { row, rows: Math.min(STRIP, stages.columns - row), column: 0, columns: K };
-        quantize(wide + row * 4, 1, stages.columns, made, scalesAt, scratch, strip.rows, K);
-        this.#place({ ...task, transposed: false }, strip, made);
-        this.#placeScales(task, scalesAt, strip, runs(task, strip));
-      }
-    }
-  }
-
-  #dequantize(
-    { form, weight }: FillTask,
-    piece: Piece,
-    stages: Stages,
-    to: number,
-    scales: Uint8Array,
-    zeros: Uint8Array | undefined,
-  ): void {
-    const { kernels, memory } = this.#runtime;
-    const K = weight.shape[1] as number;
-    const perRow = scaleBytes(1, K, form);
-    const scalesAt = this.#window + stages.scales;
-    memory.bytes.set(scales.subarray(piece.row * perRow, (piece.row + piece.rows) * perRow), scalesAt);
-    if (form === "q4") kernels.dequantize_rows_q4(this.#window, scalesAt, to, piece.rows, K);
-    else if (form === "q8") kernels.dequantize_rows_q8(this.#window, scalesAt, to, piece.rows, K);
+    if (source.readInto) await source.readInto(offset, this.#staged(length), signal);
     else {
-      for (let row = 0; row < piece.rows; row++) {
-        const scale = memory.floats[scalesAt / 4 + row];
-        const zero = zeros![piece.row + row];
-        const [from, begin] = [this.#window + row * K, to / 4 + row * K];
-        for (let i = 0; i < K; i++) memory.floats[begin + i] = scale * (memory.bytes[from + i] - zero);
-      }
-    }
-  }
-
-  /** A piece in the weight's own form. */
-  #place(task: FillTask, piece: Piece, from: number): void {
-    const { weight, row, layout, plus, transposed } = task;
-    const { dtype } = weight;
-    const { kernels, memory } = this.#runtime;
-    const columns = weight.shape.length === 2 ? weight.shape[1] : 1;
-    if (plus) for (let i = 0; i < piece.rows * piece.columns; i++) memory.floats[from / 4 + i] += plus;
-    if (transposed) {
-      const pack = dtype === "f32" ? kernels.pack_f32 : kernels.pack_u16;
-      const [N, K] = [weight.shape[0], columns];
-      pack(from, weight.place, piece.columns, piece.rows, 1, piece.columns, row + piece.column, piece.row, N, K);
-      return;
-    }
-    const bytes = rowBytes(piece.columns, dtype);
-    for (const { from: begin, to, rows } of runs(task, piece)) {
-      const source = from + (begin - piece.row) * bytes;
-      const target = row + to;
-      if (layout === "rows") {
-        const place = weight.place + target * rowBytes(columns, dtype) + rowBytes(piece.column, dtype);
-        memory.bytes.copyWithin(place, source, source + rows * bytes);
-      } else if (dtype === "q8") kernels.pack_q8(source, weight.place, rows, target, columns);
-      else if (dtype === "q4") kernels.pack_q4(source, weight.place, rows, target, columns);
-      else {
-        const pack = dtype === "f32" ? kernels.pack_f32 : kernels.pack_u16;
-        const { column } = piece;
-        pack(source, weight.place, rows, piece.columns, piece.columns, 1, target, column, weight.shape[0], columns);
-      }
-    }
-  }
-
-  #placeScales({ weight, row, layout }: FillTask, from: number, piece: Piece, order: Iterable<Run>): void {
-    const { kernels, memory } = this.#runtime;
-    const [N, K] = weight.shape as readonly [number, number];
-    const { dtype, place } = weight;
-    const bytes = scaleBytes(1, K, dtype);
-    // Behind the rows of a table, behind the panels of 8-bit weights, and in the panels of 4-bit ones.
-    const behind =
-      place + (layout === "rows" ? scalesOffset(N, K, dtype) : Math.ceil(N / PANEL) * onePanelBytes(K, dtype));
-    for (const { from: begin, to, rows } of order) {
-      const source = from + (begin - piece.row) * bytes;
-      if (dtype === "q4" && layout === "panels") kernels.pack_scales_q4(source, place, rows, row + to, K);
-      else memory.bytes.copyWithin(behind + (row + to) * bytes, source, source + rows * bytes);
+      const bytes = await readExactly(source, offset, length, signal);
+      this.#staged(length).set(bytes);
     }
   }
 
   /** The outputs that pad the last panel are zero, whatever the memory held before. */
   #clearLastPanel({ weight }: FillTask): void {
-    const [N, K] = weight.shape as readonly [number, number];
+    const [N, K] = matrixOf(weight);
     if (N % PANEL === 0) return;
     const begin = weight.place + Math.floor(N / PANEL) * onePanelBytes(K, weight.dtype);
     // Once for each weight, before its first part: the other parts of a fused weight lie in this panel too.
@@ -297,6 +186,110 @@ class Filler {
   }
 }
 
+/** What the window holds to its place: as it is, or through f32 to another form. */
+function move(
+  runtime: Runtime,
+  task: FillTask,
+  piece: Piece,
+  stages: Stages,
+  scales: Uint8Array | undefined,
+  zeros: Uint8Array | undefined,
+): void {
+  const { form, weight } = task;
+  const { dtype } = weight;
+  const { from, wide, made } = stages;
+  if (form !== dtype) {
+    const { kernels } = runtime;
+    const elements = piece.rows * piece.columns;
+    if (form === "f16" || form === "bf16") kernels[`widen_${form}`](from, wide, elements);
+    else if (form !== "f32") dequantize(runtime, task, piece, stages, scales!, zeros);
+    if (dtype === "q8" || dtype === "q4") {
+      quantize(runtime, task, dtype, piece, stages);
+      return;
+    }
+    if (dtype !== "f32") kernels[`narrow_${dtype}`](wide, made, elements);
+  }
+  place(runtime, task, piece, made);
+}
+
+function dequantize(
+  { kernels, memory }: Runtime,
+  { form, weight }: FillTask,
+  piece: Piece,
+  { from, wide, scales: scalesAt }: Stages,
+  scales: Uint8Array,
+  zeros: Uint8Array | undefined,
+): void {
+  const [, K] = matrixOf(weight);
+  const perRow = scaleBytes(1, K, form);
+  memory.bytes.set(scales.subarray(piece.row * perRow, (piece.row + piece.rows) * perRow), scalesAt);
+  if (form === "q8" || form === "q4") {
+    kernels[`dequantize_rows_${form}`](from, scalesAt, wide, piece.rows, K);
+    return;
+  }
+  for (let row = 0; row < piece.rows; row++) {
+    const scale = memory.floats[scalesAt / 4 + row];
+    const zero = zeros![piece.row + row];
+    const [begin, to] = [from + row * K, wide / 4 + row * K];
+    for (let i = 0; i < K; i++) memory.floats[to + i] = scale * (memory.bytes[begin + i] - zero);
+  }
+}
+
+/** Outputs with their scales. Of a transposed tensor the whole is there: an output's inputs lie in one column of it. */
+function quantize(runtime: Runtime, task: FillTask, dtype: "q8" | "q4", piece: Piece, stages: Stages): void {
+  const { wide, made, scales, scratch, columns } = stages;
+  const [, K] = matrixOf(task.weight);
+  const [outputs, step, outputStride, inputStride] = task.transposed
+    ? [columns, STRIP, 1, columns]
+    : [piece.rows, piece.rows, K, 1];
+  for (let output = 0; output < outputs; output += step) {
+    const rows = Math.min(step, outputs - output);
+    const strip = { row: piece.row + output, rows, column: 0, columns: K };
+    const from = wide + output * outputStride * 4;
+    runtime.kernels[`quantize_rows_${dtype}`](from, outputStride, inputStride, made, scales, scratch, rows, K);
+    place(runtime, { ...task, transposed: false }, strip, made);
+    placeScales(runtime, task, strip, scales);
+  }
+}
+
+/** A piece in the weight's own form. */
+function place({ kernels, memory }: Runtime, task: FillTask, piece: Piece, from: number): void {
+  const { weight, row, layout, plus, transposed } = task;
+  const { dtype, place } = weight;
+  const [N, K] = matrixOf(weight);
+  if (plus) for (let i = 0; i < piece.rows * piece.columns; i++) memory.floats[from / 4 + i] += plus;
+  const pack = dtype === "f32" ? kernels.pack_f32 : kernels.pack_u16;
+  if (transposed) {
+    pack(from, place, piece.columns, piece.rows, 1, piece.columns, row + piece.column, piece.row, N, K);
+    return;
+  }
+  const bytes = rowBytes(piece.columns, dtype);
+  for (const { from: begin, to, rows } of runs(task, piece)) {
+    const source = from + (begin - piece.row) * bytes;
+    const target = row + to;
+    if (layout === "rows") {
+      const at = place + target * rowBytes(K, dtype) + rowBytes(piece.column, dtype);
+      memory.bytes.copyWithin(at, source, source + rows * bytes);
+    } else if (dtype === "q8" || dtype === "q4") kernels[`pack_${dtype}`](source, place, rows, target, K);
+    else pack(source, place, rows, piece.columns, piece.columns, 1, target, piece.column, N, K);
+  }
+}
+
+function placeScales({ kernels, memory }: Runtime, task: FillTask, piece: Piece, from: number): void {
+  const { weight, row, layout } = task;
+  const { dtype, place } = weight;
+  const [N, K] = matrixOf(weight);
+  const bytes = scaleBytes(1, K, dtype);
+  // Behind the rows of a table, behind the panels of 8-bit weights, and in the panels of 4-bit ones.
+  const behind =
+    place + (layout === "rows" ? scalesOffset(N, K, dtype) : Math.ceil(N / PANEL) * onePanelBytes(K, dtype));
+  for (const { from: begin, to, rows } of runs(task, piece)) {
+    const source = from + (begin - piece.row) * bytes;
+    if (dtype === "q4" && layout === "panels") kernels.pack_scales_q4(source, place, rows, row + to, K);
+    else memory.bytes.copyWithin(behind + (row + to) * bytes, source, source + rows * bytes);
+  }
+}
+
 /** A piece of a tensor: whole rows, or part of one row that is larger than the window. */
 interface Piece {
   readonly row: number;
@@ -308,32 +301,36 @@ interface Piece {
 /** Outputs of a transposed tensor that are quantized at once. */
 const STRIP = 64;
 
-/** How a task's pieces lie in the window: as they are read, as f32, as they are held, and the scales; offsets in bytes. */
+/** How a task's pieces lie in the window: as they are read, as f32, as they are held, and the scales; byte addresses. */
 interface Stages {
   readonly rows: number;
   readonly columns: number;
   /** Of the file's bytes. */
   readonly rowBytes: number;
   readonly piece: { readonly rows: number; readonly columns: number };
+  readonly from: number;
+  /** `from` where the file has f32. */
   readonly wide: number;
+  /** `from` or `wide` where that is how the weight is held. */
   readonly made: number;
   readonly scales: number;
   readonly scratch: number;
-  readonly bytes: number;
+  readonly end: number;
 }
 
-function stagesOf({ info, form, weight, transposed = false, isScale = false }: FillTask): Stages {
+/** @param from where the window begins */
+function stagesOf({ info, form, weight, transposed = false, isScale = false }: FillTask, from: number): Stages {
   const to = weight.dtype;
-  const K = weight.shape.length === 2 ? weight.shape[1] : 1;
+  const [, K] = matrixOf(weight);
   const rows = info.shape[0];
   const columns = isScale ? 1 : transposed ? info.shape[1] : K;
   const converts = !isScale && form !== to;
   const quantizes = converts && (to === "q8" || to === "q4");
   const stored = isScale ? scaleBytes(1, K, form) : rowBytes(columns, form);
   const widened = converts && form !== "f32" ? columns * 4 : 0;
-  const made = converts && to !== "f32" ? rowBytes(columns, to) : 0;
+  const narrowed = converts && to !== "f32" ? rowBytes(columns, to) : 0;
   const scaled = converts ? Math.max(scaleBytes(1, K, to), scaleBytes(1, K, form)) : 0;
-  const perRow = stored + widened + made + scaled;
+  const perRow = stored + widened + narrowed + scaled;
   // Quantizing takes a whole row of inputs; where those lie in a column, the whole tensor.
   const whole = quantizes && transposed;
   const splits = !quantizes && !isScale && scaleBytes(1, K, form) === 0 && perRow > WINDOW_BYTES;
@@ -342,22 +339,19 @@ function stagesOf({ info, form, weight, transposed = false, isScale = false }: F
     columns: splits ? Math.floor((columns * WINDOW_BYTES) / perRow) : columns,
   };
   const held = (piece.rows * piece.columns) / Math.max(1, columns);
-  const wideAt = align(held * stored);
-  const madeAt = wideAt + align(held * widened);
-  const scalesAt = madeAt + align(whole ? STRIP * rowBytes(K, to) : held * made);
-  const scratchAt = scalesAt + align((whole ? STRIP : held) * scaled);
-  const bytes = scratchAt + (quantizes ? (K + GROUP) * 4 : 0);
-  return {
-    rows,
-    columns,
-    rowBytes: stored,
-    piece,
-    wide: wideAt,
-    made: madeAt,
-    scales: scalesAt,
-    scratch: scratchAt,
-    bytes,
-  };
+  const behind = from + align(held * stored);
+  const wide = widened ? behind : from;
+  const widenedEnd = behind + align(held * widened);
+  const made = narrowed ? widenedEnd : wide;
+  const scales = widenedEnd + align(whole ? STRIP * rowBytes(K, to) : held * narrowed);
+  const scratch = scales + align((whole ? STRIP : held) * scaled);
+  const end = scratch + (quantizes ? (K + GROUP) * 4 : 0);
+  return { rows, columns, rowBytes: stored, piece, from, wide, made, scales, scratch, end };
+}
+
+/** A vector is a matrix of one column. */
+function matrixOf({ shape }: Weight): readonly [N: number, K: number] {
+  return shape.length === 2 ? shape : [shape[0], 1];
 }
 
 const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
