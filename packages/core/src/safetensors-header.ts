@@ -129,7 +129,7 @@ function parseJson(prefix: Uint8Array, json: Uint8Array, file: string, fileSize:
   // Eight bytes of something else may happen to be a length that fits, but then no object follows.
   const first = json[0];
   if (first !== 0x7b && first !== 0x20) refuseOtherKinds(prefix, file);
-  return new HeaderParser(json, file, fileSize).parse();
+  return parseObject(json, file, fileSize);
 }
 
 /**
@@ -137,81 +137,64 @@ function parseJson(prefix: Uint8Array, json: Uint8Array, file: string, fileSize:
  *
  * A tensor is checked as soon as it is read, the layout of all of them at the end.
  */
-class HeaderParser {
-  readonly #tensors = new Map<string, TensorInfo | undefined>();
-  readonly #metadata = new Map<string, string>();
-  /** By the index of the tensor: where its data begins and ends, its dtype, and where in the JSON its shape begins. */
-  readonly #begins: Float64Array;
-  readonly #ends: Float64Array;
-  readonly #dtypes: Uint8Array;
-  readonly #shapes: Uint32Array;
-  readonly #scanner: JsonScanner;
-  readonly #file: string;
-  readonly #dataBegin: number;
-  readonly #dataSize: number;
-  /** What is being read, for messages. */
-  #noun = "";
-  #name: string | undefined;
-  #metadataSeen = false;
-  #totalBytes = 0;
-  /** The tensor being read. */
-  #dtype = -1;
-  #shapePosition = -1;
-  #rank = 0;
-  readonly #axes: number[] = new Array(MAX_RANK).fill(0);
-  #offsets = 0;
-  #begin = 0;
-  #end = 0;
-  #otherFields: string[] = [];
+function parseObject(json: Uint8Array, file: string, fileSize: number): SafetensorsHeader {
+  const tensors = new Map<string, TensorInfo | undefined>();
+  const metadata = new Map<string, string>();
+  const dataBegin = LENGTH_BYTES + json.length;
+  const dataSize = fileSize - dataBegin;
+  const capacity = Math.min(MAX_TENSORS, Math.floor(json.length / SHORTEST_TENSOR));
+  // By the index of the tensor: where its data begins and ends, its dtype, and where in the JSON its shape begins.
+  const begins = new Float64Array(capacity);
+  const ends = new Float64Array(capacity);
+  const dtypes = new Uint8Array(capacity);
+  const shapes = new Uint32Array(capacity);
+  let totalBytes = 0;
+  let metadataSeen = false;
+  // What is being read, for messages.
+  let noun = "";
+  let subject: string | undefined;
+  // The tensor being read.
+  let dtype = -1;
+  let shapePosition = -1;
+  let rank = 0;
+  const axes: number[] = new Array(MAX_RANK).fill(0);
+  let offsets = 0;
+  let begin = 0;
+  let end = 0;
+  let otherFields: string[] = [];
 
-  constructor(json: Uint8Array, file: string, fileSize: number) {
-    this.#file = file;
-    this.#dataBegin = LENGTH_BYTES + json.length;
-    this.#dataSize = fileSize - this.#dataBegin;
-    const capacity = Math.min(MAX_TENSORS, Math.floor(json.length / SHORTEST_TENSOR));
-    this.#begins = new Float64Array(capacity);
-    this.#ends = new Float64Array(capacity);
-    this.#dtypes = new Uint8Array(capacity);
-    this.#shapes = new Uint32Array(capacity);
-    this.#scanner = new JsonScanner(json, {
-      file,
-      base: LENGTH_BYTES,
-      maxDepth: MAX_DEPTH,
-      error: SafetensorsError,
-      where: () => {
-        if (this.#name === undefined) return undefined;
-        return { text: `${this.#noun} ${quote(this.#name)}`, fields: { [this.#noun]: this.#name } };
-      },
-    });
+  const where = () =>
+    subject === undefined ? undefined : { text: `${noun} ${quote(subject)}`, fields: { [noun]: subject } };
+  const scanner = new JsonScanner(json, {
+    file,
+    base: LENGTH_BYTES,
+    maxDepth: MAX_DEPTH,
+    error: SafetensorsError,
+    where,
+  });
+  scanner.document((name) => {
+    if (name === "__metadata__") readMetadata();
+    else readTensor(name);
+    subject = undefined;
+  });
+  const dataEnd = checkLayout();
+  if (dataSize !== Number.POSITIVE_INFINITY && dataEnd !== dataSize) {
+    const expected = `a file of ${dataBegin + dataEnd} bytes, where its last tensor ends`;
+    scanner.fail("trailing-bytes", expected, `${dataBegin + dataSize}`);
   }
+  return { tensors: records(), metadata, dataBegin, fileSize: dataBegin + dataEnd };
 
-  parse(): SafetensorsHeader {
-    this.#scanner.document((name) => {
-      if (name === "__metadata__") this.#readMetadata();
-      else this.#readTensor(name);
-      this.#name = undefined;
-    });
-    const end = this.#checkLayout();
-    const [dataBegin, dataSize, metadata] = [this.#dataBegin, this.#dataSize, this.#metadata];
-    if (dataSize !== Number.POSITIVE_INFINITY && end !== dataSize) {
-      const expected = `a file of ${dataBegin + end} bytes, where its last tensor ends`;
-      this.#scanner.fail("trailing-bytes", expected, `${dataBegin + dataSize}`);
-    }
-    return { tensors: this.#records(), metadata, dataBegin, fileSize: dataBegin + end };
-  }
-
-  #records(): ReadonlyMap<string, TensorInfo> {
-    const [tensors, dataBegin, file] = [this.#tensors, this.#dataBegin, this.#file];
+  function records(): ReadonlyMap<string, TensorInfo> {
     let index = 0;
     for (const name of tensors.keys()) {
-      this.#scanner.position = this.#shapes[index];
-      this.#readAxes();
+      scanner.position = shapes[index];
+      readAxes();
       tensors.set(name, {
         name,
-        dtype: dtypeNames[this.#dtypes[index]],
-        shape: this.#axes.slice(0, this.#rank),
-        begin: dataBegin + this.#begins[index],
-        end: dataBegin + this.#ends[index],
+        dtype: dtypeNames[dtypes[index]],
+        shape: axes.slice(0, rank),
+        begin: dataBegin + begins[index],
+        end: dataBegin + ends[index],
         file,
       });
       index++;
@@ -219,149 +202,138 @@ class HeaderParser {
     return tensors as ReadonlyMap<string, TensorInfo>;
   }
 
-  #readMetadata(): void {
-    const scanner = this.#scanner;
-    if (this.#metadataSeen) scanner.fail("duplicate-metadata", "__metadata__ once", "it again");
-    this.#metadataSeen = true;
+  function readMetadata(): void {
+    if (metadataSeen) scanner.fail("duplicate-metadata", "__metadata__ once", "it again");
+    metadataSeen = true;
     // The reference takes null for none.
     if (scanner.peek() === LETTER_N && scanner.scalar() === null) return;
-    this.#noun = "metadata";
+    noun = "metadata";
     scanner.object((key) => {
-      this.#name = key;
-      if (this.#metadata.has(key)) scanner.fail("duplicate-metadata", "each key once", "it again");
-      if (this.#metadata.size === MAX_TENSORS) {
+      subject = key;
+      if (metadata.has(key)) scanner.fail("duplicate-metadata", "each key once", "it again");
+      if (metadata.size === MAX_TENSORS) {
         scanner.fail("too-much-metadata", `at most ${MAX_TENSORS} metadata entries`, "more");
       }
-      this.#metadata.set(key, scanner.string());
+      metadata.set(key, scanner.string());
     });
   }
 
-  #readTensor(name: string): void {
-    const scanner = this.#scanner;
-    this.#noun = "tensor";
-    this.#name = name;
-    const index = this.#tensors.size;
-    this.#tensors.set(name, undefined);
-    if (this.#tensors.size === index) scanner.fail("duplicate-tensor", "each tensor once", "it again");
+  function readTensor(name: string): void {
+    noun = "tensor";
+    subject = name;
+    const index = tensors.size;
+    tensors.set(name, undefined);
+    if (tensors.size === index) scanner.fail("duplicate-tensor", "each tensor once", "it again");
     if (index === MAX_TENSORS) scanner.fail("too-many-tensors", `at most ${MAX_TENSORS} tensors`, "more");
-    this.#dtype = -1;
-    this.#shapePosition = -1;
-    this.#offsets = 0;
-    if (this.#otherFields.length > 0) this.#otherFields = [];
-    scanner.object(this.#readField);
-    if (this.#dtype < 0) this.#missing("dtype");
-    if (this.#shapePosition < 0) this.#missing("shape");
-    if (this.#offsets === 0) this.#missing("data_offsets");
-    const [dtype, begin, end] = [this.#dtype, this.#begin, this.#end];
-    this.#checkSize(dtypeNames[dtype], begin, end);
-    this.#begins[index] = begin;
-    this.#ends[index] = end;
-    this.#dtypes[index] = dtype;
-    this.#shapes[index] = this.#shapePosition;
-    this.#totalBytes += end - begin;
+    dtype = shapePosition = -1;
+    offsets = 0;
+    if (otherFields.length > 0) otherFields = [];
+    scanner.object(readField);
+    if (dtype < 0) missing("dtype");
+    if (shapePosition < 0) missing("shape");
+    if (offsets === 0) missing("data_offsets");
+    checkSize();
+    begins[index] = begin;
+    ends[index] = end;
+    dtypes[index] = dtype;
+    shapes[index] = shapePosition;
+    totalBytes += end - begin;
     // More bytes than there are: two tensors overlap, and a header full of such tensors is not read to its end.
-    if (this.#totalBytes > this.#dataSize) this.#checkLayout();
+    if (totalBytes > dataSize) checkLayout();
   }
 
-  readonly #readField = (field: string): void => {
-    if (field === "dtype") this.#readDtype();
-    else if (field === "shape") this.#readShape();
-    else if (field === "data_offsets") this.#readOffsets();
-    else this.#readOther(field);
-  };
-
-  #readDtype(): void {
-    if (this.#dtype >= 0) this.#scanner.duplicate("dtype");
-    const name = this.#scanner.string();
-    this.#dtype = dtypeNames.indexOf(name as Dtype);
-    if (this.#dtype < 0) this.#scanner.fail("unknown-dtype", "a dtype of the format", quote(name));
+  function readField(field: string): void {
+    if (field === "dtype") readDtype();
+    else if (field === "shape") readShape();
+    else if (field === "data_offsets") readOffsets();
+    else readOther(field);
   }
 
-  #readShape(): void {
-    if (this.#shapePosition >= 0) this.#scanner.duplicate("shape");
-    this.#shapePosition = this.#scanner.position;
-    this.#readAxes();
+  function readDtype(): void {
+    if (dtype >= 0) scanner.duplicate("dtype");
+    const name = scanner.string();
+    dtype = dtypeNames.indexOf(name as Dtype);
+    if (dtype < 0) scanner.fail("unknown-dtype", "a dtype of the format", quote(name));
   }
 
-  #readAxes(): void {
-    this.#rank = 0;
-    this.#scanner.array(this.#readAxis);
+  function readShape(): void {
+    if (shapePosition >= 0) scanner.duplicate("shape");
+    shapePosition = scanner.position;
+    readAxes();
   }
 
-  readonly #readAxis = (index: number): void => {
-    if (index === MAX_RANK) this.#scanner.fail("rank-too-large", `a shape of at most ${MAX_RANK} axes`, "more");
-    this.#axes[index] = this.#scanner.integer();
-    this.#rank = index + 1;
-  };
-
-  #readOffsets(): void {
-    if (this.#offsets > 0) this.#scanner.duplicate("data_offsets");
-    this.#scanner.array(this.#readOffset);
-    if (this.#offsets !== 2) this.#scanner.fail("bad-offsets", "two data_offsets", `${this.#offsets}`);
+  function readAxes(): void {
+    rank = 0;
+    scanner.array(readAxis);
   }
 
-  readonly #readOffset = (index: number): void => {
-    if (index === 2) this.#scanner.fail("bad-offsets", "two data_offsets", "more");
-    if (index === 0) this.#begin = this.#scanner.integer();
-    else this.#end = this.#scanner.integer();
-    this.#offsets = index + 1;
-  };
+  function readAxis(index: number): void {
+    if (index === MAX_RANK) scanner.fail("rank-too-large", `a shape of at most ${MAX_RANK} axes`, "more");
+    axes[index] = scanner.integer();
+    rank = index + 1;
+  }
+
+  function readOffsets(): void {
+    if (offsets > 0) scanner.duplicate("data_offsets");
+    scanner.array(readOffset);
+    if (offsets !== 2) scanner.fail("bad-offsets", "two data_offsets", `${offsets}`);
+  }
+
+  function readOffset(index: number): void {
+    if (index === 2) scanner.fail("bad-offsets", "two data_offsets", "more");
+    if (index === 0) begin = scanner.integer();
+    else end = scanner.integer();
+    offsets = index + 1;
+  }
 
   /** The reference passes over fields it does not know, so they are checked and passed over. */
-  #readOther(field: string): void {
-    if (this.#otherFields.includes(field)) this.#scanner.duplicate(field);
-    if (this.#otherFields.length === MAX_OTHER_FIELDS) {
-      this.#scanner.fail("too-many-fields", `at most ${MAX_OTHER_FIELDS} fields beside those of the format`, "more");
+  function readOther(field: string): void {
+    if (otherFields.includes(field)) scanner.duplicate(field);
+    if (otherFields.length === MAX_OTHER_FIELDS) {
+      scanner.fail("too-many-fields", `at most ${MAX_OTHER_FIELDS} fields beside those of the format`, "more");
     }
-    this.#otherFields.push(field);
-    this.#scanner.skip();
+    otherFields.push(field);
+    scanner.skip();
   }
 
-  #missing(field: string): never {
-    return this.#scanner.fail("missing-field", `the field ${field}`, "none");
+  function missing(field: string): never {
+    return scanner.fail("missing-field", `the field ${field}`, "none");
   }
 
-  #checkSize(dtype: Dtype, begin: number, end: number): void {
-    const scanner = this.#scanner;
+  function checkSize(): void {
     if (begin > end) scanner.fail("bad-offsets", "data_offsets in order", `[${begin}, ${end}]`);
-    if (end > this.#dataSize) {
-      const expected = `data within the ${this.#dataSize} bytes that follow the header`;
+    if (end > dataSize) {
+      const expected = `data within the ${dataSize} bytes that follow the header`;
       scanner.fail("past-end", expected, `data up to byte ${end} (file cut short?)`);
     }
-    const size = tensorBytes(dtype, this.#axes, this.#rank);
+    const size = tensorBytes(dtypeNames[dtype], axes, rank);
     if (size === end - begin) return;
-    const shape = this.#axes.slice(0, this.#rank);
-    const shown = `${dtype} of shape [${shape.join(", ")}]`;
+    const shown = `${dtypeNames[dtype]} of shape [${axes.slice(0, rank).join(", ")}]`;
     if (size === undefined) scanner.fail("shape-overflow", "a size below 2^53 bytes", shown);
     if (Number.isNaN(size)) scanner.fail("partial-byte", "whole bytes", shown);
     scanner.fail("wrong-size", `${size} bytes for ${shown}`, `${end - begin}`);
   }
 
   /** Tensors must lie one behind the other from the first byte of the data; gives where the last one ends. */
-  #checkLayout(): number {
-    const [begins, ends] = [this.#begins, this.#ends];
-    const order = new Uint32Array(this.#tensors.size).map((_, index) => index);
+  function checkLayout(): number {
+    const order = new Uint32Array(tensors.size).map((_, index) => index);
     const follows = (index: number) => index === 0 || ends[index - 1] <= begins[index];
     if (!order.every(follows)) order.sort((a, b) => begins[a] - begins[b] || ends[a] - ends[b]);
-    let end = 0;
+    let reached = 0;
     for (let place = 0; place < order.length; place++) {
-      if (begins[order[place]] !== end) this.#failLayout(order[place], order[place - 1]);
-      end = ends[order[place]];
+      if (begins[order[place]] !== reached) failLayout(order[place], order[place - 1]);
+      reached = ends[order[place]];
     }
-    return end;
+    return reached;
   }
 
-  #failLayout(index: number, before: number | undefined): never {
-    const names = [...this.#tensors.keys()];
-    this.#noun = "tensor";
-    this.#name = names[index];
-    const begin = this.#begins[index];
-    const end = before === undefined ? 0 : this.#ends[before];
+  function failLayout(index: number, before: number | undefined): never {
+    const names = [...tensors.keys()];
+    noun = "tensor";
+    subject = names[index];
+    const reached = before === undefined ? 0 : ends[before];
     const place = before === undefined ? "the data begins" : `tensor ${quote(names[before])} ends`;
-    return this.#scanner.fail(
-      begin < end ? "overlap" : "hole",
-      `data from byte ${end}, where ${place}`,
-      `byte ${begin}`,
-    );
+    const code = begins[index] < reached ? "overlap" : "hole";
+    return scanner.fail(code, `data from byte ${reached}, where ${place}`, `byte ${begins[index]}`);
   }
 }
