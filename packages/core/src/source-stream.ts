@@ -1,3 +1,4 @@
+import { Queue } from "./queue.ts";
 import { abortable, checkRead, failShortRead, failSource, guarded, type Source } from "./source-base.ts";
 
 const nothing = new Uint8Array(0);
@@ -46,7 +47,8 @@ class StreamSource implements Source {
   #chunk: Uint8Array = nothing;
   #position = 0;
   #ended = false;
-  #queue: Promise<unknown> = Promise.resolve();
+  /** Reads that overlap in time follow each other. */
+  readonly #queue = new Queue();
 
   constructor(name: string, body: ReadableStream<Uint8Array> | null, size: number) {
     this.name = name;
@@ -56,10 +58,10 @@ class StreamSource implements Source {
   }
 
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       await this.#moveTo(offset, length, signal);
       // One chunk often holds all of a small read.
-      if (this.#chunk.length === 0 && length > 0) await this.#next(signal);
+      if (length > 0) await this.#next(signal);
       if (this.#chunk.length >= length) {
         const bytes = this.#keep(this.#take(length));
         await this.#checkEnd(signal);
@@ -72,14 +74,14 @@ class StreamSource implements Source {
   }
 
   readInto(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       await this.#moveTo(offset, target.length, signal);
       await this.#fill(offset, target, signal);
     });
   }
 
   expectSize(size: number, signal?: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       if (this.size !== Number.POSITIVE_INFINITY && this.size !== size) this.#failSize(`${this.size} bytes`, size);
       if (this.#position > size) this.#failSize(`${this.#position} bytes or more`, size);
       this.size = size;
@@ -88,7 +90,7 @@ class StreamSource implements Source {
   }
 
   readToEnd(maxBytes: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       await this.#moveTo(0, 0, signal);
       const chunks: Uint8Array[] = [];
       while (await this.#next(signal)) {
@@ -110,13 +112,6 @@ class StreamSource implements Source {
     await (this.#filler ?? this.#reader)?.cancel().catch(() => {});
   }
 
-  /** Reads that overlap in time follow each other, whatever becomes of the ones before. */
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(run, run);
-    this.#queue = turn.catch(() => {});
-    return turn;
-  }
-
   /** Passes over the bytes before `offset`. */
   async #moveTo(offset: number, length: number, signal?: AbortSignal): Promise<void> {
     checkRead(this, offset, length, signal);
@@ -125,9 +120,7 @@ class StreamSource implements Source {
       failSource("read-backwards", this.name, `a read from byte ${this.#position} on`, `one at byte ${offset}`, fields);
     }
     while (this.#position < offset) {
-      if (this.#chunk.length === 0 && !(await this.#next(signal))) {
-        failShortRead(this.name, offset, length, 0);
-      }
+      if (!(await this.#next(signal))) failShortRead(this.name, offset, length, 0);
       this.#take(Math.min(this.#chunk.length, offset - this.#position));
     }
   }
@@ -135,9 +128,7 @@ class StreamSource implements Source {
   async #fill(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     let filled = 0;
     while (filled < target.length) {
-      if (this.#chunk.length === 0 && !(await this.#next(signal))) {
-        failShortRead(this.name, offset, target.length, filled);
-      }
+      if (!(await this.#next(signal))) failShortRead(this.name, offset, target.length, filled);
       const part = this.#take(Math.min(this.#chunk.length, target.length - filled));
       target.set(part, filled);
       filled += part.length;
@@ -160,15 +151,14 @@ class StreamSource implements Source {
 
   /** Once the last byte is read, there must be nothing behind it. */
   async #checkEnd(signal?: AbortSignal): Promise<void> {
-    if (this.#position !== this.size) return;
-    if (this.#chunk.length > 0 || (await this.#next(signal))) this.#failSize("more", this.size);
+    if (this.#position === this.size && (await this.#next(signal))) this.#failSize("more", this.size);
   }
 
   #failSize(actual: string, size: number): never {
     return failSource("wrong-length", this.name, `a stream of ${size} bytes`, actual, { expected: size });
   }
 
-  /** Brings the next chunk that is not empty; false at the end. */
+  /** Whether there are bytes: those of the chunk, or of the next that is not empty. */
   async #next(signal?: AbortSignal): Promise<boolean> {
     while (this.#chunk.length === 0 && !this.#ended) {
       this.#pending ??= this.#readChunk();
