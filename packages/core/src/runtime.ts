@@ -60,23 +60,17 @@ export class Runtime implements Backend {
   work = 0;
   /** `work` when the event loop last had a turn. */
   workAtTurn = 0;
-  #state: { readonly memory: MemoryMap; readonly kernels: Kernels; readonly pool: ThreadPool | undefined } | undefined;
+  #state: { readonly memory: MemoryMap; readonly kernels: Kernels; pool: ThreadPool | undefined } | undefined;
   readonly #tracked: Tensor[] | undefined;
   /** 1 for f16 weights of which none is infinite or NaN, 0 for others; those that a few rows were multiplied with. */
   readonly #finite = new WeakMap<LinearWeight, number>();
   readonly #leastShared: number;
 
-  private constructor(
-    build: KernelBuild,
-    memory: MemoryMap,
-    kernels: Kernels,
-    pool: ThreadPool | undefined,
-    { debug = false, leastShared = LEAST_SHARED }: RuntimeOptions,
-  ) {
-    this.build = build;
-    this.#state = { memory, kernels, pool };
-    this.#tracked = debug ? [] : undefined;
-    this.#leastShared = leastShared;
+  private constructor(kernels: Kernels, memory: WebAssembly.Memory, options: RuntimeOptions) {
+    this.build = actualBuild(kernels, options);
+    this.#state = { memory: new MemoryMap(memory, options), kernels, pool: undefined };
+    this.#tracked = options.debug ? [] : undefined;
+    this.#leastShared = options.leastShared ?? LEAST_SHARED;
   }
 
   /**
@@ -88,7 +82,7 @@ export class Runtime implements Backend {
   static async create(options: RuntimeOptions = {}): Promise<Runtime> {
     checkRuntimeOptions(options);
     const build = options.build ?? chooseBuild(options.deterministic ?? false);
-    const { threads = 1, wasm, limitBytes, grow } = options;
+    const { threads = 1, wasm, limitBytes = ADDRESSABLE_BYTES } = options;
     const shared = threads > 1;
     if (shared && !supportsThreads()) {
       const message = `threads: expected a place that shares memory between threads for ${threads} of them, got one that does not`;
@@ -97,17 +91,16 @@ export class Runtime implements Backend {
     const module = await (shared ? compileSharedKernels : compileKernels)(build, wasm);
     let memory: WebAssembly.Memory;
     try {
-      const maximum = Math.ceil((limitBytes ?? ADDRESSABLE_BYTES) / 65_536);
+      const maximum = Math.ceil(limitBytes / 65_536);
       memory = new WebAssembly.Memory(shared ? { initial: 2, maximum: Math.max(2, maximum), shared } : { initial: 2 });
     } catch (cause) {
       const message = "runtime: expected WebAssembly memory, got none: the engine refused";
       throw new MemoryError("no-memory", message, {}, { cause });
     }
     const exports = await instantiate(module, memory);
-    const kernels = exports as unknown as Kernels;
-    const actual = actualBuild(kernels, options);
-    const pool = shared ? await ThreadPool.start(threads, module, memory, exports, options.threadsFile) : undefined;
-    return new Runtime(actual, new MemoryMap(memory, { limitBytes, grow }), kernels, pool, options);
+    const runtime = Runtime.over(exports as unknown as Kernels, memory, options);
+    if (shared) runtime.#live.pool = await ThreadPool.start(threads, module, memory, exports, options.threadsFile);
+    return runtime;
   }
 
   /**
@@ -115,14 +108,7 @@ export class Runtime implements Backend {
    * @throws {RuntimeError} `wrong-kernels`
    */
   static over(kernels: Kernels, memory: WebAssembly.Memory, options: RuntimeOptions): Runtime {
-    const { limitBytes, grow } = options;
-    return new Runtime(
-      actualBuild(kernels, options),
-      new MemoryMap(memory, { limitBytes, grow }),
-      kernels,
-      undefined,
-      options,
-    );
+    return new Runtime(kernels, memory, options);
   }
 
   /** Threads that compute, the caller's among them. */
