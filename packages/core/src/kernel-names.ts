@@ -1,4 +1,5 @@
-// Which kernel computes what, by the types that operations are asked for with.
+// Which kernel computes what, by the types that operations are asked for with, where the names are looked up for each layer:
+// to put a name together takes longer.
 import type { Activation, GatedActivation } from "./backend.ts";
 import type { Kernels } from "./kernels.ts";
 import type { WeightDtype } from "./weights.ts";
@@ -11,22 +12,6 @@ export const productKernels = {
   q4: "gemm_q4",
 } as const satisfies Record<WeightDtype, keyof Kernels>;
 export const inputKernels = { q8: "quantize_inputs_q8", q4: "quantize_inputs_q4" } as const;
-export const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const;
-export const panelKernels = {
-  f32: "embed_panels_f32",
-  f16: "embed_panels_f16",
-  bf16: "embed_panels_bf16",
-  q8: "embed_panels_q8",
-  q4: "embed_panels_q4",
-} as const satisfies Record<WeightDtype, keyof Kernels>;
-export const activationKernels = {
-  silu: "silu_f32",
-  gelu: "gelu_f32",
-  gelu_tanh: "gelu_tanh_f32",
-  relu: "relu_f32",
-  tanh: "tanh_f32",
-  sigmoid: "sigmoid_f32",
-} as const satisfies Record<Activation, keyof Kernels>;
 /** What products take for an activation; 0 is none. */
 export const activationNumbers: Readonly<Record<Activation, number>> = {
   silu: 1,

@@ -27,27 +27,22 @@ const optionNames = "wasm deterministic build limitBytes threads threadsFile lea
 
 /** @throws {OptionError} `bad-option`, `unknown-option` */
 export function checkRuntimeOptions(options: RuntimeOptions): void {
-  const got = (value: unknown) => (typeof value === "string" ? `"${value}"` : String(value));
-  if (typeof options !== "object" || options === null) {
-    throw new OptionError("bad-option", `runtime: expected options as an object, got ${got(options)}`);
-  }
+  if (typeof options !== "object" || options === null) refuse("options as an object", options);
   const unknown = Object.keys(options).find((key) => !optionNames.includes(key));
   if (unknown !== undefined) {
     throw new OptionError("unknown-option", `runtime: expected one of ${optionNames.join(", ")}, got ${unknown}`);
   }
-  const { build, limitBytes = 1, threads = 1 } = options;
-  if (!(Number.isSafeInteger(threads) && threads >= 1 && threads <= 64)) {
-    throw new OptionError(
-      "bad-option",
-      `runtime: expected threads to be a whole number from 1 to 64, got ${got(threads)}`,
-    );
-  }
-  if (build !== undefined && build !== "simd" && build !== "relaxed") {
-    throw new OptionError("bad-option", `runtime: expected build to be "simd" or "relaxed", got ${got(build)}`);
-  }
-  if (Number.isSafeInteger(limitBytes) && limitBytes > 0) return;
-  throw new OptionError(
-    "bad-option",
-    `runtime: expected limitBytes to be a whole number of bytes, got ${got(limitBytes)}`,
-  );
+  const { build = "simd", limitBytes = 1, threads = 1 } = options;
+  if (!(isCount(threads) && threads <= 64)) refuse("threads to be a whole number from 1 to 64", threads);
+  if (build !== "simd" && build !== "relaxed") refuse('build to be "simd" or "relaxed"', build);
+  if (!isCount(limitBytes)) refuse("limitBytes to be a whole number of bytes", limitBytes);
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 1;
+}
+
+function refuse(expected: string, value: unknown): never {
+  const got = typeof value === "string" ? `"${value}"` : String(value);
+  throw new OptionError("bad-option", `runtime: expected ${expected}, got ${got}`);
 }

@@ -9,15 +9,7 @@ import type {
 } from "./backend.ts";
 import { PAGE, pageFloats } from "./cache.ts";
 import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
-import {
-  activationKernels,
-  activationNumbers,
-  gateKernels,
-  inputKernels,
-  panelKernels,
-  productKernels,
-  rowKernels,
-} from "./kernel-names.ts";
+import { activationNumbers, gateKernels, inputKernels, productKernels } from "./kernel-names.ts";
 import { chooseBuild, compileKernels, compileSharedKernels, type KernelBuild, type Kernels } from "./kernels.ts";
 import { ADDRESSABLE_BYTES, MemoryMap } from "./memory.ts";
 import { Queue } from "./queue.ts";
@@ -215,10 +207,10 @@ export class Runtime implements Backend {
     const { dtype, layout, place } = table;
     const [V, D] = table.shape;
     const count = sizeOf(ids.shape);
-    if (layout === "panels") kernels[panelKernels[dtype]](ids.place, place, y.place, count, D, V);
-    else if (dtype !== "q8" && dtype !== "q4") kernels[rowKernels[dtype]](ids.place, place, y.place, count, D);
+    if (layout === "panels") kernels[`embed_panels_${dtype}`](ids.place, place, y.place, count, D, V);
+    else if (dtype !== "q8" && dtype !== "q4") kernels[`embed_rows_${dtype}`](ids.place, place, y.place, count, D);
     else {
-      const dequantize = dtype === "q8" ? kernels.dequantize_rows_q8 : kernels.dequantize_rows_q4;
+      const dequantize = kernels[`dequantize_rows_${dtype}`];
       const scales = place + scalesOffset(V, D, dtype);
       const [row, scale] = [rowBytes(D, dtype), scaleBytes(1, D, dtype)];
       const values = memory.ints.subarray(ids.place / 4, ids.place / 4 + count);
@@ -315,7 +307,7 @@ export class Runtime implements Backend {
   }
 
   activate(kind: Activation, x: Tensor, y: Tensor): void {
-    this.#elements(this.kernels[activationKernels[kind]], y, COST.exponential, (run, at, n) =>
+    this.#elements(this.kernels[`${kind}_f32`], y, COST.exponential, (run, at, n) =>
       run(x.place + at, y.place + at, n),
     );
   }
