@@ -35,37 +35,105 @@ export interface FillOptions {
  */
 export async function fillWeights(
   runtime: Runtime,
-  reservation: Pick<Reservation, "tasks">,
+  { tasks }: Pick<Reservation, "tasks">,
   checkpoint: Checkpoint,
-  options: FillOptions = {},
+  { signal, onProgress, checkFinite }: FillOptions = {},
 ): Promise<void> {
-  const { tasks } = reservation;
+  const loaded = new Map<string, number>();
   const totals = new Map<string, number>();
   for (const { info } of tasks) totals.set(info.file, (totals.get(info.file) ?? 0) + info.end - info.begin);
-  const windowBytes = tasks.reduce((most, task) => Math.max(most, stagesOf(task, 0).end), 0);
-  const loaded = new Map<string, number>();
+  /** What a stream passed by, until its weight comes. */
+  const kept = new Map<TensorInfo, Uint8Array>();
+  const cleared = new Set<number>();
+  const notFinite = new Set<string>();
+  let sinceTurn = 0;
   const mark = runtime.memory.mark();
-  const filler = new Filler(runtime, runtime.memory.push(windowBytes), checkpoint, options);
+  const window = runtime.memory.push(tasks.reduce((most, task) => Math.max(most, stagesOf(task, 0).end), 0));
   try {
     for (const { info, task } of readsOf(tasks, checkpoint)) {
-      const { file } = info;
-      const before = loaded.get(file) ?? 0;
-      if (!task) await filler.keep(info);
-      else {
-        await filler.fill(task, (bytes) => {
-          loaded.set(file, before + bytes);
-          options.onProgress?.({ file, loaded: before + bytes, total: totals.get(file)! });
-        });
-      }
+      if (task) await fill(task);
+      else kept.set(info, await readWhole(info));
     }
   } finally {
     runtime.memory.release(mark);
   }
-  const names = [...filler.notFinite];
+  const names = [...notFinite];
   if (names.length === 0) return;
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
   const got = `NaN or infinity in ${names.slice(0, 5).join(", ")}${more}`;
   throw new WeightError("not-finite", `weights: expected finite numbers, got ${got}`, { names });
+
+  async function fill(task: FillTask): Promise<void> {
+    const { info } = task;
+    if (task.layout === "panels") clearLastPanel(task);
+    const [scale, zeroPoint] = besideOf(task);
+    const scales = scale && (await take(scale));
+    const zeros = zeroPoint && (await take(zeroPoint));
+    if (scales) check(info, scale.dtype, scales);
+    const stages = stagesOf(task, window);
+    const columnBytes = stages.rowBytes / stages.columns;
+    for (const piece of pieces(stages)) {
+      signal?.throwIfAborted();
+      const begin = info.begin + piece.row * stages.rowBytes + piece.column * columnBytes;
+      // Whole bytes: of forms with less than one for each column, rows are never split.
+      const bytes = Math.round(piece.rows * piece.columns * columnBytes);
+      await read(checkpoint.source(info.file), begin, bytes);
+      check(info, info.dtype, staged(bytes));
+      if (task.isScale) placeScales(runtime, task, piece, stages.made);
+      else move(runtime, task, piece, stages, scales, zeros);
+      await progress(info.file, bytes);
+    }
+  }
+
+  /** A tensor that was kept, which is then free to go, or that is read now. */
+  async function take(info: TensorInfo): Promise<Uint8Array> {
+    const bytes = kept.get(info);
+    kept.delete(info);
+    return bytes ?? readWhole(info);
+  }
+
+  function readWhole({ file, begin, end }: TensorInfo): Promise<Uint8Array> {
+    return readExactly(checkpoint.source(file), begin, end - begin, signal);
+  }
+
+  /** Notes a tensor whose numbers, or the scales that make them, are not finite. */
+  function check({ name }: TensorInfo, dtype: Dtype, bytes: Uint8Array): void {
+    if (checkFinite && firstNonFinite(dtype, bytes) >= 0) notFinite.add(name);
+  }
+
+  /** The begin of the window. */
+  function staged(bytes: number): Uint8Array {
+    return runtime.memory.bytes.subarray(window, window + bytes);
+  }
+
+  async function read(source: Source, offset: number, length: number): Promise<void> {
+    if (source.readInto) await source.readInto(offset, staged(length), signal);
+    else {
+      const bytes = await readExactly(source, offset, length, signal);
+      staged(length).set(bytes);
+    }
+  }
+
+  /** The outputs that pad the last panel are zero, whatever the memory held before. */
+  function clearLastPanel({ weight }: FillTask): void {
+    const { place, dtype } = weight;
+    const [N, K] = matrixOf(weight);
+    // Once for each weight, before its first part: the other parts of a fused weight lie in this panel too.
+    if (N % PANEL === 0 || cleared.has(place)) return;
+    const begin = place + Math.floor(N / PANEL) * onePanelBytes(K, dtype);
+    runtime.memory.bytes.fill(0, begin, place + panelBytes(N, K, dtype));
+    cleared.add(place);
+  }
+
+  async function progress(file: string, bytes: number): Promise<void> {
+    const all = (loaded.get(file) ?? 0) + bytes;
+    loaded.set(file, all);
+    onProgress?.({ file, loaded: all, total: totals.get(file)! });
+    sinceTurn += bytes;
+    if (sinceTurn < TURN_BYTES) return;
+    sinceTurn = 0;
+    await nextTurn();
+  }
 }
 
 /** A tensor that is read in its turn: one that fills a weight, or what such a one needs later. */
@@ -87,103 +155,6 @@ function readsOf(tasks: readonly FillTask[], checkpoint: Checkpoint): Read[] {
 function besideOf({ form, weight, scale, zeroPoint }: FillTask): TensorInfo[] {
   if (!scale || form === weight.dtype) return [];
   return zeroPoint ? [scale, zeroPoint] : [scale];
-}
-
-class Filler {
-  readonly notFinite = new Set<string>();
-  readonly #runtime: Runtime;
-  readonly #window: number;
-  readonly #checkpoint: Checkpoint;
-  readonly #options: FillOptions;
-  /** What a stream passed by, until its weight comes. */
-  readonly #kept = new Map<TensorInfo, Uint8Array>();
-  readonly #cleared = new Set<number>();
-  #sinceTurn = 0;
-
-  /** @param window its place on the stack */
-  constructor(runtime: Runtime, window: number, checkpoint: Checkpoint, options: FillOptions) {
-    this.#runtime = runtime;
-    this.#window = window;
-    this.#checkpoint = checkpoint;
-    this.#options = options;
-  }
-
-  /** Reads a whole tensor, for the weight that needs it. */
-  async keep(info: TensorInfo): Promise<void> {
-    this.#kept.set(info, await this.#readWhole(info));
-  }
-
-  #readWhole({ file, begin, end }: TensorInfo): Promise<Uint8Array> {
-    return readExactly(this.#checkpoint.source(file), begin, end - begin, this.#options.signal);
-  }
-
-  /** A tensor that was kept, which is then free to go, or that is read now. */
-  async #take(info: TensorInfo): Promise<Uint8Array> {
-    const kept = this.#kept.get(info);
-    this.#kept.delete(info);
-    return kept ?? this.#readWhole(info);
-  }
-
-  async fill(task: FillTask, onBytes: (bytes: number) => void): Promise<void> {
-    const { info } = task;
-    const source = this.#checkpoint.source(info.file);
-    if (task.layout === "panels") this.#clearLastPanel(task);
-    const stages = stagesOf(task, this.#window);
-    const [scale, zeroPoint] = besideOf(task);
-    const scales = scale && (await this.#take(scale));
-    const zeros = zeroPoint && (await this.#take(zeroPoint));
-    if (scales) this.#checkFinite(info, scale.dtype, scales);
-    const columnBytes = stages.rowBytes / stages.columns;
-    for (const piece of pieces(stages)) {
-      this.#options.signal?.throwIfAborted();
-      const begin = piece.row * stages.rowBytes + piece.column * columnBytes;
-      // Whole bytes: of forms with less than one for each column, rows are never split.
-      const bytes = Math.round(piece.rows * piece.columns * columnBytes);
-      await this.#read(source, info.begin + begin, bytes);
-      this.#checkFinite(info, info.dtype, this.#staged(bytes));
-      if (task.isScale) placeScales(this.#runtime, task, piece, stages.made);
-      else move(this.#runtime, task, piece, stages, scales, zeros);
-      onBytes(begin + bytes);
-      await this.#maybeTurn(bytes);
-    }
-  }
-
-  /** The begin of the window. */
-  #staged(bytes: number): Uint8Array {
-    return this.#runtime.memory.bytes.subarray(this.#window, this.#window + bytes);
-  }
-
-  /** Notes a tensor whose numbers, or the scales that make them, are not finite. */
-  #checkFinite({ name }: TensorInfo, dtype: Dtype, bytes: Uint8Array): void {
-    if (this.#options.checkFinite && firstNonFinite(dtype, bytes) >= 0) this.notFinite.add(name);
-  }
-
-  async #read(source: Source, offset: number, length: number): Promise<void> {
-    const { signal } = this.#options;
-    if (source.readInto) await source.readInto(offset, this.#staged(length), signal);
-    else {
-      const bytes = await readExactly(source, offset, length, signal);
-      this.#staged(length).set(bytes);
-    }
-  }
-
-  /** The outputs that pad the last panel are zero, whatever the memory held before. */
-  #clearLastPanel({ weight }: FillTask): void {
-    const [N, K] = matrixOf(weight);
-    if (N % PANEL === 0) return;
-    const begin = weight.place + Math.floor(N / PANEL) * onePanelBytes(K, weight.dtype);
-    // Once for each weight, before its first part: the other parts of a fused weight lie in this panel too.
-    if (this.#cleared.has(weight.place)) return;
-    this.#runtime.memory.bytes.fill(0, begin, weight.place + panelBytes(N, K, weight.dtype));
-    this.#cleared.add(weight.place);
-  }
-
-  async #maybeTurn(bytes: number): Promise<void> {
-    this.#sinceTurn += bytes;
-    if (this.#sinceTurn < TURN_BYTES) return;
-    this.#sinceTurn = 0;
-    await nextTurn();
-  }
 }
 
 /** What the window holds to its place: as it is, or through f32 to another form. */
