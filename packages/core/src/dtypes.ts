@@ -92,22 +92,25 @@ export function toTensorArray(dtype: Dtype, bytes: Uint8Array): TensorArray | un
   return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.length / array.BYTES_PER_ELEMENT);
 }
 
-/** The bits that all are set in the exponent of a NaN or an infinity. */
-const exponents: ReadonlyMap<string, number> = new Map([
-  ["F16", 0x7c00],
-  ["BF16", 0x7f80],
-  ["F8_E5M2", 0x7c],
+/** The bits of an element's two highest bytes that all are set in a NaN or an infinity. */
+const exponents: Partial<Record<Dtype, number>> = {
+  F64: 0x7ff0,
+  F32: 0x7f80,
+  BF16: 0x7f80,
+  F16: 0x7c00,
+  F8_E5M2: 0x7c00,
   // Without infinities: only the mantissa of ones is a NaN.
-  ["F8_E4M3", 0x7f],
-]);
+  F8_E4M3: 0x7f00,
+};
 
 /** The index of the first NaN or infinity, or -1. Integers, booleans and dtypes that cannot be read have none. */
 export function firstNonFinite(dtype: Dtype, bytes: Uint8Array): number {
-  const values = toTensorArray(dtype, bytes);
-  if (values instanceof Float32Array) return values.findIndex((value) => !Number.isFinite(value));
-  if (values instanceof Float64Array) return values.findIndex((value) => !Number.isFinite(value));
-  const mask = exponents.get(dtype);
-  if (mask === undefined || !(values instanceof Uint8Array || values instanceof Uint16Array)) return -1;
-  for (const [index, value] of values.entries()) if ((value & mask) === mask) return index;
+  const mask = exponents[dtype];
+  if (mask === undefined) return -1;
+  const size = bitsOf[dtype] / 8;
+  for (let end = size; end <= bytes.length; end += size) {
+    const highest = (bytes[end - 1] << 8) | (size > 1 ? bytes[end - 2] : 0);
+    if ((highest & mask) === mask) return end / size - 1;
+  }
   return -1;
 }
