@@ -40,11 +40,10 @@ const NOT_ASCII = 0x80;
 /** Up to this length, a string of characters is made faster by hand than by the decoder. */
 const SHORT = 64;
 
-type Literal = readonly [text: string, value: boolean | null];
-const literals: ReadonlyMap<number, Literal> = new Map([
-  [0x74, ["true", true]],
-  [0x66, ["false", false]],
-  [0x6e, ["null", null]],
+const literals: ReadonlyMap<string, boolean | null> = new Map([
+  ["true", true],
+  ["false", false],
+  ["null", null],
 ]);
 
 /**
@@ -184,12 +183,11 @@ export class JsonScanner {
     const byte = this.peek();
     if (byte === QUOTE) return this.string();
     if (isDigit(byte)) return this.number();
-    const literal = this.#literal(byte);
-    if (literal) {
-      this.position += literal[0].length;
-      return literal[1];
-    }
     const text = this.describe();
+    if (this.#isLiteral(text)) {
+      this.position += text.length;
+      return literals.get(text) as boolean | null;
+    }
     if (/^(NaN|-?Infinity)$/.test(text)) this.fail("not-finite", "a number that JSON has", text);
     return byte === MINUS ? this.number() : this.unexpected("a value");
   }
@@ -223,7 +221,7 @@ export class JsonScanner {
   wrongType(expected: string, code = "wrong-type"): never {
     const byte = this.peek();
     const starts = byte === OPEN_OBJECT || byte === OPEN_ARRAY || byte === QUOTE || byte === MINUS || isDigit(byte);
-    if (!starts && !this.#literal(byte)) this.unexpected(expected);
+    if (!starts && !this.#isLiteral(this.describe())) this.unexpected(expected);
     return this.fail(code, expected, this.describe());
   }
 
@@ -273,12 +271,9 @@ export class JsonScanner {
     return true;
   }
 
-  #literal(byte: number): Literal | undefined {
-    const literal = literals.get(byte);
-    if (!literal) return undefined;
-    const end = this.position + literal[0].length;
-    const text = String.fromCharCode(...this.#bytes.subarray(this.position, end));
-    return text === literal[0] && isDelimiter(this.#bytes[end]) ? literal : undefined;
+  /** Whether what lies at the position, in words, is all of a literal. */
+  #isLiteral(text: string): boolean {
+    return literals.has(text) && isDelimiter(this.#bytes[this.position + text.length]);
   }
 
   #parseNumber(begin: number): number {
