@@ -39,7 +39,10 @@ const LEAST_SHARED = 200_000;
 /** What one thread does between two chances to stop: about 12 ms' worth of a fast processor, 50 of a busy one. */
 const STEP_WORK = 2.5e8;
 /** What some kernels cost for each value, in multiply-adds. */
-const COST = { add: 2, exponential: 16, norm: 4, rotation: 3 };
+const ADD_COST = 2;
+const EXPONENTIAL_COST = 16;
+const NORM_COST = 4;
+const ROTATION_COST = 3;
 
 /**
  * One WebAssembly instance and its memory: the backend that runs on the CPU. `dispose()` drops both, so that the engine
@@ -278,7 +281,7 @@ export class Runtime implements Backend {
     const rowParams = groups * 8;
     const place = memory.push(M * rowBytes);
     const params = memory.push(M * rowParams);
-    this.#share(kernels[inputKernels[dtype]], M, 4, M * K * COST.norm, (run, row, rows) => {
+    this.#share(kernels[inputKernels[dtype]], M, 4, M * K * NORM_COST, (run, row, rows) => {
       const scratch = memory.push(groups * GROUP * 4);
       run(x.place + 4 * row * K, place + row * rowBytes, params + row * rowParams, scratch, rows, K);
     });
@@ -286,15 +289,15 @@ export class Runtime implements Backend {
   }
 
   add(a: Tensor, b: Tensor, y: Tensor): void {
-    this.#elements(this.kernels.add_f32, y, COST.add, (run, at, n) => run(a.place + at, b.place + at, y.place + at, n));
+    this.#elements(this.kernels.add_f32, y, ADD_COST, (run, at, n) => run(a.place + at, b.place + at, y.place + at, n));
   }
 
   multiply(a: Tensor, b: Tensor, y: Tensor): void {
-    this.#elements(this.kernels.mul_f32, y, COST.add, (run, at, n) => run(a.place + at, b.place + at, y.place + at, n));
+    this.#elements(this.kernels.mul_f32, y, ADD_COST, (run, at, n) => run(a.place + at, b.place + at, y.place + at, n));
   }
 
   scale(x: Tensor, factor: number, y: Tensor): void {
-    this.#elements(this.kernels.scale_f32, y, COST.add, (run, at, n) => run(x.place + at, y.place + at, n, factor));
+    this.#elements(this.kernels.scale_f32, y, ADD_COST, (run, at, n) => run(x.place + at, y.place + at, n, factor));
   }
 
   transpose(x: Tensor, y: Tensor): void {
@@ -307,14 +310,14 @@ export class Runtime implements Backend {
   }
 
   activate(kind: Activation, x: Tensor, y: Tensor): void {
-    this.#elements(this.kernels[`${kind}_f32`], y, COST.exponential, (run, at, n) =>
+    this.#elements(this.kernels[`${kind}_f32`], y, EXPONENTIAL_COST, (run, at, n) =>
       run(x.place + at, y.place + at, n),
     );
   }
 
   gate(kind: GatedActivation, gateUp: Tensor, y: Tensor): void {
     const [rows, width] = y.shape;
-    this.#share(this.kernels[gateKernels[kind]], rows, 1, rows * width * COST.exponential, (run, row, count) => {
+    this.#share(this.kernels[gateKernels[kind]], rows, 1, rows * width * EXPONENTIAL_COST, (run, row, count) => {
       run(gateUp.place + 8 * row * width, y.place + 4 * row * width, count, width);
     });
   }
@@ -332,7 +335,7 @@ export class Runtime implements Backend {
 
   rmsNorm(x: Tensor, weight: VectorWeight, eps: number, y: Tensor): void {
     const [rows, D] = x.shape;
-    this.#share(this.kernels.rms_norm_f32, rows, 1, rows * D * COST.norm, (run, row, count) => {
+    this.#share(this.kernels.rms_norm_f32, rows, 1, rows * D * NORM_COST, (run, row, count) => {
       run(x.place + 4 * row * D, weight.place, y.place + 4 * row * D, count, D, eps);
     });
   }
@@ -344,7 +347,7 @@ export class Runtime implements Backend {
 
   layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void {
     const [rows, D] = x.shape;
-    this.#share(this.kernels.layer_norm_f32, rows, 1, rows * D * COST.norm, (run, row, count) => {
+    this.#share(this.kernels.layer_norm_f32, rows, 1, rows * D * NORM_COST, (run, row, count) => {
       run(x.place + 4 * row * D, weight.place, bias ? bias.place : 0, y.place + 4 * row * D, count, D, eps);
     });
   }
@@ -352,7 +355,7 @@ export class Runtime implements Backend {
   rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, headWidth: number): void {
     const [T, rowStride] = x.shape;
     const half = cos.shape[1];
-    this.#share(this.kernels.rope_f32, T, 1, T * heads * headWidth * COST.rotation, (run, row, rows) => {
+    this.#share(this.kernels.rope_f32, T, 1, T * heads * headWidth * ROTATION_COST, (run, row, rows) => {
       const angles = 4 * row * half;
       const from = x.place + 4 * row * rowStride;
       run(from, cos.place + angles, sin.place + angles, rows, heads, headWidth, half * 2, rowStride);
