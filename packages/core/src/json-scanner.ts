@@ -134,18 +134,15 @@ export class JsonScanner {
   /** Scans a plain decimal integer from 0 to 2^53 - 1: no sign, point, exponent or leading zero. */
   integer(): number {
     const first = this.peek();
-    const bytes = this.#bytes;
-    let value = 0;
-    let end = this.position;
-    while (isDigit(bytes[end])) value = value * 10 + (bytes[end++] - DIGIT_0);
-    const digits = end - this.position;
-    if (digits === 0 || (digits > 1 && first === DIGIT_0) || !isDelimiter(bytes[end])) {
-      if (first < 0) this.unexpected("an integer");
-      this.fail("bad-integer", "a plain non-negative integer", this.describe());
-    }
-    if (value > Number.MAX_SAFE_INTEGER) this.fail("integer-too-large", "an integer below 2^53", this.describe());
-    this.position = end;
-    return value;
+    const begin = this.position;
+    const value = isDigit(first) ? this.#digits() : -1;
+    const end = this.position;
+    const isPlain = value >= 0 && (first !== DIGIT_0 || end === begin + 1) && isDelimiter(this.#bytes[end]);
+    if (isPlain && value <= Number.MAX_SAFE_INTEGER) return value;
+    this.position = begin;
+    if (first < 0) this.unexpected("an integer");
+    if (!isPlain) this.fail("bad-integer", "a plain non-negative integer", this.describe());
+    return this.fail("integer-too-large", "an integer below 2^53", this.describe());
   }
 
   /** Scans any JSON number that a double can hold. */
@@ -154,8 +151,10 @@ export class JsonScanner {
     this.peek();
     const begin = this.position;
     if (bytes[begin] === MINUS) this.position++;
+    let value = 0;
     if (bytes[this.position] === DIGIT_0) this.position++;
-    else this.#digits();
+    else value = this.#digits();
+    const whole = this.position;
     if (bytes[this.position] === POINT) {
       this.position++;
       this.#digits();
@@ -165,7 +164,9 @@ export class JsonScanner {
       if (bytes[this.position] === MINUS || bytes[this.position] === PLUS) this.position++;
       this.#digits();
     }
-    const value = this.#parseNumber(begin);
+    // Most are short and whole, and need no decoder.
+    const isPlain = bytes[begin] !== MINUS && this.position === whole && value <= Number.MAX_SAFE_INTEGER;
+    if (!isPlain) value = Number(decodeUtf8(bytes.subarray(begin, this.position)));
     if (Number.isFinite(value)) return value;
     this.position = begin;
     return this.fail("number-too-large", "a number that a double can hold", this.describe());
@@ -276,19 +277,15 @@ export class JsonScanner {
     return literals.has(text) && isDelimiter(this.#bytes[this.position + text.length]);
   }
 
-  #parseNumber(begin: number): number {
-    const { position } = this;
+  /** Passes over digits, and gives the number that they are if a double can hold it. */
+  #digits(): number {
     const bytes = this.#bytes;
     let value = 0;
-    let index = begin;
-    while (index < position && isDigit(bytes[index])) value = value * 10 + (bytes[index++] - DIGIT_0);
-    if (index === position && value <= Number.MAX_SAFE_INTEGER) return value;
-    return Number(decodeUtf8(bytes.subarray(begin, position)));
-  }
-
-  #digits(): void {
-    if (!isDigit(this.#bytes[this.position])) this.unexpected("a digit");
-    while (isDigit(this.#bytes[this.position])) this.position++;
+    let end = this.position;
+    if (!isDigit(bytes[end])) this.unexpected("a digit");
+    while (isDigit(bytes[end])) value = value * 10 + (bytes[end++] - DIGIT_0);
+    this.position = end;
+    return value;
   }
 
   /** Moves behind the closing quote and gives the string's flags. */
