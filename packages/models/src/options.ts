@@ -5,6 +5,42 @@ import { show } from "./config.ts";
 /** Texts in one call. */
 const MOST_TEXTS = 1_000_000;
 
+/** What an option may be, in words, and whether a value is that. */
+export type Rule = readonly [expected: string, holds: (value: unknown) => boolean];
+
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+export const flag: Rule = ["true or false", (value) => typeof value === "boolean"];
+export const positive: Rule = ["a whole number from 1", (value) => isCount(value) && value > 0];
+export const abortSignal: Rule = ["an AbortSignal", isSignal];
+/** What is looked at elsewhere. */
+export const anything: Rule = ["anything", () => true];
+export const oneOf = (known: readonly unknown[]): Rule => [
+  `one of ${known.join(", ")}`,
+  (value) => known.includes(value),
+];
+
+/**
+ * Throws unless options are an object whose keys are those of the rules, and their values hold.
+ * @throws {OptionError} `bad-option`, `unknown-option`
+ */
+export function checkOptions(call: string, options: object, rules: Readonly<Record<string, Rule>>): void {
+  expectOptions(call, options, Object.keys(rules));
+  checkValues(call, options, rules);
+}
+
+function checkValues(call: string, options: object, rules: Readonly<Record<string, Rule>>): void {
+  for (const [option, [expected, holds]] of Object.entries(rules)) {
+    const value = (options as Readonly<Record<string, unknown>>)[option];
+    if (value !== undefined && !holds(value)) throw badOption(call, option, expected, value);
+  }
+}
+
+export function badOption(call: string, option: string, expected: string, value: unknown): OptionError {
+  const message = `${call}: expected ${option} to be ${expected}, got ${show(value)}`;
+  return new OptionError("bad-option", message, { option, value });
+}
+
 /**
  * Throws unless options are an object with known keys, and a `signal` is one.
  * @throws {OptionError} `bad-option`, `unknown-option`
@@ -23,12 +59,7 @@ export function expectObject(call: string, options: object): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new OptionError("bad-option", `${call}: expected options as an object, got ${show(options)}`);
   }
-  const { signal } = options as { readonly signal?: unknown };
-  if (signal === undefined || isSignal(signal)) return;
-  throw new OptionError("bad-option", `${call}: expected signal to be an AbortSignal, got ${show(signal)}`, {
-    option: "signal",
-    value: signal,
-  });
+  checkValues(call, options, { signal: abortSignal });
 }
 
 /** Also of another realm or a polyfill, of which `instanceof` knows nothing. */

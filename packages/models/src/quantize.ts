@@ -1,7 +1,6 @@
 import { type FilePiece, OptionError, quantizedFile, Runtime } from "@kiloformer/core";
 import type { Architecture } from "./architecture.ts";
-import { show } from "./config.ts";
-import { expectOptions } from "./options.ts";
+import { badOption, expectOptions } from "./options.ts";
 import { type ModelFiles, toSources } from "./pipeline/files.ts";
 import { planModel } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
@@ -40,7 +39,7 @@ export async function quantizeModel(
   checkPipelineOptions(options);
   const { dtype, signal, wasm, deterministic, limitBytes } = options;
   if (dtype !== "q8" && dtype !== "q4") {
-    throw new OptionError("bad-option", `quantizeModel: expected dtype to be q8 or q4, got ${show(dtype)}`);
+    throw badOption("quantizeModel", "dtype", "q8 or q4", dtype);
   }
   const given = toSources(files);
   const { config, checkpoint, reservation } = await planModel(given, architectures, options);

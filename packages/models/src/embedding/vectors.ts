@@ -2,7 +2,7 @@ import { OptionError } from "@kiloformer/core";
 import type { Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import type { TokenRow } from "../encoding/encoder.ts";
-import { checkTexts, expectOptions } from "../options.ts";
+import { abortSignal, checkOptions, checkTexts, flag, oneOf, positive, type Rule } from "../options.ts";
 import type { TaskContext } from "../pipeline/tasks.ts";
 import { plainModules, type SentenceModules } from "./modules.ts";
 import { type PoolingMode, pool, poolingModes } from "./pooling.ts";
@@ -83,35 +83,20 @@ function speakOfTemplate({ tokenizerConfig, warn }: TaskContext, hasTemplate: bo
   warn("embed: expected a modules.json beside a chat template, got none; texts are read without the template");
 }
 
+const text: Rule = ["text", (value) => typeof value === "string"];
+
 /** What the files say, with what the options put in its place. */
 function modulesFor({ modules = plainModules }: TaskContext, options: EmbedOptions): SentenceModules {
-  const { prompt_name, prompt, truncate_dim, normalize_embeddings, pooling } = options;
-  const known = ["prompt_name", "prompt", "truncate_dim", "normalize_embeddings", "pooling", "signal"];
-  expectOptions("embed", options, known);
-  expectOption("prompt_name", prompt_name, "text", (value) => typeof value === "string");
-  expectOption("prompt", prompt, "text", (value) => typeof value === "string");
-  expectOption(
-    "truncate_dim",
-    truncate_dim,
-    "a whole number from 1",
-    (n) => Number.isSafeInteger(n) && (n as number) > 0,
-  );
-  expectOption("normalize_embeddings", normalize_embeddings, "true or false", (value) => typeof value === "boolean");
-  expectOption("pooling", pooling, `one of ${poolingModes.join(", ")}`, (value) =>
-    poolingModes.includes(value as PoolingMode),
-  );
+  const { pooling } = options;
+  checkOptions("embed", options, {
+    ...{ prompt_name: text, prompt: text, truncate_dim: positive, normalize_embeddings: flag },
+    ...{ pooling: oneOf(poolingModes), signal: abortSignal },
+  });
   if (modules.refusal) throw modules.refusal;
   if (pooling === undefined) return modules;
   if (!modules.given) return { ...modules, pooling: { modes: [pooling], includesPrompt: true } };
   const message = `embed: expected no pooling for a model whose files say how tokens are pooled, got ${pooling}`;
   throw new OptionError("conflicting-options", message, { option: "pooling", value: pooling });
-}
-
-/** @throws {OptionError} `bad-option` */
-function expectOption(name: string, value: unknown, expected: string, holds: (value: unknown) => boolean): void {
-  if (value === undefined || holds(value)) return;
-  const message = `embed: expected ${name} to be ${expected}, got ${show(value)}`;
-  throw new OptionError("bad-option", message, { option: name, value });
 }
 
 function promptOf(

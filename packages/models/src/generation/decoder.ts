@@ -12,7 +12,7 @@ import {
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
-import { checkIds, expectOptions } from "../options.ts";
+import { badOption, checkIds, expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 import { DecoderCache, Memory } from "./decoder-cache.ts";
 import type { GenerationSettings } from "./options.ts";
@@ -222,8 +222,7 @@ export class Decoder {
     }
     const { chunkRows: most = this.chunkRows, wanted, signal, observe } = options;
     if (!Number.isSafeInteger(most) || most < 1) {
-      const message = `ids: expected chunkRows to be an integer from 1, got ${show(most)}`;
-      throw new OptionError("bad-option", message, { option: "chunkRows", value: most });
+      throw badOption("ids", "chunkRows", "an integer from 1", most);
     }
     const cache = options.cache ?? this.newCache(memory);
     const rows: Float32Array[] = [];

@@ -1,6 +1,6 @@
 import { ConfigError, OptionError } from "@kiloformer/core";
 import { inertKeys, type RawConfig, show, tokenIds } from "../config.ts";
-import { isSignal } from "../options.ts";
+import { abortSignal, checkOptions, flag, isCount, type Rule } from "../options.ts";
 
 /** Generation options under the names of `transformers`' `GenerationConfig`. */
 export interface GenerationOptions {
@@ -106,12 +106,8 @@ const standard: Omit<GenerationSettings, Open> = {
   truncate: false,
 };
 
-type Rule = readonly [expected: string, holds: (value: unknown) => boolean];
-
 /** Beams, texts and stop strings of one call. */
 const MOST = 256;
-const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
-const isBoolean = (value: unknown) => typeof value === "boolean";
 // Spread, as `every` passes over holes.
 const isList = (value: unknown, holds: (item: unknown) => boolean) => Array.isArray(value) && [...value].every(holds);
 const toList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? [...value] : [value]);
@@ -122,14 +118,13 @@ const number = (expected: string, holds: (value: number) => boolean): Rule => [
 ];
 
 const count: Rule = ["an integer from 0", isCount];
-const flag: Rule = ["true or false", isBoolean];
 const few = number(`an integer from 1 to ${MOST}`, (value) => isCount(value) && value > 0 && value <= MOST);
 const share = number("a number above 0 and at most 1", (value) => value > 0 && value <= 1);
 
 /** What each option may be, for a vocabulary. */
 function rulesFor(vocabSize: number): Readonly<Record<Key, Rule>> {
   const range = `from 0 to ${vocabSize - 1}`;
-  const isId = (value: unknown) => isCount(value) && (value as number) < vocabSize;
+  const isId = (value: unknown) => isCount(value) && value < vocabSize;
   const ids = orNull([`ids ${range}`, (value) => toList(value).every(isId)]);
   const idList = orNull([`a list of ids ${range}`, (value) => isList(value, isId)]);
   const isWord = (value: unknown) => isList(value, isId) && (value as unknown[]).length > 0;
@@ -156,16 +151,16 @@ function rulesFor(vocabSize: number): Readonly<Record<Key, Rule>> {
     forced_eos_token_id: ids,
     num_beams: few,
     length_penalty: number("a number", () => true),
-    early_stopping: ['true, false or "never"', (value) => isBoolean(value) || value === "never"],
+    early_stopping: ['true, false or "never"', (value) => value === "never" || typeof value === "boolean"],
     num_return_sequences: few,
     stop_strings: orNull([`a text or up to ${MOST}, none empty`, areTexts]),
     logprobs: [
       "true, false or an integer from 0 to 20",
-      (value) => isBoolean(value) || (isCount(value) && (value as number) <= 20),
+      (value) => typeof value === "boolean" || (isCount(value) && value <= 20),
     ],
     eos_token_id: ids,
     truncate: flag,
-    signal: ["an AbortSignal", isSignal],
+    signal: abortSignal,
   };
 }
 
@@ -261,7 +256,7 @@ export function resolveGenerationOptions(
   defaults: GenerationDefaults,
   vocabSize: number,
 ): GenerationSettings {
-  checkOptions(options, vocabSize);
+  checkOptions("generate", options, rulesFor(vocabSize));
   if (defaults.unsupported.length > 0) {
     const list = defaults.unsupported.join(", ");
     throw new OptionError("unsupported-option", `generation_config.json: expected supported settings, got ${list}`, {
@@ -302,22 +297,4 @@ function expectNone(options: GenerationOptions, keys: readonly Key[], expected: 
   if (!key) return;
   const message = `generate: expected ${expected} or no ${key}, got ${got} and ${key}: ${show(options[key])}`;
   throw new OptionError("conflicting-options", message, { options: keys });
-}
-
-function checkOptions(options: GenerationOptions, vocabSize: number): void {
-  if (typeof options !== "object" || options === null) {
-    throw new OptionError("bad-option", `generate: expected options as an object, got ${show(options)}`);
-  }
-  const rules = rulesFor(vocabSize);
-  for (const [option, value] of Object.entries(options)) {
-    if (value === undefined) continue;
-    if (!Object.hasOwn(rules, option)) {
-      const known = Object.keys(rules).join(", ");
-      throw new OptionError("unknown-option", `generate: expected one of ${known}, got ${option}`, { option });
-    }
-    const [expected, holds] = rules[option as Key];
-    if (holds(value)) continue;
-    const message = `generate: expected ${option} to be ${expected}, got ${show(value)}`;
-    throw new OptionError("bad-option", message, { option, value });
-  }
 }

@@ -8,7 +8,7 @@ import {
   type TensorReader,
   type WasmFile,
 } from "@kiloformer/core";
-import { show } from "../config.ts";
+import { badOption } from "../options.ts";
 import { architectureFor, emit, type Plan, readBeside, readConfig, reserveModel, warner } from "../pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "../pipeline/options.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
@@ -56,8 +56,7 @@ export async function openPacked(families: Families, file: WasmFile, options: Pa
 function checkPackedOptions(file: WasmFile, options: PackedOptions): void {
   checkPipelineOptions(options);
   if (typeof file !== "string" && (typeof file !== "object" || file === null)) {
-    const expected = "a URL, bytes, a Response or a WebAssembly.Module";
-    throw new OptionError("bad-option", `openPacked: expected the file to be ${expected}, got ${show(file)}`);
+    throw badOption("openPacked", "the file", "a URL, bytes, a Response or a WebAssembly.Module", file);
   }
   const { threads = 1, strict } = options;
   if (threads > 1) {

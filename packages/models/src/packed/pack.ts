@@ -1,6 +1,5 @@
-import { kernelBytes, OptionError, Runtime, writePacked } from "@kiloformer/core";
-import { show } from "../config.ts";
-import { expectOptions } from "../options.ts";
+import { kernelBytes, Runtime, writePacked } from "@kiloformer/core";
+import { badOption, expectOptions } from "../options.ts";
 import { type ModelFiles, withSources } from "../pipeline/files.ts";
 import { planModel, readBeside, takeWeights } from "../pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "../pipeline/options.ts";
@@ -37,7 +36,7 @@ export async function packModel(
   expectOptions("packModel", options, known);
   const { build = "simd", wasm, ...loading } = options;
   if (build !== "simd" && build !== "relaxed") {
-    throw new OptionError("bad-option", `packModel: expected build to be simd or relaxed, got ${show(build)}`);
+    throw badOption("packModel", "build", "simd or relaxed", build);
   }
   checkPipelineOptions({ ...loading, wasm });
   const kept = new KeptFiles();

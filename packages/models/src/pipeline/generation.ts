@@ -11,6 +11,7 @@ import {
   type TokenLogprob,
 } from "../generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, resolveGenerationOptions } from "../generation/options.ts";
+import { badOption } from "../options.ts";
 import { idList } from "./forwards.ts";
 import { type TaskContext, tokenizerOf } from "./tasks.ts";
 
@@ -148,8 +149,7 @@ class Call {
 
   constructor(context: TaskContext, { return_dict_in_generate: whole = false, chat, ...options }: BatchOptions) {
     if (typeof whole !== "boolean") {
-      const message = `generate: expected return_dict_in_generate to be true or false, got ${show(whole)}`;
-      throw new OptionError("bad-option", message);
+      throw badOption("generate", "return_dict_in_generate", "true or false", whole);
     }
     if (options.logprobs !== undefined && options.logprobs !== false && !whole) {
       const message =
@@ -292,6 +292,6 @@ function isConversation(prompt: Prompt): prompt is readonly ChatMessage[] {
 function expectFunctions(callbacks: Readonly<Record<string, unknown>>): void {
   for (const [name, callback] of Object.entries(callbacks)) {
     if (callback === undefined || typeof callback === "function") continue;
-    throw new OptionError("bad-option", `generate: expected ${name} to be a function, got ${show(callback)}`);
+    throw badOption("generate", name, "a function", callback);
   }
 }

@@ -1,5 +1,5 @@
 // What tasks of an encoder's heads share.
-import { ConfigError, OptionError } from "@kiloformer/core";
+import { ConfigError } from "@kiloformer/core";
 import type { EncoderHeads } from "../architecture.ts";
 import { show } from "../config.ts";
 import { noHead } from "./forwards.ts";
@@ -38,18 +38,4 @@ export function softmax(logits: Float32Array): Float64Array {
   const scores = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
   const sum = scores.reduce((a, b) => a + b, 0);
   return scores.map((score) => score / sum);
-}
-
-/** @throws {OptionError} `bad-option` */
-export function expectCount(call: string, name: string, value: unknown): void {
-  if (value === undefined || (Number.isSafeInteger(value) && (value as number) > 0)) return;
-  const message = `${call}: expected ${name} to be a whole number from 1, got ${show(value)}`;
-  throw new OptionError("bad-option", message, { option: name, value });
-}
-
-/** @throws {OptionError} `bad-option` */
-export function expectOneOf(call: string, name: string, value: unknown, known: readonly unknown[]): void {
-  if (value === undefined || known.includes(value)) return;
-  const message = `${call}: expected ${name} to be one of ${known.join(", ")}, got ${show(value)}`;
-  throw new OptionError("bad-option", message, { option: name, value });
 }

@@ -5,9 +5,9 @@ import { show } from "../config.ts";
 import { activationOf } from "../embedding/modules.ts";
 import { expectFinite, inLots, rowOf, type TextSettings, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
-import { checkTexts, expectOptions } from "../options.ts";
+import { abortSignal, anything, checkOptions, checkTexts, oneOf, positive } from "../options.ts";
 import { noHead } from "./forwards.ts";
-import { expectCount, expectOneOf, headOf, labelsOf, softmax } from "./head-parts.ts";
+import { headOf, labelsOf, softmax } from "./head-parts.ts";
 import type { TaskContext } from "./tasks.ts";
 
 export { type TaggedToken, type TagOptions, tagTokens } from "./tag-tokens.ts";
@@ -79,8 +79,7 @@ export async function fillMask(
   options: FillMaskOptions = {},
 ): Promise<MaskFill[] | MaskFill[][]> {
   const { top_k = 5, targets } = options;
-  expectOptions("fillMask", options, ["top_k", "targets", "signal"]);
-  expectCount("fillMask", "top_k", top_k);
+  checkOptions("fillMask", options, { top_k: positive, targets: anything, signal: abortSignal });
   const head = headOf(context, "maskedLm", "a masked-language head");
   checkTexts("fillMask", [text]);
   const { tokenizer, encode } = textReader(context, "fillMask");
@@ -158,9 +157,12 @@ export async function classify(
   options: ClassifyOptions = {},
 ): Promise<Classification[][]> {
   const { top_k, function_to_apply } = options;
-  expectOptions("classify", options, ["top_k", "function_to_apply", "signal"]);
-  if (top_k !== null) expectCount("classify", "top_k", top_k);
-  expectOneOf("classify", "function_to_apply", function_to_apply, Object.keys(scorers));
+  const count = top_k === null ? anything : positive;
+  checkOptions("classify", options, {
+    top_k: count,
+    function_to_apply: oneOf(Object.keys(scorers)),
+    signal: abortSignal,
+  });
   const results: Classification[][] = [];
   // The pipeline takes an empty second text for none.
   const single = (item: string | TextPair) => ((item as TextPair)?.text_pair === "" ? (item as TextPair).text : item);
@@ -188,10 +190,10 @@ export async function rerank(
   options: RerankOptions = {},
 ): Promise<RankedDocument[]> {
   const { top_k, return_documents = false, activation } = options;
-  expectOptions("rerank", options, ["top_k", "return_documents", "activation", "signal"]);
-  expectCount("rerank", "top_k", top_k);
-  expectOneOf("rerank", "return_documents", return_documents, [true, false]);
-  expectOneOf("rerank", "activation", activation, ["sigmoid", "identity"]);
+  checkOptions("rerank", options, {
+    ...{ top_k: positive, return_documents: oneOf([true, false]), activation: oneOf(Object.keys(asClass)) },
+    signal: abortSignal,
+  });
   checkTexts("rerank", [query]);
   checkTexts("rerank", documents);
   const { queryPrompt = "", texts, refusal } = context.modules?.scoring ?? {};

@@ -1,6 +1,5 @@
 import { type DtypeOption, dtypeOptions, OptionError, Runtime, type WasmOption } from "@kiloformer/core";
-import { show } from "../config.ts";
-import { isSignal } from "../options.ts";
+import { abortSignal, checkOptions, flag, isCount, oneOf, type Rule } from "../options.ts";
 
 /** How a load goes on, with the names of transformers.js. */
 export interface ProgressEvent {
@@ -47,44 +46,27 @@ export interface PipelineOptions {
   readonly checkFinite?: boolean;
 }
 
-const isFunction = (value: unknown) => typeof value === "function";
-const isBoolean = (value: unknown) => typeof value === "boolean";
-const isThreadCount = (value: unknown) =>
-  Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= 64;
+const isWhole = (value: unknown, most: number) => isCount(value) && value > 0 && value <= most;
 const isObject = (value: unknown) => typeof value === "object" && value !== null;
-const rules: Readonly<Record<keyof PipelineOptions, readonly [expected: string, holds: (value: unknown) => boolean]>> =
-  {
-    dtype: [`one of ${dtypeOptions.join(", ")}`, (value) => dtypeOptions.includes(value as DtypeOption)],
-    threads: ["a whole number from 1 to 64", isThreadCount],
-    threadsFile: ["a URL", (value) => typeof value === "string" || value instanceof URL],
-    wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
-    signal: ["an AbortSignal", isSignal],
-    onProgress: ["a function", isFunction],
-    onWarning: ["a function", isFunction],
-    strict: ["true or false", isBoolean],
-    deterministic: ["true or false", isBoolean],
-    runtime: ["a Runtime", (value) => value instanceof Runtime],
-    limitBytes: ["a whole number of bytes", (value) => Number.isSafeInteger(value) && (value as number) > 0],
-    checkFinite: ["true or false", isBoolean],
-  };
+const callback: Rule = ["a function", (value) => typeof value === "function"];
+const rules: Readonly<Record<keyof PipelineOptions, Rule>> = {
+  dtype: oneOf(dtypeOptions),
+  threads: ["a whole number from 1 to 64", (value) => isWhole(value, 64)],
+  threadsFile: ["a URL", (value) => typeof value === "string" || value instanceof URL],
+  wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
+  signal: abortSignal,
+  onProgress: callback,
+  onWarning: callback,
+  strict: flag,
+  deterministic: flag,
+  runtime: ["a Runtime", (value) => value instanceof Runtime],
+  limitBytes: ["a whole number of bytes", (value) => isWhole(value, Number.POSITIVE_INFINITY)],
+  checkFinite: flag,
+};
 
 /** @throws {OptionError} `unknown-option`, `bad-option`, `conflicting-options` */
 export function checkPipelineOptions(options: PipelineOptions): void {
-  if (!isObject(options))
-    throw new OptionError("bad-option", `pipeline: expected options as an object, got ${show(options)}`);
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined) continue;
-    if (!Object.hasOwn(rules, key)) {
-      const known = Object.keys(rules).join(", ");
-      throw new OptionError("unknown-option", `pipeline: expected one of ${known}, got ${key}`, { option: key });
-    }
-    const [expected, holds] = rules[key as keyof PipelineOptions];
-    if (holds(value)) continue;
-    throw new OptionError("bad-option", `pipeline: expected ${key} to be ${expected}, got ${show(value)}`, {
-      option: key,
-      value,
-    });
-  }
+  checkOptions("pipeline", options, rules);
   if (!options.runtime) return;
   for (const key of ["wasm", "deterministic", "limitBytes", "threads", "threadsFile"] as const) {
     if (options[key] === undefined) continue;

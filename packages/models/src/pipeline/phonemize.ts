@@ -1,10 +1,9 @@
 import { OptionError } from "@kiloformer/core";
 import { G2PTokenizer, TokenizerError } from "@kiloformer/tokenizers";
-import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
 import { generateBatch, type Sequence } from "../generation/generate.ts";
 import { type GenerationOptions, resolveGenerationOptions } from "../generation/options.ts";
-import { checkTexts, expectOptions } from "../options.ts";
+import { badOption, checkTexts, expectOptions } from "../options.ts";
 import { type Lexicon, readLexicon } from "../phonetics/lexicon.ts";
 import { readText, type SpokenPart } from "../phonetics/spoken.ts";
 import { knownIds } from "./generation.ts";
@@ -73,9 +72,7 @@ export async function readTexts<R>(
 ): Promise<{ parts: SpokenPart[][]; readings: Map<string, R> }> {
   const tokenizer = g2pTokenizer(context, call);
   checkTexts(call, texts);
-  if (numbers !== "words" && numbers !== "pass") {
-    throw new OptionError("bad-option", `${call}: expected numbers to be "words" or "pass", got ${show(numbers)}`);
-  }
+  if (numbers !== "words" && numbers !== "pass") throw badOption(call, "numbers", '"words" or "pass"', numbers);
   const lookUp = lexicon === undefined ? undefined : readLexicon(call, lexicon);
   const decoder = decoderOf(context);
   const asked = { do_sample: false, max_new_tokens: decoder.contextLength, ...search };

@@ -1,11 +1,10 @@
 // What transformers' token-classification pipeline makes of the logits of tokens.
 import { OptionError } from "@kiloformer/core";
 import type { Encoding, Tokenizer } from "@kiloformer/tokenizers";
-import { show } from "../config.ts";
 import { expectFinite, rowOf, type TextReader, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
-import { checkTexts, expectOptions } from "../options.ts";
-import { expectOneOf, headOf, labelsOf, softmax } from "./head-parts.ts";
+import { abortSignal, anything, badOption, checkOptions, checkTexts, isCount, oneOf } from "../options.ts";
+import { headOf, labelsOf, softmax } from "./head-parts.ts";
 import type { TaskContext } from "./tasks.ts";
 
 /** A token and its label, or several that were put together. */
@@ -56,7 +55,12 @@ interface Entity {
   readonly score: number;
 }
 
-const strategies = ["none", "simple", "first", "average", "max"] as const;
+const rules = {
+  aggregation_strategy: /* @__PURE__ */ oneOf(["none", "simple", "first", "average", "max"]),
+  ignore_labels: anything,
+  stride: anything,
+  signal: abortSignal,
+};
 
 /**
  * Labels of the tokens of a text, or of the words and names that they make.
@@ -65,8 +69,7 @@ const strategies = ["none", "simple", "first", "average", "max"] as const;
  */
 export async function tagTokens(context: TaskContext, text: string, options: TagOptions = {}): Promise<TaggedToken[]> {
   const { aggregation_strategy: strategy = "none", ignore_labels = ["O"], stride } = options;
-  expectOptions("tagTokens", options, ["aggregation_strategy", "ignore_labels", "stride", "signal"]);
-  expectOneOf("tagTokens", "aggregation_strategy", strategy, strategies);
+  checkOptions("tagTokens", options, rules);
   checkTexts("tagTokens: ignore_labels", ignore_labels);
   const head = headOf(context, "tokenClassification", "a token classifier");
   checkTexts("tagTokens", [text]);
@@ -91,9 +94,8 @@ async function windowsOf(
   stride?: number,
 ): Promise<Encoding[]> {
   if (stride === undefined) return [await encode(text)];
-  if (!(Number.isSafeInteger(stride) && stride >= 0 && stride < limit)) {
-    const message = `tagTokens: expected stride to be a whole number below ${limit}, the tokens of a window, got ${show(stride)}`;
-    throw new OptionError("bad-option", message, { option: "stride", value: stride });
+  if (!(isCount(stride) && stride < limit)) {
+    throw badOption("tagTokens", "stride", `a whole number below ${limit}, the tokens of a window`, stride);
   }
   if (strategy === "none") {
     const message = "tagTokens: expected an aggregation_strategy beside stride, got none";
