@@ -7,7 +7,7 @@ import { firstRows, headOptions, normalize, positionsOf, reserveNorm } from "./l
 import {
   type EncoderConfig,
   type MaskedLmNames,
-  PostNormEncoder,
+  postNormEncoder,
   readEncoder,
   reserveBlocks,
   reserveMaskedLm,
@@ -68,7 +68,7 @@ export const bert: Architecture = {
     const heads = reserveHeads(config, checked, weights, model);
     const lm = head && reserveMaskedLm(weights, maskedLm, head, checked.hiddenSize, checked);
     const facts = { modelType: "bert", contextLength: checked.maxPositions, heads: { ...heads, maskedLm: lm } };
-    return new PostNormEncoder({ ...checked, ...facts, embed, blocks });
+    return postNormEncoder({ ...checked, ...facts, embed, blocks });
   },
   harmless: (name) => /(^|\.)position_ids$|^cls\.|^(bert\.)?pooler\.|^classifier\.|^qa_outputs\./.test(name),
   tokenizers: bertFormats,

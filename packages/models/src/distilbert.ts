@@ -5,7 +5,7 @@ import { encoderTasks } from "./encoder-tasks.ts";
 import { activations, firstRows, headOptions, normalize, positionsOf, readHeads, reserveNorm } from "./layers.ts";
 import {
   type MaskedLmNames,
-  PostNormEncoder,
+  postNormEncoder,
   reserveMaskedLm,
   reserveTokenClassifier,
   reserveTokens,
@@ -68,7 +68,7 @@ export const distilbert: Architecture = {
       tokenClassification = reserveTokenClassifier(weights, D, config.labels);
     }
     const lm = head && reserveMaskedLm(weights, maskedLm, head, D, { eps: EPS, activation });
-    return new PostNormEncoder({
+    return postNormEncoder({
       ...{
         modelType: "distilbert",
         vocabSize,

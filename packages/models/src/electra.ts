@@ -5,7 +5,7 @@ import { reserveEmbeddings } from "./bert.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
 import {
   type MaskedLmNames,
-  PostNormEncoder,
+  postNormEncoder,
   readEncoder,
   reserveBlocks,
   reserveDenseClassifier,
@@ -47,7 +47,7 @@ export const electra: Architecture = {
         : undefined,
       tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
     };
-    return new PostNormEncoder({
+    return postNormEncoder({
       ...checked,
       modelType: "electra",
       contextLength: checked.maxPositions,

@@ -13,7 +13,6 @@ import {
   type BlockWeights,
   isRotaryBuffer,
   type RotaryConfig,
-  RotaryDecoder,
   readRotary,
   readWindow,
   readWindows,
@@ -21,8 +20,9 @@ import {
   reserveHeadNorms,
   reserveLinears,
   reserveRotary,
+  rotaryDecoder,
 } from "./rotary-decoder.ts";
-import { RotaryEncoder } from "./rotary-encoder.ts";
+import { rotaryEncoder } from "./rotary-encoder.ts";
 
 /** Norm weights are stored less 1. */
 const norm = { plus: 1 };
@@ -54,7 +54,6 @@ export const gemma3: Architecture = {
       ...shape,
       // An encoder has no use for an output layer.
       ...(bidirectional && { tied: false, headless: true }),
-      modelType: "gemma3_text",
       contextLength,
       softcap,
       scale: 1 / Math.sqrt(config.number("query_pre_attn_scalar", 0, 256)),
@@ -66,7 +65,7 @@ export const gemma3: Architecture = {
       rope: window === undefined ? ropes.global : ropes.local,
       window,
     }));
-    return new (bidirectional ? RotaryEncoder : RotaryDecoder)(whole, plans, reserved);
+    return (bidirectional ? rotaryEncoder : rotaryDecoder)(whole, plans, reserved);
   },
   harmless: isRotaryBuffer,
   tokenizers: allFormats,

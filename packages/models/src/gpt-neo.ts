@@ -2,7 +2,7 @@ import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
-import { Gpt2Decoder, refuseGpt2, reserveGpt2 } from "./gpt2.ts";
+import { gpt2Decoder, refuseGpt2, reserveGpt2 } from "./gpt2.ts";
 import { activations, readHeads, reserveNorm } from "./layers.ts";
 /**
  * GPT-Neo: GPT-2 where every second layer has a window, and attention scores are not scaled.
@@ -45,7 +45,7 @@ export const gptNeo: Architecture = {
         down: block.linear({ "mlp.c_proj": D }, F, { bias: true }),
       };
     });
-    return new Gpt2Decoder(shape, reserved);
+    return gpt2Decoder(shape, reserved);
   },
   harmless: (name) => /(^|\.)attn\.attention\.(bias|masked_bias)$/.test(name),
   tokenizers: allFormats,

@@ -12,7 +12,7 @@ import {
   type Weights,
 } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
-import type { Architecture, DecoderBatch, DecoderModel, TD } from "./architecture.ts";
+import type { Architecture, DecoderModel, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
 import {
@@ -20,6 +20,7 @@ import {
   activations,
   attend,
   decode,
+  factsOf,
   type Norm,
   newAngles,
   normalize,
@@ -28,7 +29,6 @@ import {
   refuseForeign,
   reserveNorm,
   reserveVocabulary,
-  SizedModel,
   type Vocabulary,
   type Wanted,
 } from "./layers.ts";
@@ -42,7 +42,7 @@ export const gptNeox: Architecture = {
   modelTypes: ["gpt_neox"],
   load(config, weights) {
     const shape = readGptNeox(config);
-    return new GptNeoxDecoder(shape, reserveGptNeox(shape, weights));
+    return gptNeoxDecoder(shape, reserveGptNeox(shape, weights));
   },
   harmless: (name) => /(^|\.)attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/.test(name),
   tokenizers: allFormats,
@@ -144,50 +144,39 @@ function reserveBlock(config: GptNeoxConfig, block: Weights): GptNeoxBlock {
   };
 }
 
-class GptNeoxDecoder extends SizedModel implements DecoderModel {
-  readonly kind = "decoder";
-  readonly layout: HeadLayout;
-  readonly logits: ((hidden: TD) => Forward<TD>) | undefined;
-  readonly #config: GptNeoxConfig;
-  readonly #weights: GptNeoxWeights;
+function gptNeoxDecoder(config: GptNeoxConfig, { table, head, blocks, norm }: GptNeoxWeights): DecoderModel {
+  const { qkv, output, up, down } = blocks[0];
+  return {
+    ...factsOf(config, [qkv, output, up, down]),
+    kind: "decoder",
+    layout: config.layout,
+    logits: head && ((hidden) => linearSteps(hidden, head)),
+    forward(batch) {
+      const angles = newAngles(batch, config.rope);
+      return decode(batch, blocks.length, {
+        embed: (ids) => embedding(ids, table),
+        block: (x, layer, spans, wanted) => runBlock(x, config, blocks[layer], angles, spans, wanted),
+        picks: true,
+        norm: (x) => normalize(x, norm),
+      });
+    },
+  };
+}
 
-  constructor(config: GptNeoxConfig, weights: GptNeoxWeights) {
-    const { head, blocks } = weights;
-    const { qkv, output, up, down } = blocks[0];
-    super(config, [qkv, output, up, down]);
-    this.#config = config;
-    this.#weights = weights;
-    this.layout = config.layout;
-    this.logits = head && ((hidden) => linearSteps(hidden, head));
-  }
-
-  forward(batch: DecoderBatch): Forward<TD> {
-    const { table, blocks, norm } = this.#weights;
-    const angles = newAngles(batch, this.#config.rope);
-    return decode(batch, blocks.length, {
-      embed: (ids) => embedding(ids, table),
-      block: (x, layer, spans, wanted) => this.#block(x, blocks[layer], angles, spans, wanted),
-      picks: true,
-      norm: (x) => normalize(x, norm),
-    });
-  }
-
-  *#block(
-    x: TD,
-    weights: GptNeoxBlock,
-    { cos, sin }: Angles,
-    spans: readonly SequenceSpan[],
-    wanted: Wanted | undefined,
-  ): Forward<TD> {
-    const { attentionNorm, qkv, output, mlpNorm, up, down } = weights;
-    const { layout, activation, isParallel } = this.#config;
-    const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
-    const options = { scale: 1 / Math.sqrt(layout.headWidth) };
-    const seen = attend(rotate(projected, cos, sin, layout), spans, layout, options, wanted);
-    x = pick(x, wanted);
-    const attended = linear(seen, output, isParallel ? {} : { residual: x });
-    const widened = yield* linearSteps(normalize(isParallel ? x : attended, mlpNorm), up, { activation });
-    const y = yield* linearSteps(widened, down, { residual: attended });
-    return isParallel ? add(y, x) : y;
-  }
+function* runBlock(
+  x: TD,
+  { layout, activation, isParallel }: GptNeoxConfig,
+  { attentionNorm, qkv, output, mlpNorm, up, down }: GptNeoxBlock,
+  { cos, sin }: Angles,
+  spans: readonly SequenceSpan[],
+  wanted: Wanted | undefined,
+): Forward<TD> {
+  const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
+  const options = { scale: 1 / Math.sqrt(layout.headWidth) };
+  const seen = attend(rotate(projected, cos, sin, layout), spans, layout, options, wanted);
+  x = pick(x, wanted);
+  const attended = linear(seen, output, isParallel ? {} : { residual: x });
+  const widened = yield* linearSteps(normalize(isParallel ? x : attended, mlpNorm), up, { activation });
+  const y = yield* linearSteps(widened, down, { residual: attended });
+  return isParallel ? add(y, x) : y;
 }

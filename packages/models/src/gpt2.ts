@@ -12,13 +12,14 @@ import {
   type Weights,
 } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
-import type { Architecture, DecoderBatch, DecoderModel, TD } from "./architecture.ts";
+import type { Architecture, DecoderModel, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
 import {
   activations,
   attend,
   decode,
+  factsOf,
   type Norm,
   newPositions,
   normalize,
@@ -27,7 +28,6 @@ import {
   refuseForeign,
   reserveNorm,
   reserveVocabulary,
-  SizedModel,
   type Vocabulary,
   type Wanted,
 } from "./layers.ts";
@@ -42,7 +42,7 @@ export const gpt2: Architecture = {
     const { hiddenSize: D, intermediateSize: F, eps } = shape;
     // The file has these layers as [in, out].
     const options = { bias: true, transposed: true };
-    return new Gpt2Decoder(
+    return gpt2Decoder(
       shape,
       reserveGpt2(shape, weights, (block) => ({
         attentionNorm: reserveNorm(block, "ln_1", D, eps),
@@ -146,40 +146,35 @@ export function reserveGpt2(
 }
 
 /** GPT-2 and GPT-Neo, from their config and their weights. */
-export class Gpt2Decoder extends SizedModel implements DecoderModel {
-  readonly kind = "decoder";
-  readonly layout: HeadLayout;
-  readonly logits: ((hidden: TD) => Forward<TD>) | undefined;
-  readonly #config: Gpt2Config;
-  readonly #weights: Gpt2Weights;
+export function gpt2Decoder(config: Gpt2Config, weights: Gpt2Weights): DecoderModel {
+  const { table, head, positions, blocks, norm } = weights;
+  const { qkv, output, up, down } = blocks[0];
+  return {
+    ...factsOf(config, [qkv, output, up, down]),
+    kind: "decoder",
+    layout: config.layout,
+    logits: head && ((hidden) => linearSteps(hidden, head)),
+    forward: (batch) =>
+      decode(batch, blocks.length, {
+        embed: (ids) => add(embedding(ids, table), embedding(newPositions(batch), positions)),
+        block: (x, layer, spans, wanted) => runBlock(x, config, blocks[layer], layer, spans, wanted),
+        picks: true,
+        norm: (x) => normalize(x, norm),
+      }),
+  };
+}
 
-  constructor(config: Gpt2Config, weights: Gpt2Weights) {
-    const { head, blocks } = weights;
-    const { qkv, output, up, down } = blocks[0];
-    super(config, [qkv, output, up, down]);
-    this.#config = config;
-    this.#weights = weights;
-    this.layout = config.layout;
-    this.logits = head && ((hidden) => linearSteps(hidden, head));
-  }
-
-  forward(batch: DecoderBatch): Forward<TD> {
-    const { table, positions, blocks, norm } = this.#weights;
-    return decode(batch, blocks.length, {
-      embed: (ids) => add(embedding(ids, table), embedding(newPositions(batch), positions)),
-      block: (x, layer, spans, wanted) => this.#block(x, layer, spans, wanted),
-      picks: true,
-      norm: (x) => normalize(x, norm),
-    });
-  }
-
-  *#block(x: TD, layer: number, spans: readonly SequenceSpan[], wanted: Wanted | undefined): Forward<TD> {
-    const { attentionNorm, qkv, output, mlpNorm, up, down } = this.#weights.blocks[layer];
-    const { layout, scale, window, activation } = this.#config;
-    const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
-    const seen = attend(projected, spans, layout, { scale: scale(layer), window: window?.(layer) }, wanted);
-    x = linear(seen, output, { residual: pick(x, wanted) });
-    const widened = yield* linearSteps(normalize(x, mlpNorm), up, { activation });
-    return yield* linearSteps(widened, down, { residual: x });
-  }
+function* runBlock(
+  x: TD,
+  { layout, scale, window, activation }: Gpt2Config,
+  { attentionNorm, qkv, output, mlpNorm, up, down }: Gpt2Block,
+  layer: number,
+  spans: readonly SequenceSpan[],
+  wanted: Wanted | undefined,
+): Forward<TD> {
+  const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
+  const seen = attend(projected, spans, layout, { scale: scale(layer), window: window?.(layer) }, wanted);
+  x = linear(seen, output, { residual: pick(x, wanted) });
+  const widened = yield* linearSteps(normalize(x, mlpNorm), up, { activation });
+  return yield* linearSteps(widened, down, { residual: x });
 }

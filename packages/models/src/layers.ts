@@ -94,24 +94,16 @@ export function reserveVocabulary(
   return { table, head: weights.linear({ [head]: rows }, D, { bias: biasOf(rows), leastBits: 8 }) };
 }
 
-/** What models say of themselves, as their configs have it. */
-export abstract class SizedModel implements ModelFacts {
-  readonly modelType: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly contextLength: number;
-  readonly layers: number;
-  readonly layerWork: number;
-
-  /** @param linears the linear layers of one block, which are most of its work */
-  constructor(facts: Omit<ModelFacts, "layerWork">, linears: readonly LinearWeight[]) {
-    this.modelType = facts.modelType;
-    this.vocabSize = facts.vocabSize;
-    this.hiddenSize = facts.hiddenSize;
-    this.contextLength = facts.contextLength;
-    this.layers = facts.layers;
-    this.layerWork = linears.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
-  }
+/**
+ * What a model says of itself, as its config has it.
+ * @param linears the linear layers of one block, which are most of its work
+ */
+export function factsOf(
+  { modelType, vocabSize, hiddenSize, contextLength, layers }: Omit<ModelFacts, "layerWork">,
+  linears: readonly LinearWeight[],
+): ModelFacts {
+  const layerWork = linears.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+  return { modelType, vocabSize, hiddenSize, contextLength, layers, layerWork };
 }
 
 /** Weight and bias of a layer norm, and its epsilon. */

@@ -7,12 +7,12 @@ import type { LetterOrder } from "./layers.ts";
 import { phonemizeBatch } from "./pipeline/phonemize.ts";
 import {
   isRotaryBuffer,
-  RotaryDecoder,
   readContext,
   readRotary,
   readUniformPlans,
   reserveBlock,
   reserveRotary,
+  rotaryDecoder,
 } from "./rotary-decoder.ts";
 
 /**
@@ -40,14 +40,13 @@ export const llama: Architecture = {
 
 /** Apart from what is done with the model, for families that do less with it. */
 export function loadLlama(config: ConfigReader, weights: Weights): DecoderModel {
-  const shape = readRotary(config);
-  const { rope, contextLength } = readContext(config, shape.layout, 2048);
+  const { rope, ...shape } = readContext(config, readRotary(config), 2048);
   const attention = config.boolean("attention_bias", false);
   const mlp = config.boolean("mlp_bias", false);
   config.refuse("sliding_window", "this family has no windows");
-  const whole = { ...shape, modelType: "llama", contextLength, letterOrder: readLetterOrder(config, contextLength) };
+  const whole = { ...shape, letterOrder: readLetterOrder(config, shape.contextLength) };
   const reserved = reserveRotary(whole, weights, (block) =>
     reserveBlock(whole, block, { attention, output: attention, mlp }),
   );
-  return new RotaryDecoder(whole, readUniformPlans(config, shape.layers, rope), reserved);
+  return rotaryDecoder(whole, readUniformPlans(config, shape.layers, rope), reserved);
 }

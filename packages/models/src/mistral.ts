@@ -3,7 +3,6 @@ import type { Architecture } from "./architecture.ts";
 import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import {
   isRotaryBuffer,
-  RotaryDecoder,
   readContext,
   readRotary,
   readUniformPlans,
@@ -11,6 +10,7 @@ import {
   refuseBiases,
   reserveBlock,
   reserveRotary,
+  rotaryDecoder,
 } from "./rotary-decoder.ts";
 
 /**
@@ -20,13 +20,11 @@ import {
 export const mistral: Architecture = {
   modelTypes: ["mistral"],
   load(config, weights) {
-    const shape = readRotary(config, { kvHeads: 8 });
-    const { rope, contextLength } = readContext(config, shape.layout, 131_072);
+    const { rope, ...shape } = readContext(config, readRotary(config, { kvHeads: 8 }), 131_072);
     refuseBiases(config, "attention_bias", "mlp_bias");
     const window = readWindow(config, 4096);
-    const whole = { ...shape, modelType: "mistral", contextLength };
-    const reserved = reserveRotary(whole, weights, (block) => reserveBlock(whole, block));
-    return new RotaryDecoder(whole, readUniformPlans(config, shape.layers, rope, window), reserved);
+    const reserved = reserveRotary(shape, weights, (block) => reserveBlock(shape, block));
+    return rotaryDecoder(shape, readUniformPlans(config, shape.layers, rope, window), reserved);
   },
   harmless: isRotaryBuffer,
   tokenizers: allFormats,

@@ -1,5 +1,4 @@
 import {
-  type EmbeddingWeight,
   embedding,
   encoderAttentionSteps,
   type Forward,
@@ -19,6 +18,7 @@ import {
   activations,
   anglesOf,
   encode,
+  factsOf,
   firstRows,
   gatedActivations,
   headOptions,
@@ -27,12 +27,11 @@ import {
   readHeads,
   reserveNorm,
   reserveVocabulary,
-  SizedModel,
 } from "./layers.ts";
 import { namesOther } from "./post-norm-encoder.ts";
 import { checkQuantization } from "./quantization-config.ts";
 import { type Rope, readRope } from "./rope.ts";
-import { readLayerTypes } from "./rotary-decoder.ts";
+import { anglesOfPlans, readLayerTypes } from "./rotary-decoder.ts";
 
 interface Block {
   /** None in the first block: the embedding is normalised. */
@@ -146,59 +145,49 @@ function reserveHeads(
   return { sequenceClassification: (x, batch) => head(pool(x, batch), output) };
 }
 
-class ModernBert extends SizedModel implements EncoderModel {
-  readonly kind = "encoder";
-  readonly typeVocabSize = 0;
-  readonly heads: EncoderHeads;
-  readonly #config: ReturnType<typeof readConfig>;
-  readonly #tokens: EmbeddingWeight;
-  readonly #embeddingNorm: Norm;
-  readonly #blocks: readonly Block[];
-  readonly #norm: Norm;
+function loadModernBert(config: ConfigReader, weights: Weights): EncoderModel {
+  const checked = readConfig(config);
+  const { hiddenSize: D, layers, eps, normBias } = checked;
+  const model = weights.base("model.", "embeddings.tok_embeddings.weight");
+  const masked = weights.has("head.dense.weight") && !weights.has("classifier.weight");
+  const biases = checked.decoderBias ? ["decoder.bias"] : undefined;
+  const names = { table: "embeddings.tok_embeddings", heads: masked ? ["decoder"] : [], biases };
+  const headless = !masked || namesOther(config);
+  const vocabulary = reserveVocabulary(weights, model, names, { ...checked, tied: checked.tied && masked, headless });
+  const embeddingNorm = reserveNorm(model, "embeddings.norm", D, eps, normBias);
+  const blocks = reserveBlocks(config, checked, model);
+  const norm = reserveNorm(model, "final_norm", D, eps, normBias);
+  const { qkv, output, gateUp, down } = blocks[0];
+  return {
+    ...factsOf({ ...checked, modelType: config.modelType }, [qkv, output, gateUp, down]),
+    kind: "encoder",
+    typeVocabSize: 0,
+    heads: reserveHeads(config, checked, weights, vocabulary.head),
+    forward(batch) {
+      const angles = anglesOfPlans(blocks, (rope) => anglesOf(batch, rope));
+      return encode(batch, layers, {
+        embed: (ids) => normalize(embedding(ids, vocabulary.table), embeddingNorm),
+        block: (x, layer) => runBlock(x, checked, blocks[layer], angles.get(blocks[layer].rope)!, batch),
+        norm: (x) => normalize(x, norm),
+      });
+    },
+  };
+}
 
-  constructor(config: ConfigReader, weights: Weights) {
-    const checked = readConfig(config);
-    const { hiddenSize: D, eps, normBias } = checked;
-    const model = weights.base("model.", "embeddings.tok_embeddings.weight");
-    const masked = weights.has("head.dense.weight") && !weights.has("classifier.weight");
-    const biases = checked.decoderBias ? ["decoder.bias"] : undefined;
-    const names = { table: "embeddings.tok_embeddings", heads: masked ? ["decoder"] : [], biases };
-    const headless = !masked || namesOther(config);
-    const vocabulary = reserveVocabulary(weights, model, names, { ...checked, tied: checked.tied && masked, headless });
-    const embeddingNorm = reserveNorm(model, "embeddings.norm", D, eps, normBias);
-    const blocks = reserveBlocks(config, checked, model);
-    const { qkv, output, gateUp, down } = blocks[0];
-    super({ ...checked, modelType: config.modelType }, [qkv, output, gateUp, down]);
-    this.#config = checked;
-    this.#tokens = vocabulary.table;
-    this.#embeddingNorm = embeddingNorm;
-    this.#blocks = blocks;
-    this.#norm = reserveNorm(model, "final_norm", D, eps, normBias);
-    this.heads = reserveHeads(config, checked, weights, vocabulary.head);
-  }
-
-  *forward(batch: EncoderBatch): Forward<TD> {
-    const angles = new Map(
-      [...new Set(this.#blocks.map(({ rope }) => rope))].map((rope) => [rope, anglesOf(batch, rope)]),
-    );
-    return yield* encode(batch, this.layers, {
-      embed: (ids) => normalize(embedding(ids, this.#tokens), this.#embeddingNorm),
-      block: (x, layer) => this.#block(x, this.#blocks[layer], angles.get(this.#blocks[layer].rope)!, batch),
-      norm: (x) => normalize(x, this.#norm),
-    });
-  }
-
-  *#block(x: TD, weights: Block, { cos, sin }: Angles, { lengths }: EncoderBatch): Forward<TD> {
-    const { layout, activation } = this.#config;
-    const { attentionNorm, qkv, output, mlpNorm, gateUp, down, window } = weights;
-    const projected = yield* linearSteps(attentionNorm ? normalize(x, attentionNorm) : x, qkv);
-    const turned = rotate(projected, cos, sin, layout);
-    const scale = 1 / Math.sqrt(layout.headWidth);
-    const attended = yield* encoderAttentionSteps(turned, lengths, layout, { scale, window });
-    x = yield* linearSteps(attended, output, { residual: x });
-    const widened = yield* linearSteps(normalize(x, mlpNorm), gateUp);
-    return yield* linearSteps(gated(widened, activation), down, { residual: x });
-  }
+function* runBlock(
+  x: TD,
+  { layout, activation }: ReturnType<typeof readConfig>,
+  { attentionNorm, qkv, output, mlpNorm, gateUp, down, window }: Block,
+  { cos, sin }: Angles,
+  { lengths }: EncoderBatch,
+): Forward<TD> {
+  const projected = yield* linearSteps(attentionNorm ? normalize(x, attentionNorm) : x, qkv);
+  const turned = rotate(projected, cos, sin, layout);
+  const scale = 1 / Math.sqrt(layout.headWidth);
+  const attended = yield* encoderAttentionSteps(turned, lengths, layout, { scale, window });
+  x = yield* linearSteps(attended, output, { residual: x });
+  const widened = yield* linearSteps(normalize(x, mlpNorm), gateUp);
+  return yield* linearSteps(gated(widened, activation), down, { residual: x });
 }
 
 /**
@@ -206,7 +195,7 @@ class ModernBert extends SizedModel implements EncoderModel {
  */
 export const modernbert: Architecture = {
   modelTypes: ["modernbert"],
-  load: (config, weights) => new ModernBert(config, weights),
+  load: loadModernBert,
   harmless: (name) => /^(head|decoder|classifier|qa_outputs)\.|rotary_emb\.inv_freq$/.test(name),
   tokenizers: allFormats,
   tasks: encoderTasks,

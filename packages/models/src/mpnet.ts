@@ -4,7 +4,7 @@ import type { Architecture, TD } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
 import { headOptions, normalize, reserveNorm } from "./layers.ts";
 import {
-  PostNormEncoder,
+  postNormEncoder,
   readEncoder,
   reserveDenseClassifier,
   reserveMaskedLm,
@@ -58,7 +58,7 @@ export const mpnet: Architecture = {
     const contextLength = checked.maxPositions - PAD - 1;
     // The reference counts 32 buckets for MPNet's biases, whatever the table has.
     const buckets = { count: 32, maxDistance: 128, bidirectional: true };
-    return new PostNormEncoder({
+    return postNormEncoder({
       ...{ ...checked, modelType: "mpnet", contextLength, typeVocabSize: 0, heads, blocks },
       embed(ids, batch) {
         const places = paddedPositions(batch, PAD);

@@ -6,13 +6,13 @@ import {
   type BlockWeights,
   isRotaryBuffer,
   type RotaryConfig,
-  RotaryDecoder,
   readContext,
   readRotary,
   readUniformPlans,
   readWindow,
   refuseBiases,
   reserveRotary,
+  rotaryDecoder,
 } from "./rotary-decoder.ts";
 /**
  * Phi-3, Phi-3.5 and Phi-4 without experts or pictures: Llama whose projections are fused in the file. Long contexts turn by
@@ -22,9 +22,9 @@ import {
 export const phi3: Architecture = {
   modelTypes: ["phi3"],
   load(config, weights) {
-    const shape = readRotary(config, { eps: 1e-5 });
+    const read = readRotary(config, { eps: 1e-5 });
     const original = config.integer("original_max_position_embeddings", {}, 4096);
-    const { rope, contextLength } = readContext(config, shape.layout, 4096, {
+    const { rope, ...shape } = readContext(config, read, 4096, {
       partial: 1,
       original,
       kinds: ["default", "longrope"],
@@ -34,9 +34,9 @@ export const phi3: Architecture = {
     refuseBiases(config, "attention_bias", "mlp_bias", "lm_head_bias");
     config.ignore("embd_pdrop", "resid_pdrop", "full_attn_mod", "interpolate_factor");
     const window = readWindow(config);
-    const whole = { ...shape, modelType: "phi3", contextLength, recomputesBeyond: rope.changesBeyond };
-    const reserved = reserveRotary(whole, weights, (block) => reserveFusedBlock(whole, block));
-    return new RotaryDecoder(whole, readUniformPlans(config, shape.layers, rope, window), reserved);
+    const reserved = reserveRotary(shape, weights, (block) => reserveFusedBlock(shape, block));
+    const plans = readUniformPlans(config, shape.layers, rope, window);
+    return rotaryDecoder({ ...shape, recomputesBeyond: rope.changesBeyond }, plans, reserved);
   },
   harmless: isRotaryBuffer,
   tokenizers: allFormats,

@@ -16,6 +16,7 @@ import type { ConfigReader } from "./config.ts";
 import {
   activations,
   encode,
+  factsOf,
   firstRows,
   headOptions,
   type Norm,
@@ -23,7 +24,6 @@ import {
   readHeads,
   reserveNorm,
   reserveVocabulary,
-  SizedModel,
   type Vocabulary,
 } from "./layers.ts";
 import { checkQuantization } from "./quantization-config.ts";
@@ -170,36 +170,35 @@ export function reserveTokenClassifier(weights: Weights, width: number, labels: 
   return (x) => linearSteps(x, output);
 }
 
-export class PostNormEncoder extends SizedModel implements EncoderModel {
-  readonly kind = "encoder";
-  readonly typeVocabSize: number;
-  readonly heads: EncoderHeads;
-  readonly #parts: EncoderParts;
+export function postNormEncoder(parts: EncoderParts): EncoderModel {
+  const { blocks, embed, bias, typeVocabSize, heads } = parts;
+  const { qkv, output, up, down } = blocks[0];
+  return {
+    ...factsOf({ ...parts, layers: blocks.length }, [qkv, output, up, down]),
+    kind: "encoder",
+    typeVocabSize,
+    heads,
+    forward(batch) {
+      const shared = bias?.(batch, Math.max(0, ...batch.lengths));
+      return encode(batch, blocks.length, {
+        embed: (ids) => embed(ids, batch),
+        block: (x, layer) => runBlock(x, parts, blocks[layer], batch, shared),
+      });
+    },
+  };
+}
 
-  constructor(parts: EncoderParts) {
-    const { qkv, output, up, down } = parts.blocks[0];
-    super({ ...parts, layers: parts.blocks.length }, [qkv, output, up, down]);
-    this.#parts = parts;
-    this.typeVocabSize = parts.typeVocabSize;
-    this.heads = parts.heads;
-  }
-
-  *forward(batch: EncoderBatch): Forward<TD> {
-    const { blocks, embed, bias } = this.#parts;
-    const shared = bias?.(batch, Math.max(0, ...batch.lengths));
-    return yield* encode(batch, blocks.length, {
-      embed: (ids) => embed(ids, batch),
-      block: (x, layer) => this.#block(x, blocks[layer], batch, shared),
-    });
-  }
-
-  *#block(x: TD, weights: EncoderBlock, { lengths }: EncoderBatch, bias: DistanceBias | undefined): Forward<TD> {
-    const { layout, activation } = this.#parts;
-    const scale = 1 / Math.sqrt(layout.headWidth);
-    const qkv = yield* linearSteps(x, weights.qkv);
-    const attended = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, bias });
-    x = normalize(yield* linearSteps(attended, weights.output, { residual: x }), weights.attentionNorm);
-    const widened = yield* linearSteps(x, weights.up, { activation });
-    return normalize(yield* linearSteps(widened, weights.down, { residual: x }), weights.outputNorm);
-  }
+function* runBlock(
+  x: TD,
+  { layout, activation }: EncoderParts,
+  weights: EncoderBlock,
+  { lengths }: EncoderBatch,
+  bias: DistanceBias | undefined,
+): Forward<TD> {
+  const scale = 1 / Math.sqrt(layout.headWidth);
+  const qkv = yield* linearSteps(x, weights.qkv);
+  const attended = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, bias });
+  x = normalize(yield* linearSteps(attended, weights.output, { residual: x }), weights.attentionNorm);
+  const widened = yield* linearSteps(x, weights.up, { activation });
+  return normalize(yield* linearSteps(widened, weights.down, { residual: x }), weights.outputNorm);
 }

@@ -4,7 +4,6 @@ import type { ConfigReader } from "./config.ts";
 import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import {
   isRotaryBuffer,
-  RotaryDecoder,
   readContext,
   readRotary,
   readWindow,
@@ -12,6 +11,7 @@ import {
   refuseBiases,
   reserveBlock,
   reserveRotary,
+  rotaryDecoder,
 } from "./rotary-decoder.ts";
 /**
  * Qwen 1.5, 2 and 2.5: Llama whose queries, keys and values have biases.
@@ -20,14 +20,12 @@ import {
 export const qwen2: Architecture = {
   modelTypes: ["qwen2"],
   load(config, weights) {
-    const shape = readRotary(config, { kvHeads: 32 });
-    const { rope, contextLength } = readContext(config, shape.layout, 32_768);
+    const { rope, ...shape } = readContext(config, readRotary(config, { kvHeads: 32 }), 32_768);
     refuseBiases(config, "mlp_bias");
     refuseQwenVariants(config);
-    const whole = { ...shape, modelType: "qwen2", contextLength };
-    const reserved = reserveRotary(whole, weights, (block) => reserveBlock(whole, block, { attention: true }));
+    const reserved = reserveRotary(shape, weights, (block) => reserveBlock(shape, block, { attention: true }));
     const plans = readQwenWindows(config, shape.layers).map((window) => ({ rope, window }));
-    return new RotaryDecoder(whole, plans, reserved);
+    return rotaryDecoder(shape, plans, reserved);
   },
   harmless: isRotaryBuffer,
   tokenizers: allFormats,

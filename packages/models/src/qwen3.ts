@@ -4,13 +4,13 @@ import { embeddingDecoderTasks } from "./embedding-decoder-tasks.ts";
 import { readQwenWindows, refuseQwenVariants } from "./qwen2.ts";
 import {
   isRotaryBuffer,
-  RotaryDecoder,
   readContext,
   readRotary,
   refuseBiases,
   reserveBlock,
   reserveHeadNorms,
   reserveRotary,
+  rotaryDecoder,
 } from "./rotary-decoder.ts";
 
 /**
@@ -20,18 +20,16 @@ import {
 export const qwen3: Architecture = {
   modelTypes: ["qwen3"],
   load(config, weights) {
-    const shape = readRotary(config, { kvHeads: 32, headWidth: 128 });
-    const { rope, contextLength } = readContext(config, shape.layout, 32_768);
+    const { rope, ...shape } = readContext(config, readRotary(config, { kvHeads: 32, headWidth: 128 }), 32_768);
     refuseBiases(config, "mlp_bias");
     const bias = config.boolean("attention_bias", false);
     refuseQwenVariants(config);
-    const whole = { ...shape, modelType: "qwen3", contextLength };
-    const reserved = reserveRotary(whole, weights, (block) => ({
-      ...reserveBlock(whole, block, { attention: bias, output: bias }),
-      headNorms: reserveHeadNorms(whole, block),
+    const reserved = reserveRotary(shape, weights, (block) => ({
+      ...reserveBlock(shape, block, { attention: bias, output: bias }),
+      headNorms: reserveHeadNorms(shape, block),
     }));
     const plans = readQwenWindows(config, shape.layers).map((window) => ({ rope, window }));
-    return new RotaryDecoder(whole, plans, reserved);
+    return rotaryDecoder(shape, plans, reserved);
   },
   harmless: isRotaryBuffer,
   tokenizers: allFormats,

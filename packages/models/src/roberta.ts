@@ -6,7 +6,7 @@ import { encoderTasks } from "./encoder-tasks.ts";
 import { headOptions } from "./layers.ts";
 import {
   type MaskedLmNames,
-  PostNormEncoder,
+  postNormEncoder,
   readEncoder,
   reserveBlocks,
   reserveDenseClassifier,
@@ -65,7 +65,7 @@ export const roberta: Architecture = {
       tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
     };
     const contextLength = checked.maxPositions - padTokenId - 1;
-    return new PostNormEncoder({ ...checked, modelType: config.modelType, contextLength, heads, embed, blocks });
+    return postNormEncoder({ ...checked, modelType: config.modelType, contextLength, heads, embed, blocks });
   },
   harmless: (name) => /(^|\.)position_ids$|^lm_head\.|^(roberta\.)?pooler\.|^classifier\.|^qa_outputs\./.test(name),
   tokenizers: allFormats,

@@ -19,19 +19,19 @@ import {
   type VectorWeight,
   type Weights,
 } from "@kiloformer/core";
-import type { DecoderBatch, DecoderModel, TD } from "./architecture.ts";
+import type { DecoderModel, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import {
   type Angles,
   attend,
   decode,
+  factsOf,
   gatedActivations,
   type LetterOrder,
   newAngles,
   pick,
   refuseForeign,
   reserveVocabulary,
-  SizedModel,
   type Vocabulary,
   type Wanted,
 } from "./layers.ts";
@@ -123,6 +123,7 @@ export function readRotary(config: ConfigReader, defaults: RotaryDefaults = {}) 
   const headWidth = config.integer("head_dim", {}, defaults.headWidth ?? hiddenSize / heads);
   const [activationKey, activation] = defaults.activation ?? ["hidden_act", "silu"];
   return {
+    modelType: config.modelType,
     hiddenSize,
     intermediateSize: config.integer("intermediate_size"),
     layers: config.integer("num_hidden_layers"),
@@ -144,16 +145,16 @@ export function refuseBiases(
   for (const key of keys) config.refuse(key, "this family has no such biases", [false]);
 }
 
-/** The rotary embedding of models that have one, and the context that it reaches. */
-export function readContext(
+/** What `readRotary` read, with the rotary embedding of models that have one, and the context that it reaches. */
+export function readContext<Shape extends { readonly layout: HeadLayout }>(
   config: ConfigReader,
-  layout: HeadLayout,
+  shape: Shape,
   maxPositions: number,
   defaults: Omit<RopeDefaults, "headWidth" | "contextLength"> = {},
 ) {
   const given = config.integer("max_position_embeddings", {}, maxPositions);
-  const rope = readRope(config, { headWidth: layout.headWidth, contextLength: given, ...defaults });
-  return { rope, contextLength: Math.floor(given * rope.contextFactor) };
+  const rope = readRope(config, { headWidth: shape.layout.headWidth, contextLength: given, ...defaults });
+  return { ...shape, rope, contextLength: Math.floor(given * rope.contextFactor) };
 }
 
 /**
@@ -261,89 +262,82 @@ export function reserveHeadNorms({ layout }: RotaryConfig, block: Weights, norm:
 }
 
 /** The linear layers of a block. */
-export function linearsOf({ blocks: [{ qkv, output, gateUp, down }] }: RotaryWeights): LinearWeight[] {
+export function linearsOf({ qkv, output, gateUp, down }: BlockWeights): LinearWeight[] {
   return [qkv, output, gateUp, down];
 }
 
+/** The angles of each rope that layers have. */
+export function anglesOfPlans(
+  plans: readonly LayerPlan[],
+  write: (rope: Rope) => Angles,
+): Map<Rope | undefined, Angles> {
+  const angles = new Map<Rope | undefined, Angles>();
+  for (const { rope } of plans) if (rope && !angles.has(rope)) angles.set(rope, write(rope));
+  return angles;
+}
+
 /** A decoder of this shape, from its config, the plan of its layers and its weights. */
-export class RotaryDecoder extends SizedModel implements DecoderModel {
-  readonly kind = "decoder";
-  readonly layout: HeadLayout;
-  readonly recomputesBeyond: number | undefined;
-  readonly logits: ((hidden: TD) => Forward<TD>) | undefined;
-  readonly #config: RotaryConfig;
-  readonly #plans: readonly LayerPlan[];
-  readonly #weights: RotaryWeights;
+export function rotaryDecoder(
+  config: RotaryConfig,
+  plans: readonly LayerPlan[],
+  { table, head, blocks, norm }: RotaryWeights,
+): DecoderModel {
+  const { layout, recomputesBeyond, eps, embeddingScale = 1, letterOrder } = config;
+  return {
+    ...factsOf(config, linearsOf(blocks[0])),
+    kind: "decoder",
+    layout,
+    recomputesBeyond,
+    logits: head && ((hidden) => capped(linearSteps(hidden, head), config.softcap)),
+    forward(batch) {
+      const angles = anglesOfPlans(plans, (rope) => newAngles(batch, rope, letterOrder));
+      return decode(batch, blocks.length, {
+        embed(ids) {
+          const x = embedding(ids, table);
+          return embeddingScale === 1 ? x : scale(x, embeddingScale);
+        },
+        block: (x, layer, spans, wanted) => {
+          const { rope, window } = plans[layer];
+          return block(x, config, blocks[layer], { angles: angles.get(rope), window, spans, wanted });
+        },
+        picks: true,
+        norm: (x) => rmsNorm(x, norm, eps),
+      });
+    },
+  };
+}
 
-  constructor(config: RotaryConfig, plans: readonly LayerPlan[], weights: RotaryWeights) {
-    super(config, linearsOf(weights));
-    this.#config = config;
-    this.#plans = plans;
-    this.#weights = weights;
-    this.layout = config.layout;
-    this.recomputesBeyond = config.recomputesBeyond;
-    const { head } = weights;
-    this.logits = head && ((hidden) => capped(linearSteps(hidden, head), config.softcap));
-  }
+/** What a layer attends to, and by which angles. */
+interface Attention {
+  readonly angles: Angles | undefined;
+  readonly window: number | undefined;
+  readonly spans: readonly SequenceSpan[];
+  readonly wanted: Wanted | undefined;
+}
 
-  forward(batch: DecoderBatch): Forward<TD> {
-    const { eps, embeddingScale = 1, letterOrder } = this.#config;
-    const { table, blocks, norm } = this.#weights;
-    const angles = new Map<Rope, Angles>();
-    for (const { rope } of this.#plans) {
-      if (rope && !angles.has(rope)) angles.set(rope, newAngles(batch, rope, letterOrder));
-    }
-    return decode(batch, blocks.length, {
-      embed: (ids) => {
-        const x = embedding(ids, table);
-        return embeddingScale === 1 ? x : scale(x, embeddingScale);
-      },
-      block: (x, layer, spans, wanted) => {
-        const plan = this.#plans[layer];
-        return this.#block(x, blocks[layer], plan, plan.rope && angles.get(plan.rope), spans, wanted);
-      },
-      picks: true,
-      norm: (x) => rmsNorm(x, norm, eps),
-    });
-  }
+function* block(x: TD, config: RotaryConfig, weights: BlockWeights, attention: Attention): Forward<TD> {
+  const { eps, activation } = config;
+  const { attentionNorm, output, afterAttention, qkv, mlpNorm, gateUp, down, afterMlp } = weights;
+  const normed = rmsNorm(x, attentionNorm, eps);
+  const projected = isLong(normed, qkv) ? yield* linearSteps(normed, qkv) : linear(normed, qkv);
+  const seen = attendTurned(projected, config, weights, attention);
+  x = addLinear(pick(x, attention.wanted), seen, output, afterAttention, eps);
+  const again = rmsNorm(x, mlpNorm, eps);
+  const widened = gated(isLong(again, gateUp) ? yield* linearSteps(again, gateUp) : linear(again, gateUp), activation);
+  return isLong(widened, down) && !afterMlp
+    ? yield* linearSteps(widened, down, { residual: x })
+    : addLinear(x, widened, down, afterMlp, eps);
+}
 
-  *#block(
-    x: TD,
-    weights: BlockWeights,
-    plan: LayerPlan,
-    angles: Angles | undefined,
-    spans: readonly SequenceSpan[],
-    wanted?: Wanted,
-  ): Forward<TD> {
-    const { eps, activation } = this.#config;
-    const { attentionNorm, output, afterAttention, qkv, mlpNorm, gateUp, down, afterMlp } = weights;
-    const normed = rmsNorm(x, attentionNorm, eps);
-    const projected = isLong(normed, qkv) ? yield* linearSteps(normed, qkv) : linear(normed, qkv);
-    const seen = this.#attention(projected, weights, plan, angles, spans, wanted);
-    x = addLinear(pick(x, wanted), seen, output, afterAttention, eps);
-    const again = rmsNorm(x, mlpNorm, eps);
-    const widened = gated(
-      isLong(again, gateUp) ? yield* linearSteps(again, gateUp) : linear(again, gateUp),
-      activation,
-    );
-    return isLong(widened, down) && !afterMlp
-      ? yield* linearSteps(widened, down, { residual: x })
-      : addLinear(x, widened, down, afterMlp, eps);
-  }
-
-  #attention(
-    qkv: TD,
-    { headNorms }: BlockWeights,
-    { window }: LayerPlan,
-    angles: Angles | undefined,
-    spans: readonly SequenceSpan[],
-    wanted?: Wanted,
-  ): TD {
-    const { layout, eps, scale } = this.#config;
-    if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
-    if (angles) rotate(qkv, angles.cos, angles.sin, layout);
-    return attend(qkv, spans, layout, { scale, window }, wanted);
-  }
+function attendTurned(
+  qkv: TD,
+  { layout, eps, scale }: RotaryConfig,
+  { headNorms }: BlockWeights,
+  { angles, window, spans, wanted }: Attention,
+): TD {
+  if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
+  if (angles) rotate(qkv, angles.cos, angles.sin, layout);
+  return attend(qkv, spans, layout, { scale, window }, wanted);
 }
 
 /** `x + linear(y)`, or `x + norm(linear(y))` in models that norm what a half of a block gives. */

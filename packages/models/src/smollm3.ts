@@ -4,13 +4,13 @@ import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
 import {
   isRotaryBuffer,
-  RotaryDecoder,
   readContext,
   readRotary,
   readWindow,
   readWindows,
   reserveBlock,
   reserveRotary,
+  rotaryDecoder,
 } from "./rotary-decoder.ts";
 /**
  * SmolLM 3: Llama where every fourth layer does not know positions.
@@ -19,21 +19,20 @@ import {
 export const smollm3: Architecture = {
   modelTypes: ["smollm3"],
   load(config, weights) {
-    const shape = readRotary(config, { kvHeads: 4, tied: true });
-    const { rope, contextLength } = readContext(config, shape.layout, 32_768, { theta: 2_000_000 });
+    const read = readRotary(config, { kvHeads: 4, tied: true });
+    const { rope, ...shape } = readContext(config, read, 32_768, { theta: 2_000_000 });
     const attention = config.boolean("attention_bias", false);
     const mlp = config.boolean("mlp_bias", false);
     config.ignore("max_window_layers");
-    const whole = { ...shape, modelType: "smollm3", contextLength };
-    const reserved = reserveRotary(whole, weights, (block) =>
-      reserveBlock(whole, block, { attention, output: attention, mlp }),
+    const reserved = reserveRotary(shape, weights, (block) =>
+      reserveBlock(shape, block, { attention, output: attention, mlp }),
     );
     const turns = readTurns(config, shape.layers);
     const isOn = config.boolean("use_sliding_window", false);
     const window = readWindow(config);
     const windows = readWindows(config, shape.layers, isOn ? window : undefined, (layer) => !turns[layer]);
     const plans = windows.map((own, layer) => ({ rope: turns[layer] ? rope : undefined, window: own }));
-    return new RotaryDecoder(whole, plans, reserved);
+    return rotaryDecoder(shape, plans, reserved);
   },
   harmless: isRotaryBuffer,
   tokenizers: allFormats,

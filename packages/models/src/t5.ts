@@ -16,7 +16,6 @@ import {
   linear,
   linearSteps,
   OptionError,
-  type Runtime,
   rmsNorm,
   type SequenceSpan,
   scale,
@@ -26,16 +25,14 @@ import {
 import { allFormats } from "@kiloformer/tokenizers";
 import type {
   Architecture,
-  DecoderBatch,
   DecoderModel,
   EncoderBatch,
   EncoderDecoderModel,
   EncoderModel,
-  MemoryEntry,
   TD,
 } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { activations, decode, encode, gatedActivations, SizedModel, vocabularyRows } from "./layers.ts";
+import { activations, decode, encode, factsOf, gatedActivations, vocabularyRows } from "./layers.ts";
 import { checkQuantization } from "./quantization-config.ts";
 import { type Buckets, bucketBias } from "./relative-positions.ts";
 import { textToTextTasks } from "./text-to-text-tasks.ts";
@@ -208,130 +205,116 @@ const fullAttention: EncoderAttention = {
   },
 };
 
-class T5Encoder extends SizedModel implements EncoderModel {
-  readonly kind = "encoder";
-  readonly typeVocabSize = 0;
-  readonly heads = {};
-  readonly #config: T5Config;
-  readonly #tokens: EmbeddingWeight;
-  readonly #blocks: readonly EncoderBlock[];
-  readonly #norm: VectorWeight;
-  readonly #attend: ReturnType<EncoderAttention["reserve"]>;
-
-  constructor(config: T5Config, tokens: EmbeddingWeight, encoder: Weights, attention: EncoderAttention) {
-    const attend = attention.reserve(config, encoder);
-    const blocks = Array.from({ length: encoder.layersOf("block.", config.encoderLayers) }, (_, index) => {
-      const block = encoder.scope(`block.${index}.layer.`);
-      return {
-        attention: reserveSelfAttention(config, block.scope("0."), attention.name),
-        feedForward: reserveFeedForward(config, block.scope("1.")),
-      };
-    });
-    super({ ...config, contextLength: LONGEST, layers: config.encoderLayers }, linearsOf(blocks[0]));
-    this.#config = config;
-    this.#tokens = tokens;
-    this.#attend = attend;
-    this.#blocks = blocks;
-    this.#norm = encoder.vector("final_layer_norm.weight", config.hiddenSize);
-  }
-
-  *forward(batch: EncoderBatch): Forward<TD> {
-    const { eps } = this.#config;
-    const attend = this.#attend(batch);
-    return yield* encode(batch, this.layers, {
-      embed: (ids) => embedding(ids, this.#tokens),
-      block: (x, layer) => this.#block(x, layer, attend),
-      norm: (x) => rmsNorm(x, this.#norm, eps),
-    });
-  }
-
-  *#block(x: TD, layer: number, attend: ReturnType<ReturnType<EncoderAttention["reserve"]>>): Forward<TD> {
-    const { attention, feedForward } = this.#blocks[layer];
-    const seen = yield* attend(rmsNorm(x, attention.norm, this.#config.eps), attention, layer);
-    x = yield* linearSteps(seen, attention.output, { residual: x });
-    return yield* feed(x, feedForward, this.#config);
-  }
+function t5Encoder(
+  config: T5Config,
+  tokens: EmbeddingWeight,
+  encoder: Weights,
+  attention: EncoderAttention,
+): EncoderModel {
+  const { eps, encoderLayers: layers } = config;
+  const attendIn = attention.reserve(config, encoder);
+  const blocks = Array.from({ length: encoder.layersOf("block.", layers) }, (_, index) => {
+    const block = encoder.scope(`block.${index}.layer.`);
+    return {
+      attention: reserveSelfAttention(config, block.scope("0."), attention.name),
+      feedForward: reserveFeedForward(config, block.scope("1.")),
+    };
+  });
+  const norm = encoder.vector("final_layer_norm.weight", config.hiddenSize);
+  return {
+    ...factsOf({ ...config, contextLength: LONGEST, layers }, linearsOf(blocks[0])),
+    kind: "encoder",
+    typeVocabSize: 0,
+    heads: {},
+    forward(batch) {
+      const attend = attendIn(batch);
+      return encode(batch, layers, {
+        embed: (ids) => embedding(ids, tokens),
+        *block(x, layer) {
+          const { attention, feedForward } = blocks[layer];
+          const seen = yield* attend(rmsNorm(x, attention.norm, eps), attention, layer);
+          x = yield* linearSteps(seen, attention.output, { residual: x });
+          return yield* feed(x, feedForward, config);
+        },
+        norm: (x) => rmsNorm(x, norm, eps),
+      });
+    },
+  };
 }
 
-class T5Decoder extends SizedModel implements DecoderModel {
-  readonly kind = "decoder";
-  readonly layout: HeadLayout;
-  readonly logits: (hidden: TD) => Forward<TD>;
-  readonly #config: T5Config;
-  readonly #blocks: readonly DecoderBlock[];
-  readonly #tokens: EmbeddingWeight;
-  readonly #biases: EmbeddingWeight;
-  readonly #norm: VectorWeight;
+/** A decoder, and what it has of an encoder's rows. */
+function t5Decoder(
+  config: T5Config,
+  tokens: EmbeddingWeight,
+  head: LinearWeight,
+  decoder: Weights,
+): { readonly decoder: DecoderModel } & Pick<EncoderDecoderModel, "remember"> {
+  const { eps, buckets, layout, outputScale, modelType, decoderLayers: layers } = config;
+  const name = "block.0.layer.0.SelfAttention.relative_attention_bias";
+  const biases = decoder.embedding(name, [buckets.count, layout.heads]);
+  const blocks = Array.from({ length: decoder.layersOf("block.", layers) }, (_, index) => {
+    const block = decoder.scope(`block.${index}.layer.`);
+    return {
+      attention: reserveSelfAttention(config, block.scope("0."), "SelfAttention"),
+      cross: reserveCrossAttention(config, block.scope("1.")),
+      feedForward: reserveFeedForward(config, block.scope("2.")),
+    };
+  });
+  const norm = decoder.vector("final_layer_norm.weight", config.hiddenSize);
+  const model: DecoderModel = {
+    ...factsOf({ ...config, contextLength: LONGEST, layers }, linearsOf(blocks[0])),
+    kind: "decoder",
+    layout,
+    logits: (hidden) => linearSteps(outputScale === 1 ? hidden : scale(hidden, outputScale), head),
+    forward(batch) {
+      const { runtime, entries } = batch;
+      if (entries.some(({ memory }) => !memory)) {
+        const message = `${modelType}: expected a cache with what the encoder remembers, got one without`;
+        throw new OptionError("no-memory", message);
+      }
+      const longest = Math.max(...entries.map(({ cache, count }) => cache.length + count));
+      const bias = bucketBias(runtime, biases, { ...buckets, bidirectional: false }, longest);
+      const memories = bindCaches(
+        runtime,
+        entries.map(({ memory, count }) => ({ cache: memory!, count })),
+      );
+      return decode(batch, layers, {
+        embed: (ids) => embedding(ids, tokens),
+        block: (x, layer, spans) => answerBlock(x, config, blocks[layer], spans, memories[layer], bias),
+        norm: (x) => rmsNorm(x, norm, eps),
+      });
+    },
+  };
+  return {
+    decoder: model,
+    *remember(runtime, encoded, memories) {
+      const spans = bindCaches(runtime, memories);
+      for (const [layer, { cross }] of blocks.entries()) {
+        const keyValue = yield* linearSteps(encoded, cross.keyValue);
+        for (const span of spans[layer]) appendKeys(keyValue, 0, span, layout);
+        runtime.release(keyValue.place);
+        yield;
+      }
+      for (const { cache, count } of memories) cache.length += count;
+    },
+  };
+}
 
-  constructor(config: T5Config, tokens: EmbeddingWeight, head: LinearWeight, decoder: Weights) {
-    const { buckets, layout, outputScale } = config;
-    const name = "block.0.layer.0.SelfAttention.relative_attention_bias";
-    const biases = decoder.embedding(name, [buckets.count, layout.heads]);
-    const blocks = Array.from({ length: decoder.layersOf("block.", config.decoderLayers) }, (_, index) => {
-      const block = decoder.scope(`block.${index}.layer.`);
-      return {
-        attention: reserveSelfAttention(config, block.scope("0."), "SelfAttention"),
-        cross: reserveCrossAttention(config, block.scope("1.")),
-        feedForward: reserveFeedForward(config, block.scope("2.")),
-      };
-    });
-    super({ ...config, contextLength: LONGEST, layers: config.decoderLayers }, linearsOf(blocks[0]));
-    this.#config = config;
-    this.#tokens = tokens;
-    this.#biases = biases;
-    this.#blocks = blocks;
-    this.#norm = decoder.vector("final_layer_norm.weight", config.hiddenSize);
-    this.layout = layout;
-    this.logits = (hidden) => linearSteps(outputScale === 1 ? hidden : scale(hidden, outputScale), head);
-  }
-
-  *forward(batch: DecoderBatch): Forward<TD> {
-    const { runtime, entries } = batch;
-    const { eps, buckets } = this.#config;
-    if (entries.some(({ memory }) => !memory)) {
-      const message = `${this.modelType}: expected a cache with what the encoder remembers, got one without`;
-      throw new OptionError("no-memory", message);
-    }
-    const longest = Math.max(...entries.map(({ cache, count }) => cache.length + count));
-    const bias = bucketBias(runtime, this.#biases, { ...buckets, bidirectional: false }, longest);
-    const memories = bindCaches(
-      runtime,
-      entries.map(({ memory, count }) => ({ cache: memory!, count })),
-    );
-    return yield* decode(batch, this.layers, {
-      embed: (ids) => embedding(ids, this.#tokens),
-      block: (x, layer, spans) => this.#block(x, this.#blocks[layer], spans, memories[layer], bias),
-      norm: (x) => rmsNorm(x, this.#norm, eps),
-    });
-  }
-
-  /** Keys and values of an encoder's rows, for the cross-attention of all layers. */
-  *remember(runtime: Runtime, encoded: TD, memories: readonly MemoryEntry[]): Forward<void> {
-    const layers = bindCaches(runtime, memories);
-    for (const [layer, { cross }] of this.#blocks.entries()) {
-      const keyValue = yield* linearSteps(encoded, cross.keyValue);
-      for (const span of layers[layer]) appendKeys(keyValue, 0, span, this.layout);
-      runtime.release(keyValue.place);
-      yield;
-    }
-    for (const { cache, count } of memories) cache.length += count;
-  }
-
-  *#block(
-    x: TD,
-    { attention: self, cross, feedForward }: DecoderBlock,
-    spans: readonly SequenceSpan[],
-    memories: readonly SequenceSpan[],
-    bias: DistanceBias,
-  ): Forward<TD> {
-    const { layout, eps } = this.#config;
-    const own = yield* linearSteps(rmsNorm(x, self.norm, eps), self.qkv);
-    const before = attention(own, spans, layout, { scale: 1, causal: true, bias });
-    x = linear(before, self.output, { residual: x });
-    const queries = linear(rmsNorm(x, cross.norm, eps), cross.query);
-    x = linear(attendToMemory(queries, memories, layout), cross.output, { residual: x });
-    return yield* feed(x, feedForward, this.#config);
-  }
+function* answerBlock(
+  x: TD,
+  config: T5Config,
+  { attention: self, cross, feedForward }: DecoderBlock,
+  spans: readonly SequenceSpan[],
+  memories: readonly SequenceSpan[],
+  bias: DistanceBias,
+): Forward<TD> {
+  const { layout, eps } = config;
+  const own = yield* linearSteps(rmsNorm(x, self.norm, eps), self.qkv);
+  const before = attention(own, spans, layout, { scale: 1, causal: true, bias });
+  x = linear(before, self.output, { residual: x });
+  const queries = linear(rmsNorm(x, cross.norm, eps), cross.query);
+  x = linear(attendToMemory(queries, memories, layout), cross.output, { residual: x });
+  return yield* feed(x, feedForward, config);
 }
 
 /** To the encoder's states, whose keys and values a memory has. */
@@ -364,20 +347,15 @@ export function loadT5(
   const reserve = (name: string) =>
     weights.embedding(name, shapeOf(name), { tied: hasDecoder && name === headName, leastBits: 8 });
   const tokens = reserve(encoderName);
-  const encoder = new T5Encoder(config, tokens, weights.scope("encoder."), attention);
+  const encoder = t5Encoder(config, tokens, weights.scope("encoder."), attention);
   if (!hasDecoder) return encoder;
   const answers = decoderName === encoderName ? tokens : reserve(decoderName);
   const tied = headName === encoderName ? tokens : headName === decoderName ? answers : undefined;
   const head = tied ? weights.tied(tied) : weights.linear({ [headName]: shapeOf(headName)[0] }, D, { leastBits: 8 });
-  const answering = new T5Decoder(config, answers, head, decoder);
+  const { modelType, decoderStartTokenId } = config;
   return {
-    kind: "encoder-decoder",
-    modelType: config.modelType,
-    vocabSize,
-    encoder,
-    decoder: answering,
-    decoderStartTokenId: config.decoderStartTokenId,
-    remember: (runtime, encoded, memories) => answering.remember(runtime, encoded, memories),
+    ...{ kind: "encoder-decoder", modelType, vocabSize, encoder, decoderStartTokenId },
+    ...t5Decoder(config, answers, head, decoder),
   };
 }
 
