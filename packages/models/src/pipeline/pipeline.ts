@@ -23,6 +23,10 @@ import type { PhonemizeOptions } from "./phonemize.ts";
 import type { PronounceOptions, Pronunciation } from "./pronounce.ts";
 import type { Loaded, TaskContext, Tasks } from "./tasks.ts";
 
+type Task<K extends keyof Tasks> = NonNullable<Tasks[K]>;
+/** What a task is given behind its context. */
+type Operands<K extends keyof Tasks> = Parameters<Task<K>> extends [TaskContext, ...infer Rest] ? Rest : never;
+
 /**
  * A model with its tokenizer, open and ready, however that came about. Every call is asynchronous, returns copies, and may run
  * beside others: forwards take turns. A call that fails leaves the pipeline usable.
@@ -74,7 +78,7 @@ export class Pipeline {
   generate(prompt: Prompt, options: CallOptions & { num_return_sequences: number }): Promise<string[]>;
   generate(prompt: Prompt, options?: CallOptions): Promise<string>;
   async generate(prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
-    return this.#run("generate", options, (task, context) => task(context, prompt, options));
+    return this.#run("generate", prompt, options);
   }
 
   /** `generate` for several prompts at once: rows end independently, and each gets what it gets alone. */
@@ -92,7 +96,7 @@ export class Pipeline {
   ): Promise<GenerationResult[]>;
   generateBatch(prompts: readonly Prompt[], options?: BatchOptions): Promise<string[]>;
   async generateBatch(prompts: readonly Prompt[], options: BatchOptions = {}): Promise<unknown> {
-    return this.#run("generateBatch", options, (task, context) => task(context, prompts, options));
+    return this.#run("generateBatch", prompts, options);
   }
 
   /** `generate`, piece by piece as text becomes certain: never half a character. Breaking out of the loop stops it. */
@@ -118,7 +122,7 @@ export class Pipeline {
 
   /** `phonemize` of many texts at once, several times faster; the results are the same strings. */
   async phonemizeBatch(texts: readonly string[], options: PhonemizeOptions = {}): Promise<string[]> {
-    return this.#run("phonemizeBatch", options, (task, context) => task(context, texts, options));
+    return this.#run("phonemizeBatch", texts, options);
   }
 
   /**
@@ -133,7 +137,7 @@ export class Pipeline {
 
   /** `pronounce` of many texts at once; the results are the same, bit for bit. */
   async pronounceBatch(texts: readonly string[], options: PronounceOptions = {}): Promise<Pronunciation[][]> {
-    return this.#run("pronounceBatch", options, (task, context) => task(context, texts, options));
+    return this.#run("pronounceBatch", texts, options);
   }
 
   /**
@@ -147,12 +151,12 @@ export class Pipeline {
 
   /** `embed` of many texts at once; the results are the same vectors, bit for bit. */
   async embedBatch(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
-    return this.#run("embedBatch", options, (task, context) => task(context, texts, options));
+    return this.#run("embedBatch", texts, options);
   }
 
   /** The likeliest tokens in place of the mask token of a text; a list for each mask where there are several. */
   async fillMask(text: string, options: FillMaskOptions = {}): Promise<MaskFill[] | MaskFill[][]> {
-    return this.#run("fillMask", options, (task, context) => task(context, text, options));
+    return this.#run("fillMask", text, options);
   }
 
   /** Labels of a text, or of a pair of texts, with their probabilities, likeliest first. */
@@ -166,22 +170,22 @@ export class Pipeline {
     texts: readonly (string | TextPair)[],
     options: ClassifyOptions = {},
   ): Promise<Classification[][]> {
-    return this.#run("classify", options, (task, context) => task(context, texts, options));
+    return this.#run("classify", texts, options);
   }
 
   /** Documents by how well they answer a query, best first, by a cross-encoder's scores. */
   async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<RankedDocument[]> {
-    return this.#run("rerank", options, (task, context) => task(context, query, documents, options));
+    return this.#run("rerank", query, documents, options);
   }
 
   /** Labels of the tokens of a text, or of the words and names that they make, with where they stand. */
   async tagTokens(text: string, options: TagOptions = {}): Promise<TaggedToken[]> {
-    return this.#run("tagTokens", options, (task, context) => task(context, text, options));
+    return this.#run("tagTokens", text, options);
   }
 
   /** The last hidden states `[T * D]` of a text. */
   async encode(text: string | Ids, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
-    return this.#run("encode", options, (task, context) => task(context, text, options));
+    return this.#run("encode", text, options);
   }
 
   /**
@@ -190,12 +194,12 @@ export class Pipeline {
    * @throws {OptionError} `bad-ids`, `prompt-too-long`, `no-head`
    */
   async logits(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array> {
-    return this.#run("logits", options, (task, context) => task(context, ids, options));
+    return this.#run("logits", ids, options);
   }
 
   /** Hidden states `[T * D]` by layer for one text of ids: the embedding first, the (normalised) result last. */
   async hiddenStates(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array[]> {
-    return this.#run("hiddenStates", options, (task, context) => task(context, ids, options));
+    return this.#run("hiddenStates", ids, options);
   }
 
   /** Stops what runs, and gives all memory back. A second call does nothing; other calls then throw `DisposedError`. */
@@ -204,15 +208,12 @@ export class Pipeline {
     await disposeModel(this.#context);
   }
 
-  async #run<K extends keyof Tasks, R>(
-    name: K,
-    options: { readonly signal?: AbortSignal },
-    call: (task: NonNullable<Tasks[K]>, context: TaskContext) => Promise<R>,
-  ): Promise<R> {
-    const task = this.#task(name, options);
+  /** Runs a task: its options are the last operand. */
+  async #run<K extends keyof Tasks>(name: K, ...operands: Operands<K>): Promise<Awaited<ReturnType<Task<K>>>> {
+    const task = this.#task(name, operands[operands.length - 1] as CallOptions) as (...given: unknown[]) => never;
     const held: AbortSignal[] = [];
     try {
-      return await call(task, this.#contextOf(held));
+      return await task(this.#contextOf(held), ...operands);
     } finally {
       this.#signals.release(held);
     }
@@ -224,7 +225,7 @@ export class Pipeline {
     return { ...this.#context, signal: (signal) => this.#signals.join(signal, held) };
   }
 
-  #task<K extends keyof Tasks>(name: K, options: { readonly signal?: AbortSignal }): NonNullable<Tasks[K]> {
+  #task<K extends keyof Tasks>(name: K, options: { readonly signal?: AbortSignal }): Task<K> {
     const call = name.replace(/^(embed|phonemize|pronounce)Batch$/, "$1");
     expectObject(call, options);
     const task = this.#tasks[name];
