@@ -58,7 +58,7 @@ export function readRope(
   const original = given.integer("original_max_position_embeddings", {}, defaults.original ?? contextLength);
   nested?.refuse("original_max_position_embeddings", "the one beside these parameters goes before it", [original]);
   const base = { width, theta: fround(theta), contextLength, original };
-  return new RopeTable(base, nested ? ropeKind(nested, defaults)(base, nested) : ropeKinds.default(base));
+  return ropeTable(base, nested ? ropeKind(nested, defaults)(base, nested) : ropeKinds.default(base));
 }
 
 /** The channels of a head that turn. */
@@ -125,28 +125,29 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-const inverse = (values: Float32Array) => values.map((value) => 1 / value);
+/** Angles of one step without a scaling. */
+const plain = (width: number, theta: number) => wavelengths(width, theta).map((wavelength) => 1 / wavelength);
 const isFactor = (value: unknown): value is number => Number.isFinite(value) && (value as number) > 0;
 
 const ropeKinds = {
   default: ({ width, theta }: RopeBase): RopeKind => {
-    return { frequencies: once(() => inverse(wavelengths(width, theta))) };
+    return { frequencies: once(() => plain(width, theta)) };
   },
 
   linear: ({ width, theta }: RopeBase, reader: ConfigReader): RopeKind => {
     const factor = reader.number("factor", 0);
-    const slowed = () => inverse(wavelengths(width, theta)).map((frequency) => frequency / fround(factor));
+    const slowed = () => plain(width, theta).map((frequency) => frequency / fround(factor));
     return { frequencies: once(slowed), contextFactor: factor };
   },
 
   dynamic: ({ width, theta, contextLength }: RopeBase, reader: ConfigReader): RopeKind => {
     const factor = reader.number("factor", 0);
     const power = width / (width - 2);
-    const fixed = once(() => inverse(wavelengths(width, theta)));
+    const fixed = once(() => plain(width, theta));
     const frequencies = (reaches: number) => {
       if (reaches <= contextLength) return fixed();
       const stretch = fround(fround(fround(factor * reaches) / contextLength) - (factor - 1));
-      return inverse(wavelengths(width, fround(theta * fround(stretch ** power))));
+      return plain(width, fround(theta * fround(stretch ** power)));
     };
     return { frequencies, contextFactor: factor };
   },
@@ -165,7 +166,7 @@ const ropeKinds = {
       const slow = fround(fround(fround(1 - smooth) * frequency) / fround(factor));
       return fround(slow + fround(smooth * frequency));
     };
-    return { frequencies: once(() => inverse(wavelengths(width, theta)).map(scaled)) };
+    return { frequencies: once(() => plain(width, theta).map(scaled)) };
   },
 
   /** @see Peng et al., "YaRN", 2023 */
@@ -211,65 +212,48 @@ const ropeKinds = {
 /** Positions whose angles are computed at once. */
 const ROWS = 64;
 
-class RopeTable implements Rope {
-  readonly half: number;
-  readonly contextFactor: number;
-  readonly changesBeyond: number | undefined;
-  readonly #frequencies: (reaches: number) => Float32Array;
-  readonly #amplitude: number;
-  #rows = 0;
-  #cos = new Float32Array(0);
-  #sin = new Float32Array(0);
+/** Keeps the angles of every position seen so far, where they are the same at each step. */
+function ropeTable(
+  { width }: RopeBase,
+  { frequencies, contextFactor = 1, changesBeyond, amplitude = 1 }: RopeKind,
+): Rope {
+  const half = Math.ceil(width / 2);
+  const factor = fround(amplitude);
+  let kept = { rows: 0, cos: new Float32Array(0), sin: new Float32Array(0) };
 
-  constructor({ width }: RopeBase, { frequencies, contextFactor = 1, changesBeyond, amplitude = 1 }: RopeKind) {
-    this.half = Math.ceil(width / 2);
-    this.contextFactor = Math.max(1, contextFactor);
-    this.changesBeyond = changesBeyond;
-    this.#frequencies = frequencies;
-    this.#amplitude = fround(amplitude);
-  }
-
-  write(cos: Float32Array, sin: Float32Array, offset: number, position: number, count: number, reaches: number): void {
-    const frequencies = this.#frequencies(reaches);
-    const end = position + count;
-    if (frequencies !== this.#frequencies(0)) {
-      this.#compute(frequencies, position, end, cos, sin, offset);
-      return;
-    }
-    if (end > this.#rows) this.#extend(frequencies, end);
-    const { half } = this;
-    cos.set(this.#cos.subarray(position * half, end * half), offset);
-    sin.set(this.#sin.subarray(position * half, end * half), offset);
-  }
-
-  /** Keeps the angles of every position seen so far: they are the same at each step. */
-  #extend(frequencies: Float32Array, end: number): void {
-    const rows = Math.max(Math.ceil(end / ROWS) * ROWS, Math.min(this.#rows * 2, 8192));
-    const cos = new Float32Array(rows * this.half);
-    const sin = new Float32Array(rows * this.half);
-    cos.set(this.#cos);
-    sin.set(this.#sin);
-    this.#compute(frequencies, this.#rows, rows, cos, sin, this.#rows * this.half);
-    this.#rows = rows;
-    this.#cos = cos;
-    this.#sin = sin;
-  }
-
-  #compute(
-    frequencies: Float32Array,
-    begin: number,
-    end: number,
-    cos: Float32Array,
-    sin: Float32Array,
-    offset: number,
-  ) {
-    let next = offset;
+  const compute = (own: Float32Array, begin: number, end: number, cos: Float32Array, sin: Float32Array, at: number) => {
+    let next = at;
     for (let position = begin; position < end; position++) {
-      for (const frequency of frequencies) {
+      for (const frequency of own) {
         const angle = fround(position * frequency);
-        cos[next] = fround(Math.cos(angle)) * this.#amplitude;
-        sin[next++] = fround(Math.sin(angle)) * this.#amplitude;
+        cos[next] = fround(Math.cos(angle)) * factor;
+        sin[next++] = fround(Math.sin(angle)) * factor;
       }
     }
-  }
+  };
+
+  const extend = (own: Float32Array, end: number) => {
+    const rows = Math.max(Math.ceil(end / ROWS) * ROWS, Math.min(kept.rows * 2, 8192));
+    const [cos, sin] = [kept.cos, kept.sin].map((known) => {
+      const values = new Float32Array(rows * half);
+      values.set(known);
+      return values;
+    });
+    compute(own, kept.rows, rows, cos, sin, kept.rows * half);
+    kept = { rows, cos, sin };
+  };
+
+  return {
+    half,
+    contextFactor: Math.max(1, contextFactor),
+    changesBeyond,
+    write(cos, sin, offset, position, count, reaches) {
+      const own = frequencies(reaches);
+      const end = position + count;
+      if (own !== frequencies(0)) return compute(own, position, end, cos, sin, offset);
+      if (end > kept.rows) extend(own, end);
+      cos.set(kept.cos.subarray(position * half, end * half), offset);
+      sin.set(kept.sin.subarray(position * half, end * half), offset);
+    },
+  };
 }

@@ -9,10 +9,10 @@ import {
 } from "@kiloformer/core";
 import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../architecture.ts";
 import { show } from "../config.ts";
-import { Memory } from "../generation/decoder-cache.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
 import { checkIds, expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
+import { Memory } from "./memory.ts";
 
 /** Multiply-adds of one layer that texts of a batch may share: about 50 ms' worth. */
 const BATCH_WORK = 5e8;

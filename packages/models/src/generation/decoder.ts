@@ -11,10 +11,11 @@ import {
 } from "@kiloformer/core";
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
+import type { Memory } from "../encoding/memory.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
 import { badOption, checkIds, expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
-import { DecoderCache, Memory } from "./decoder-cache.ts";
+import { DecoderCache } from "./decoder-cache.ts";
 import type { GenerationSettings } from "./options.ts";
 
 /** Multiply-adds of one layer between two chances to stop: about 20 ms' worth. */
@@ -175,8 +176,9 @@ export class Decoder {
     cache.expectIdle();
   }
 
-  #expectMemory(memory: Memory): void {
-    if (memory instanceof Memory && memory.cache.pool === this.pool) return;
+  /** By its pool, and not by its class: pages without an encoder carry none. */
+  #expectMemory(memory: Memory | null): void {
+    if (memory?.cache?.pool === this.pool) return;
     throw new OptionError("bad-option", `memory: expected what this model's encoder remembers, got ${show(memory)}`);
   }
 

@@ -2,7 +2,7 @@
 import { ConfigError, type Forward, parseSafetensors, type SafetensorsFile } from "@kiloformer/core";
 import type { EncoderModel, TD } from "../architecture.ts";
 import type { BareModel } from "../bare-model.ts";
-import type { Memory } from "../generation/decoder-cache.ts";
+import type { Memory } from "../encoding/memory.ts";
 import type { GenerationOptions } from "../generation/options.ts";
 import { firstRows } from "../layers.ts";
 import { type GenerationResult, generate } from "../pipeline/generation.ts";
