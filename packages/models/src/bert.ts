@@ -1,16 +1,18 @@
-import { add, type EmbeddingWeight, embedding, linear, linearSteps, type Tensor, type Weights } from "@kiloformer/core";
+import { linearSteps, type Weights } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
-import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
+import type { Architecture, EncoderHeads } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import { firstRows, headOptions, normalize, positionsOf, reserveNorm } from "./layers.ts";
+import { firstRows, headOptions } from "./layers.ts";
 import {
   type EncoderConfig,
   type MaskedLmNames,
   postNormEncoder,
   readEncoder,
   reserveBlocks,
+  reserveEmbeddings,
   reserveMaskedLm,
+  reservePooler,
   reserveTokenClassifier,
   reserveTokens,
 } from "./post-norm-encoder.ts";
@@ -23,29 +25,9 @@ const maskedLm: MaskedLmNames = {
   bias: ["cls.predictions.decoder.bias", "cls.predictions.bias"],
 };
 
-/** Tokens, positions and which of two texts, summed and normalised: names and sums that BERT's relatives share. */
-export function reserveEmbeddings(
-  { maxPositions, typeVocabSize, eps }: EncoderConfig & { typeVocabSize: number },
-  model: Weights,
-  tokens: EmbeddingWeight,
-  positions: (batch: EncoderBatch) => Tensor<readonly [T: number]> = positionsOf,
-) {
-  const width = tokens.shape[1];
-  const weights = model.scope("embeddings.");
-  const positionTable = weights.embedding("position_embeddings", [maxPositions, width]);
-  const types = weights.embedding("token_type_embeddings", [typeVocabSize, width]);
-  const norm = reserveNorm(weights, "LayerNorm", width, eps);
-  return (ids: Tensor<readonly [T: number]>, batch: EncoderBatch): TD => {
-    const kinds = batch.runtime.upload(batch.typeIds ?? new Int32Array(ids.shape[0]), ids.shape);
-    const sum = add(embedding(ids, tokens), embedding(kinds, types));
-    return normalize(add(sum, embedding(positions(batch), positionTable)), norm);
-  };
-}
-
 function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Weights, model: Weights): EncoderHeads {
   const { hiddenSize: D, labels } = checked;
-  const dense = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
-  const pooler = dense && ((first: TD) => linear(first, dense, { activation: "tanh" }));
+  const pooler = reservePooler(model, D);
   if (!weights.has("classifier.weight")) return { pooler };
   if (config.task === "TokenClassification") {
     return { pooler, tokenClassification: reserveTokenClassifier(weights, D, labels) };

@@ -1,11 +1,14 @@
-import { add, embedding, linear, linearSteps } from "@kiloformer/core";
+import { linear, linearSteps } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderHeads } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import { activations, firstRows, headOptions, normalize, positionsOf, readHeads, reserveNorm } from "./layers.ts";
+import { activations, firstRows, headOptions, readHeads } from "./layers.ts";
 import {
+  type BlockNames,
   type MaskedLmNames,
   postNormEncoder,
+  reserveBlocks,
+  reserveEmbeddings,
   reserveMaskedLm,
   reserveTokenClassifier,
   reserveTokens,
@@ -13,6 +16,14 @@ import {
 import { checkQuantization } from "./quantization-config.ts";
 
 const EPS = 1e-12;
+const names: BlockNames = {
+  qkv: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+  output: "attention.out_lin",
+  attentionNorm: "sa_layer_norm",
+  up: "ffn.lin1",
+  down: "ffn.lin2",
+  outputNorm: "output_layer_norm",
+};
 const maskedLm: MaskedLmNames = {
   table: "embeddings.word_embeddings",
   dense: "vocab_transform",
@@ -40,23 +51,10 @@ export const distilbert: Architecture = {
     const activation = config.oneOf("activation", activations, "gelu");
     const model = weights.base("distilbert.", "embeddings.word_embeddings.weight");
     const tied = config.boolean("tie_word_embeddings", true);
-    const vocabulary = reserveTokens(config, weights, model, maskedLm, { vocabSize, hiddenSize: D, tied });
-    const { table: tokens, head } = vocabulary;
-    const table = model.scope("embeddings.");
-    const positions = table.embedding("position_embeddings", [contextLength, D]);
-    const norm = reserveNorm(table, "LayerNorm", D, EPS);
-    const stack = model.scope("transformer.");
-    const blocks = Array.from({ length: stack.layersOf("layer.", layers) }, (_, layer) => {
-      const block = stack.scope(`layer.${layer}.`);
-      return {
-        qkv: block.scope("attention.").linear({ q_lin: D, k_lin: D, v_lin: D }, D, { bias: true, leastBits: 8 }),
-        output: block.linear({ "attention.out_lin": D }, D, { bias: true, leastBits: 8 }),
-        attentionNorm: reserveNorm(block, "sa_layer_norm", D, EPS),
-        up: block.linear({ "ffn.lin1": F }, D, { bias: true }),
-        down: block.linear({ "ffn.lin2": D }, F, { bias: true }),
-        outputNorm: reserveNorm(block, "output_layer_norm", D, EPS),
-      };
-    });
+    const { table, head } = reserveTokens(config, weights, model, maskedLm, { vocabSize, hiddenSize: D, tied });
+    const embed = reserveEmbeddings({ maxPositions: contextLength, typeVocabSize: 0, eps: EPS }, model, table);
+    const shape = { hiddenSize: D, intermediateSize: F, layers, eps: EPS };
+    const blocks = reserveBlocks(shape, model.scope("transformer."), names);
     let sequenceClassification: EncoderHeads["sequenceClassification"];
     let tokenClassification: EncoderHeads["tokenClassification"];
     if (weights.has("pre_classifier.weight")) {
@@ -69,18 +67,9 @@ export const distilbert: Architecture = {
     }
     const lm = head && reserveMaskedLm(weights, maskedLm, head, D, { eps: EPS, activation });
     return postNormEncoder({
-      ...{
-        modelType: "distilbert",
-        vocabSize,
-        hiddenSize: D,
-        contextLength,
-        typeVocabSize: 0,
-        layout,
-        activation,
-        blocks,
-      },
+      ...{ modelType: "distilbert", vocabSize, hiddenSize: D, contextLength, typeVocabSize: 0 },
+      ...{ layout, activation, embed, blocks },
       heads: { maskedLm: lm, sequenceClassification, tokenClassification },
-      embed: (ids, batch) => normalize(add(embedding(ids, tokens), embedding(positionsOf(batch), positions)), norm),
     });
   },
   harmless: (name) => /(^|\.)position_ids$|^vocab_|^(pre_)?classifier\.|^qa_outputs\./.test(name),

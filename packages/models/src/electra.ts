@@ -1,16 +1,15 @@
 import { linear } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
-import type { Architecture, EncoderHeads } from "./architecture.ts";
-import { reserveEmbeddings } from "./bert.ts";
+import type { Architecture } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
 import {
   type MaskedLmNames,
   postNormEncoder,
   readEncoder,
   reserveBlocks,
-  reserveDenseClassifier,
+  reserveClassifiers,
+  reserveEmbeddings,
   reserveMaskedLm,
-  reserveTokenClassifier,
   reserveTokens,
 } from "./post-norm-encoder.ts";
 
@@ -39,13 +38,10 @@ export const electra: Architecture = {
     const embed = reserveEmbeddings(checked, model, table);
     const project = width === D ? undefined : model.linear({ embeddings_project: D }, width, { bias: true });
     const blocks = reserveBlocks(checked, model.scope("encoder."));
-    const heads: EncoderHeads = {
+    const heads = {
       // Dense and norm have the width of the embeddings.
       maskedLm: head && reserveMaskedLm(weights, maskedLm, head, D, { eps: checked.eps, activation: "gelu" }),
-      sequenceClassification: weights.has("classifier.out_proj.weight")
-        ? reserveDenseClassifier(weights, D, labels, "gelu")
-        : undefined,
-      tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
+      ...reserveClassifiers(weights, D, labels, "gelu"),
     };
     return postNormEncoder({
       ...checked,

@@ -1,18 +1,25 @@
-import { add, embedding, linear } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
-import type { Architecture, TD } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import { headOptions, normalize, reserveNorm } from "./layers.ts";
 import {
+  type BlockNames,
   postNormEncoder,
   readEncoder,
-  reserveDenseClassifier,
-  reserveMaskedLm,
-  reserveTokenClassifier,
+  reserveBlocks,
+  reserveEmbeddings,
   reserveTokens,
 } from "./post-norm-encoder.ts";
 import { bucketBias } from "./relative-positions.ts";
-import { paddedPositions, robertaMaskedLm } from "./roberta.ts";
+import { paddedPositions, reserveRobertaHeads, robertaMaskedLm } from "./roberta.ts";
+
+const names: BlockNames = {
+  qkv: ["attention.attn.q", "attention.attn.k", "attention.attn.v"],
+  output: "attention.attn.o",
+  attentionNorm: "attention.LayerNorm",
+  up: "intermediate.dense",
+  down: "output.dense",
+  outputNorm: "output.LayerNorm",
+};
 
 /** Positions count from behind it, whatever pad_token_id is. */
 const PAD = 1;
@@ -24,46 +31,21 @@ const PAD = 1;
 export const mpnet: Architecture = {
   modelTypes: ["mpnet"],
   load(config, weights) {
-    const checked = readEncoder(config);
-    const { hiddenSize: D, intermediateSize: F, eps, layout, layers, labels } = checked;
+    const checked = { ...readEncoder(config), typeVocabSize: 0 };
     const count = config.integer("relative_attention_num_buckets", { min: 32 }, 32);
     if (checked.maxPositions < PAD + 2) throw config.bad("max_position_embeddings", `above ${PAD + 1}`);
     const model = weights.base("mpnet.", "embeddings.word_embeddings.weight");
-    const { table: tokens, head } = reserveTokens(config, weights, model, robertaMaskedLm, checked);
-    const table = model.scope("embeddings.");
-    const positions = table.embedding("position_embeddings", [checked.maxPositions, D]);
-    const norm = reserveNorm(table, "LayerNorm", D, eps);
+    const { table, head } = reserveTokens(config, weights, model, robertaMaskedLm, checked);
+    const embed = reserveEmbeddings(checked, model, table, (batch) => paddedPositions(batch, PAD));
     const stack = model.scope("encoder.");
-    const biases = stack.embedding("relative_attention_bias", [count, layout.heads]);
-    const blocks = Array.from({ length: stack.layersOf("layer.", layers) }, (_, layer) => {
-      const block = stack.scope(`layer.${layer}.`);
-      return {
-        qkv: block.scope("attention.attn.").linear({ q: D, k: D, v: D }, D, { bias: true, leastBits: 8 }),
-        output: block.linear({ "attention.attn.o": D }, D, { bias: true, leastBits: 8 }),
-        attentionNorm: reserveNorm(block, "attention.LayerNorm", D, eps),
-        up: block.linear({ "intermediate.dense": F }, D, { bias: true }),
-        down: block.linear({ "output.dense": D }, F, { bias: true }),
-        outputNorm: reserveNorm(block, "output.LayerNorm", D, eps),
-      };
-    });
-    const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
-    const heads = {
-      pooler: pool && ((first: TD) => linear(first, pool, { activation: "tanh" })),
-      maskedLm: head && reserveMaskedLm(weights, robertaMaskedLm, head, D, { eps, activation: "gelu" }),
-      sequenceClassification: weights.has("classifier.out_proj.weight")
-        ? reserveDenseClassifier(weights, D, labels, "tanh")
-        : undefined,
-      tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
-    };
+    const biases = stack.embedding("relative_attention_bias", [count, checked.layout.heads]);
+    const blocks = reserveBlocks(checked, stack, names);
+    const heads = reserveRobertaHeads(weights, model, head, checked);
     const contextLength = checked.maxPositions - PAD - 1;
     // The reference counts 32 buckets for MPNet's biases, whatever the table has.
     const buckets = { count: 32, maxDistance: 128, bidirectional: true };
     return postNormEncoder({
-      ...{ ...checked, modelType: "mpnet", contextLength, typeVocabSize: 0, heads, blocks },
-      embed(ids, batch) {
-        const places = paddedPositions(batch, PAD);
-        return normalize(add(embedding(ids, tokens), embedding(places, positions)), norm);
-      },
+      ...{ ...checked, modelType: "mpnet", contextLength, heads, embed, blocks },
       bias: ({ runtime }, longest) => bucketBias(runtime, biases, buckets, longest),
     });
   },

@@ -1,7 +1,10 @@
 // The encoder that BERT began: attention and feed-forward, each followed by a norm of the sum.
 import {
   type Activation,
+  add,
   type DistanceBias,
+  type EmbeddingWeight,
+  embedding,
   encoderAttentionSteps,
   type Forward,
   type HeadLayout,
@@ -21,6 +24,7 @@ import {
   headOptions,
   type Norm,
   normalize,
+  positionsOf,
   readHeads,
   reserveNorm,
   reserveVocabulary,
@@ -81,18 +85,64 @@ export function readEncoder(config: ConfigReader) {
 }
 export type EncoderConfig = ReturnType<typeof readEncoder>;
 
-/** Blocks as BERT names them, `layer.N.attention.self.query` and so on. */
-export function reserveBlocks(config: EncoderConfig, encoder: Weights): EncoderBlock[] {
+/** Tokens, positions and, where there are types of texts, which of two; summed and normalised. */
+export function reserveEmbeddings(
+  { maxPositions, typeVocabSize, eps }: Pick<EncoderConfig, "maxPositions" | "eps"> & { typeVocabSize: number },
+  model: Weights,
+  tokens: EmbeddingWeight,
+  positions: (batch: EncoderBatch) => Tensor<readonly [T: number]> = positionsOf,
+): EncoderParts["embed"] {
+  const width = tokens.shape[1];
+  const weights = model.scope("embeddings.");
+  const positionTable = weights.embedding("position_embeddings", [maxPositions, width]);
+  const types = typeVocabSize > 0 && weights.embedding("token_type_embeddings", [typeVocabSize, width]);
+  const norm = reserveNorm(weights, "LayerNorm", width, eps);
+  return (ids, batch) => {
+    let x = embedding(ids, tokens);
+    if (types) {
+      const kinds = batch.runtime.upload(batch.typeIds ?? new Int32Array(ids.shape[0]), ids.shape);
+      x = add(x, embedding(kinds, types));
+    }
+    return normalize(add(x, embedding(positions(batch), positionTable)), norm);
+  };
+}
+
+/** What the tensors of a block are called. */
+export interface BlockNames {
+  readonly qkv: readonly string[];
+  readonly output: string;
+  readonly attentionNorm: string;
+  readonly up: string;
+  readonly down: string;
+  readonly outputNorm: string;
+}
+
+const bertNames: BlockNames = {
+  qkv: ["attention.self.query", "attention.self.key", "attention.self.value"],
+  output: "attention.output.dense",
+  attentionNorm: "attention.output.LayerNorm",
+  up: "intermediate.dense",
+  down: "output.dense",
+  outputNorm: "output.LayerNorm",
+};
+
+/** Blocks as BERT names them, `layer.N.attention.self.query` and so on, or as a relative does. */
+export function reserveBlocks(
+  config: Pick<EncoderConfig, "hiddenSize" | "intermediateSize" | "eps" | "layers">,
+  stack: Weights,
+  names: BlockNames = bertNames,
+): EncoderBlock[] {
   const { hiddenSize: D, intermediateSize: F, eps, layers } = config;
-  return Array.from({ length: encoder.layersOf("layer.", layers) }, (_, layer) => {
-    const block = encoder.scope(`layer.${layer}.`);
+  return Array.from({ length: stack.layersOf("layer.", layers) }, (_, layer) => {
+    const block = stack.scope(`layer.${layer}.`);
+    const qkv = Object.fromEntries(names.qkv.map((name) => [name, D]));
     return {
-      qkv: block.scope("attention.self.").linear({ query: D, key: D, value: D }, D, { bias: true, leastBits: 8 }),
-      output: block.linear({ "attention.output.dense": D }, D, { bias: true, leastBits: 8 }),
-      attentionNorm: reserveNorm(block, "attention.output.LayerNorm", D, eps),
-      up: block.linear({ "intermediate.dense": F }, D, { bias: true }),
-      down: block.linear({ "output.dense": D }, F, { bias: true }),
-      outputNorm: reserveNorm(block, "output.LayerNorm", D, eps),
+      qkv: block.linear(qkv, D, { bias: true, leastBits: 8 }),
+      output: block.linear({ [names.output]: D }, D, { bias: true, leastBits: 8 }),
+      attentionNorm: reserveNorm(block, names.attentionNorm, D, eps),
+      up: block.linear({ [names.up]: F }, D, { bias: true }),
+      down: block.linear({ [names.down]: D }, F, { bias: true }),
+      outputNorm: reserveNorm(block, names.outputNorm, D, eps),
     };
   });
 }
@@ -152,8 +202,15 @@ export function reserveMaskedLm(
   };
 }
 
-/** Classification as most of these families do it: dense, activation, output, of the first row. */
-export function reserveDenseClassifier(
+/** Dense and tanh of first rows, where the checkpoint has it. */
+export function reservePooler(model: Weights, width: number): EncoderHeads["pooler"] {
+  if (!model.has("pooler.dense.weight")) return undefined;
+  const dense = model.linear({ "pooler.dense": width }, width, headOptions);
+  return (first) => linear(first, dense, { activation: "tanh" });
+}
+
+/** Classification of texts as most of these families do it: dense, activation, output, of the first row. */
+function reserveDenseClassifier(
   weights: Weights,
   width: number,
   labels: number,
@@ -162,6 +219,16 @@ export function reserveDenseClassifier(
   const dense = weights.linear({ "classifier.dense": width }, width, headOptions);
   const output = weights.linear({ "classifier.out_proj": labels }, width, headOptions);
   return (x, batch) => linearSteps(linear(firstRows(x, batch), dense, { activation }), output);
+}
+
+/** The classifiers that a checkpoint has, of texts and of tokens. */
+export function reserveClassifiers(weights: Weights, width: number, labels: number, activation: Activation) {
+  return {
+    sequenceClassification: weights.has("classifier.out_proj.weight")
+      ? reserveDenseClassifier(weights, width, labels, activation)
+      : undefined,
+    tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, width, labels) : undefined,
+  };
 }
 
 /** A linear layer over every row. */

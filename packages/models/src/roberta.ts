@@ -1,17 +1,17 @@
-import { linear } from "@kiloformer/core";
+import type { LinearWeight, Weights } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
-import type { Architecture, EncoderBatch, EncoderHeads, TD } from "./architecture.ts";
-import { reserveEmbeddings } from "./bert.ts";
+import type { Architecture, EncoderBatch, EncoderHeads } from "./architecture.ts";
 import { encoderTasks } from "./encoder-tasks.ts";
-import { headOptions } from "./layers.ts";
 import {
+  type EncoderConfig,
   type MaskedLmNames,
   postNormEncoder,
   readEncoder,
   reserveBlocks,
-  reserveDenseClassifier,
+  reserveClassifiers,
+  reserveEmbeddings,
   reserveMaskedLm,
-  reserveTokenClassifier,
+  reservePooler,
   reserveTokens,
 } from "./post-norm-encoder.ts";
 
@@ -23,6 +23,20 @@ export const robertaMaskedLm: MaskedLmNames = {
   decoder: "lm_head.decoder",
   bias: ["lm_head.decoder.bias", "lm_head.bias"],
 };
+
+/** RoBERTa's heads; MPNet has the same. */
+export function reserveRobertaHeads(
+  weights: Weights,
+  model: Weights,
+  head: LinearWeight | undefined,
+  { hiddenSize: D, eps, labels }: EncoderConfig,
+): EncoderHeads {
+  return {
+    pooler: reservePooler(model, D),
+    maskedLm: head && reserveMaskedLm(weights, robertaMaskedLm, head, D, { eps, activation: "gelu" }),
+    ...reserveClassifiers(weights, D, labels, "tanh"),
+  };
+}
 
 /** Positions count from `pad_token_id + 1` (-1 is none); a padding token within a text stands at `pad_token_id` and is not counted. */
 export function paddedPositions({ runtime, ids, lengths }: EncoderBatch, padTokenId: number) {
@@ -46,7 +60,6 @@ export const roberta: Architecture = {
       ...readEncoder(config),
       typeVocabSize: config.integer("type_vocab_size", {}, 2),
     };
-    const { hiddenSize: D, labels } = checked;
     const padTokenId = config.integer("pad_token_id", { min: -1, max: checked.vocabSize - 1 }, 1);
     if (checked.maxPositions < padTokenId + 2) {
       throw config.bad("max_position_embeddings", `above pad_token_id + 1, ${padTokenId + 1}`);
@@ -55,15 +68,7 @@ export const roberta: Architecture = {
     const { table, head } = reserveTokens(config, weights, model, robertaMaskedLm, checked);
     const embed = reserveEmbeddings(checked, model, table, (batch) => paddedPositions(batch, padTokenId));
     const blocks = reserveBlocks(checked, model.scope("encoder."));
-    const pool = model.has("pooler.dense.weight") ? model.linear({ "pooler.dense": D }, D, headOptions) : undefined;
-    const heads: EncoderHeads = {
-      pooler: pool && ((first: TD) => linear(first, pool, { activation: "tanh" })),
-      maskedLm: head && reserveMaskedLm(weights, robertaMaskedLm, head, D, { eps: checked.eps, activation: "gelu" }),
-      sequenceClassification: weights.has("classifier.out_proj.weight")
-        ? reserveDenseClassifier(weights, D, labels, "tanh")
-        : undefined,
-      tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, D, labels) : undefined,
-    };
+    const heads = reserveRobertaHeads(weights, model, head, checked);
     const contextLength = checked.maxPositions - padTokenId - 1;
     return postNormEncoder({ ...checked, modelType: config.modelType, contextLength, heads, embed, blocks });
   },
