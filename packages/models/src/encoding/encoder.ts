@@ -9,6 +9,7 @@ import {
 } from "@kiloformer/core";
 import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../architecture.ts";
 import { show } from "../config.ts";
+import { groupsOf } from "../groups.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
 import { checkIds, expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
@@ -84,7 +85,7 @@ export class Encoder {
     for (const row of rows) this.#expect(row);
     const { model, runtime } = this;
     const results: Float32Array[] = [];
-    for (const group of this.#groups(rows)) {
+    for (const group of groupsOf(rows, ({ ids }) => ids.length, BATCH_WORK / model.layerWork)) {
       const batch = { runtime, observe, ...concatenate(group) };
       const values = await runForward(runtime, () => model.forward(batch), {
         signal,
@@ -128,22 +129,6 @@ export class Encoder {
       throw error;
     }
     return new Memory(cache);
-  }
-
-  /** Texts in their order, as many together as one batch may hold. */
-  #groups(rows: readonly TokenRow[]): TokenRow[][] {
-    const most = BATCH_WORK / this.model.layerWork;
-    const groups: TokenRow[][] = [];
-    let size = Number.POSITIVE_INFINITY;
-    for (const row of rows) {
-      size += row.ids.length;
-      if (size > most) {
-        groups.push([]);
-        size = row.ids.length;
-      }
-      groups[groups.length - 1].push(row);
-    }
-    return groups;
   }
 
   #expect(row: TokenRow): void {

@@ -12,6 +12,7 @@ import {
 import type { DecoderModel } from "../architecture.ts";
 import { show } from "../config.ts";
 import type { Memory } from "../encoding/memory.ts";
+import { groupsOf } from "../groups.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
 import { badOption, checkIds, expectOptions } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
@@ -93,23 +94,13 @@ export class Decoder {
     return this.#feed(given, (feeds) => this.#step(feeds, options));
   }
 
+  /** What does not fit into one forward is fed first, for each long sequence alone. */
   async #step(feeds: readonly Feed[], options: { signal?: AbortSignal }): Promise<Float32Array[]> {
-    const ends = feeds.map(({ ids }) => ids.length);
-    const begins = await this.#feedLongPrefixes(feeds, options);
+    const pieces = feeds.map((feed) => piecesOf(feed, this.chunkRows, "last"));
+    const ends = pieces.map((own) => own.pop()!);
     const results: Float32Array[] = [];
-    for (let first = 0; first < feeds.length; ) {
-      let rows = 0;
-      let last = first;
-      while (last < feeds.length && (last === first || rows + ends[last] - begins[last] <= this.chunkRows)) {
-        rows += ends[last] - begins[last];
-        last++;
-      }
-      const pieces: Piece[] = [];
-      for (let index = first; index < last; index++) {
-        pieces.push({ feed: feeds[index], begin: begins[index], end: ends[index], wanted: "last" });
-      }
-      results.push(...(await this.#run(pieces, options)));
-      first = last;
+    for (const group of groupsOf([...pieces.flat(), ...ends], countOf, this.chunkRows)) {
+      results.push(...(await this.#run(group, options)));
     }
     return results;
   }
@@ -234,11 +225,9 @@ export class Decoder {
       const step = Math.min(this.chunkRows, most);
       await this.#feed([{ cache, ids }], async ([feed]) => {
         again = feed.ids.length - ids.length;
-        for (let begin = 0; begin < feed.ids.length; begin += step) {
-          const end = Math.min(begin + step, feed.ids.length);
-          const watch = observe && ((layer: number, hidden: Tensor) => observe(layer, hidden, begin - again));
-          const chunk = { feed, begin, end, wanted: "all" } as const;
-          rows.push(...(await this.#run([chunk], { signal, states: wanted === "states" }, watch)));
+        for (const piece of piecesOf(feed, step, "all")) {
+          const watch = observe && ((layer: number, hidden: Tensor) => observe(layer, hidden, piece.begin - again));
+          rows.push(...(await this.#run([piece], { signal, states: wanted === "states" }, watch)));
         }
       });
     } finally {
@@ -263,38 +252,23 @@ export class Decoder {
     return { cache, ids: all };
   }
 
-  /** Feeds what does not fit into one forward, for each long sequence alone, and says where each goes on. */
-  async #feedLongPrefixes(feeds: readonly Feed[], options: { signal?: AbortSignal }): Promise<number[]> {
-    const begins: number[] = [];
-    for (const feed of feeds) {
-      let begin = 0;
-      for (; feed.ids.length - begin > this.chunkRows; begin += this.chunkRows) {
-        await this.#run([{ feed, begin, end: begin + this.chunkRows, wanted: "none" }], options);
-      }
-      begins.push(begin);
-    }
-    return begins;
-  }
-
   async #run(
     pieces: readonly Piece[],
     { signal, states = false }: { signal?: AbortSignal; states?: boolean },
     observe?: (layer: number, hidden: Tensor) => void,
   ): Promise<Float32Array[]> {
     const { model, runtime } = this;
-    const entries = pieces.map(({ feed: { cache }, begin, end }) => {
-      return { cache: cache.self, memory: cache.memory?.cache, count: end - begin, reaches: 0 };
+    const entries = pieces.map((piece) => {
+      const { cache, ids } = piece.feed;
+      const reaches = cache.self.length + ids.length - piece.begin;
+      return { cache: cache.self, memory: cache.memory?.cache, count: countOf(piece), reaches };
     });
-    const rows = wantedRows(pieces);
     const prepare = () => {
       expectLive(this.#lifetime);
-      entries.forEach((entry, index) => {
-        const { feed, begin } = pieces[index];
-        entry.reaches = entry.cache.length + feed.ids.length - begin;
-        entry.cache.prepare(entry.count);
-      });
+      for (const { cache, count } of entries) cache.prepare(count);
     };
-    const ids = concatenate(pieces);
+    const ids = Int32Array.from(pieces.flatMap(({ feed, begin, end }) => feed.ids.slice(begin, end)));
+    const rows = wantedRows(pieces);
     const { logits } = model;
     if (!states && !logits) {
       throw new OptionError(
@@ -331,31 +305,34 @@ interface RowKind {
   readonly observe?: (layer: number, hidden: Tensor, first: number) => void;
 }
 
+/** Some of the ids of a feed. */
 interface Piece {
   readonly feed: Feed;
   readonly begin: number;
   readonly end: number;
-  readonly wanted: "all" | "last" | "none";
+  /** How many of its last rows are. */
+  readonly wanted: number;
 }
 
-function concatenate(pieces: readonly Piece[]): Int32Array {
-  const ids = new Int32Array(pieces.reduce((sum, { begin, end }) => sum + end - begin, 0));
-  let row = 0;
-  for (const { feed, begin, end } of pieces) {
-    for (let index = begin; index < end; index++) ids[row++] = feed.ids[index];
+const countOf = ({ begin, end }: Piece) => end - begin;
+
+/** A feed in pieces of so many rows, all of which are wanted, or the last. */
+function piecesOf(feed: Feed, rows: number, which: "all" | "last"): Piece[] {
+  const { length } = feed.ids;
+  const pieces: Piece[] = [];
+  for (let begin = 0; begin < length; begin += rows) {
+    const end = Math.min(begin + rows, length);
+    pieces.push({ feed, begin, end, wanted: which === "all" ? end - begin : Number(end === length) });
   }
-  return ids;
+  return pieces;
 }
 
 function wantedRows(pieces: readonly Piece[]): Int32Array {
   const rows: number[] = [];
-  let row = 0;
-  for (const { begin, end, wanted } of pieces) {
-    const count = end - begin;
-    for (let index = 0; index < count; index++) {
-      if (wanted === "all" || (wanted === "last" && index === count - 1)) rows.push(row + index);
-    }
-    row += count;
+  let end = 0;
+  for (const piece of pieces) {
+    end += countOf(piece);
+    for (let row = end - piece.wanted; row < end; row++) rows.push(row);
   }
   return Int32Array.from(rows);
 }
