@@ -50,32 +50,26 @@ export class ConfigReader {
 
   /** A whole number. Missing without a fallback: an error that names the key. */
   integer(key: string, { min = 1, max = MAX_COUNT }: Range = {}, fallback?: number): number {
-    const expected = `an integer from ${min} to ${max}`;
-    const value = this.#value(key, fallback, expected);
-    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
-    throw this.bad(key, expected);
+    const holds = (value: unknown) =>
+      Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+    return this.#read(key, fallback, `an integer from ${min} to ${max}`, holds);
   }
 
   /** A finite number above a bound. */
   number(key: string, above: number, fallback?: number): number {
-    const expected = `a number above ${above}`;
-    const value = this.#value(key, fallback, expected);
-    if (typeof value === "number" && Number.isFinite(value) && value > above) return value;
-    throw this.bad(key, expected);
+    const holds = (value: unknown) => Number.isFinite(value) && (value as number) > above;
+    return this.#read(key, fallback, `a number above ${above}`, holds);
   }
 
   boolean(key: string, fallback: boolean): boolean {
-    const value = this.#value(key, fallback, "true or false");
-    if (typeof value === "boolean") return value;
-    throw this.bad(key, "true or false");
+    return this.#read(key, fallback, "true or false", (value) => typeof value === "boolean");
   }
 
   /** One of a table's keys; gives its value. */
   oneOf<V>(key: string, table: Readonly<Record<string, V>>, fallback?: string): V {
     const expected = `one of ${Object.keys(table).join(", ")}`;
-    const value = this.#value(key, fallback, expected);
-    if (typeof value === "string" && Object.hasOwn(table, value)) return table[value];
-    throw this.bad(key, expected, "unsupported-value");
+    const holds = (value: unknown) => typeof value === "string" && Object.hasOwn(table, value);
+    return table[this.#read(key, fallback, expected, holds, "unsupported-value")];
   }
 
   /** A list of so many values, each of them checked, or undefined where there is none. */
@@ -121,15 +115,7 @@ export class ConfigReader {
   refuse(key: string, why: string, harmless: readonly unknown[] = []): void {
     this.#seen.add(key);
     if (!this.has(key) || harmless.includes(this.#raw[key])) return;
-    throw new ConfigError(
-      "unsupported-value",
-      `${this.file}: expected no ${key}, got ${show(this.#raw[key])}: ${why}`,
-      {
-        file: this.file,
-        key,
-        value: this.#raw[key],
-      },
-    );
+    throw this.#error("unsupported-value", key, `no ${key}`, `${show(this.#raw[key])}: ${why}`);
   }
 
   /** `model_type`, for architectures that open several. */
@@ -179,22 +165,30 @@ export class ConfigReader {
   }
 
   bad(key: string, expected: string, code = "bad-value"): ConfigError {
-    const value = this.#raw[key];
-    return new ConfigError(code, `${this.file}: expected ${key} to be ${expected}, got ${show(value)}`, {
-      file: this.file,
-      key,
-      value,
-    });
+    return this.#error(code, key, `${key} to be ${expected}`, show(this.#raw[key]));
   }
 
-  #value(key: string, fallback: unknown, expected: string): unknown {
+  #error(code: string, key: string, expected: string, got: string): ConfigError {
+    const fields = { file: this.file, key, value: this.#raw[key] };
+    return new ConfigError(code, `${this.file}: expected ${expected}, got ${got}`, fields);
+  }
+
+  /** A value for which `holds` holds, or the fallback where there is none. */
+  #read<V>(
+    key: string,
+    fallback: V | undefined,
+    expected: string,
+    holds: (value: unknown) => boolean,
+    code?: string,
+  ): V {
     this.#seen.add(key);
-    if (Object.hasOwn(this.#raw, key) && !(this.#raw[key] === null && fallback !== undefined)) return this.#raw[key];
-    if (fallback !== undefined) return fallback;
-    throw new ConfigError("missing-key", `${this.file}: expected ${key} to be ${expected}, got no such key`, {
-      file: this.file,
-      key,
-    });
+    const isThere = Object.hasOwn(this.#raw, key);
+    const value = (isThere ? this.#raw[key] : undefined) ?? fallback;
+    if (!isThere && fallback === undefined) {
+      throw this.#error("missing-key", key, `${key} to be ${expected}`, "no such key");
+    }
+    if (holds(value)) return value as V;
+    throw this.bad(key, expected, code);
   }
 }
 
@@ -217,15 +211,7 @@ export function tokenIds(raw: RawConfig, key: string, vocabSize: number, file = 
   const ids = Array.isArray(value) ? value : [value];
   for (const id of ids) {
     if (Number.isSafeInteger(id) && id >= 0 && id < vocabSize) continue;
-    throw new ConfigError(
-      "bad-value",
-      `${file}: expected ${key} to be ids from 0 to ${vocabSize - 1}, got ${show(value)}`,
-      {
-        file,
-        key,
-        value,
-      },
-    );
+    throw new ConfigReader(raw, file).bad(key, `ids from 0 to ${vocabSize - 1}`);
   }
   return ids;
 }

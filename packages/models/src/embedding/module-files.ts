@@ -13,7 +13,7 @@ import {
 import { fromBFloat16, fromFloat16 } from "@kiloformer/core/reference";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
 import { readSmallFile } from "../pipeline/files.ts";
-import { warner } from "../pipeline/load.ts";
+import { complain } from "../pipeline/load.ts";
 import type { PipelineOptions } from "../pipeline/options.ts";
 
 export const MODULES = "modules.json";
@@ -111,8 +111,7 @@ export class ModuleFiles {
     const keys = config.finish(() => false);
     if (keys.length === 0) return result;
     const message = `${name}: expected only keys that this runtime knows, got ${keys.join(", ")}`;
-    if (this.#options.strict) throw new ConfigError("unknown-key", message, { keys });
-    warner(this.#options)(message);
+    complain(this.#options, new ConfigError("unknown-key", message, { keys }));
     return result;
   }
 

@@ -92,24 +92,20 @@ export function reserveModel<C extends TensorReader>(
   options: PipelineOptions,
 ): Plan<C> {
   const { config, architecture, checkpoint } = given;
-  const { strict = false, dtype } = options;
-  const warn = warner(options);
   const reader = new ConfigReader(config);
-  const weights = Weights.over(checkpoint.tensors, { dtype });
+  const weights = Weights.over(checkpoint.tensors, { dtype: options.dtype });
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish(isGenerationKey);
   if (unknownKeys.length > 0) {
     const message = `config.json: expected only keys that this runtime knows, got ${unknownKeys.join(", ")}`;
-    if (strict) throw new ConfigError("unknown-key", message, { keys: unknownKeys });
-    warn(message);
+    complain(options, new ConfigError("unknown-key", message, { keys: unknownKeys }));
   }
   const reservation = weights.finish();
   const unknown = reservation.unused.filter((name) => !architecture.harmless(name));
   if (unknown.length > 0) {
     const first = unknown.slice(0, 5).join(", ") + (unknown.length > 5 ? ` and ${unknown.length - 5} more` : "");
     const message = `weights: expected only tensors that ${model.modelType} has, got ${first}`;
-    if (strict) throw new WeightError("unknown", message, { names: unknown });
-    warn(message);
+    complain(options, new WeightError("unknown", message, { names: unknown }));
   }
   return { ...given, model, reservation };
 }
@@ -257,6 +253,12 @@ function expectRows(tokenizer: TextTokenizer, vocabSize: number): void {
 
 export function emit({ onProgress }: PipelineOptions, event: ProgressEvent): void {
   onProgress?.(event);
+}
+
+/** What a load can do without: a warning, and with `strict` an error. */
+export function complain(options: PipelineOptions, error: Error): void {
+  if (options.strict) throw error;
+  warner(options)(error.message);
 }
 
 /** Where warnings go: the option, or the console. */
