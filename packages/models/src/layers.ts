@@ -263,43 +263,23 @@ export interface Angles {
   readonly sin: TD;
 }
 
-/** The angles of new positions. */
-export function newAngles(batch: DecoderBatch, rope: Rope, order?: LetterOrder): Angles {
-  if (order) findWords(batch, order);
-  const spans = batch.entries.flatMap(({ cache: { length: index, word }, count, reaches }) => {
-    if (!order) return { position: index, count, reaches };
-    const letters = Math.min(count, Math.max(0, (word?.letters ?? Number.POSITIVE_INFINITY) - index));
-    const going = Array.from({ length: letters }, (_, at) => {
-      return { position: order.highest - index - at, count: 1, reaches };
-    });
-    if (letters === count) return going;
-    return [...going, { position: index + letters + word!.shift, count: count - letters, reaches }];
-  });
-  return angles(batch.runtime, rope, spans);
+/** Rows of a sequence whose positions follow one another. */
+export interface Stretch extends Pick<DecoderEntry, "count" | "reaches"> {
+  readonly position: number;
 }
 
-/** A word, last letter first, then a token that ends it, then what is written for its letters, first to last. */
-export interface LetterOrder {
-  /** The token behind the letters. */
-  readonly end: number;
-  /** From a letter to what writes for it. */
-  readonly distance: number;
-  /** Position of the last letter, which comes first; positions go down from there. */
-  readonly highest: number;
-}
-
-/** Looks for the ends of words among the new rows of sequences that did not have one yet. */
-function findWords({ ids, entries }: DecoderBatch, { end, distance, highest }: LetterOrder): void {
-  let row = 0;
-  for (const { cache, count } of entries) {
-    if (!cache.word || cache.word.letters >= cache.length) {
-      const index = ids.subarray(row, row + count).indexOf(end);
-      const letters = cache.length + index;
-      // The end is `distance` behind the first letter, the one before it.
-      cache.word = index < 0 ? undefined : { letters, shift: highest + 1 + distance - 2 * letters };
-    }
-    row += count;
-  }
+/**
+ * The angles of new rows.
+ * @param stretches default: positions go on from what is cached
+ */
+export function newAngles(
+  { runtime, entries }: DecoderBatch,
+  rope: Rope,
+  stretches: readonly Stretch[] = entries.map(({ cache, count, reaches }) => {
+    return { position: cache.length, count, reaches };
+  }),
+): Angles {
+  return angles(runtime, rope, stretches);
 }
 
 /** The angles of whole sequences. */
@@ -311,17 +291,13 @@ export function anglesOf({ runtime, lengths }: EncoderBatch, rope: Rope): Angles
   );
 }
 
-function angles(
-  runtime: Runtime,
-  rope: Rope,
-  spans: readonly (Pick<DecoderEntry, "count" | "reaches"> & { position: number })[],
-): Angles {
-  const rows = spans.reduce((sum, { count }) => sum + count, 0);
+function angles(runtime: Runtime, rope: Rope, stretches: readonly Stretch[]): Angles {
+  const rows = stretches.reduce((sum, { count }) => sum + count, 0);
   const shape = [rows, rope.half] as const;
   const cos = new Float32Array(rows * rope.half);
   const sin = new Float32Array(rows * rope.half);
   let offset = 0;
-  for (const { position, count, reaches } of spans) {
+  for (const { position, count, reaches } of stretches) {
     rope.write(cos, sin, offset, position, count, reaches);
     offset += count * rope.half;
   }

@@ -3,7 +3,7 @@ import { g2pVocabulary } from "@kiloformer/tokenizers";
 import type { Architecture, DecoderModel } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
-import type { LetterOrder } from "./layers.ts";
+import { readLetterOrder } from "./letter-order.ts";
 import { phonemizeBatch } from "./pipeline/phonemize.ts";
 import {
   isRotaryBuffer,
@@ -14,16 +14,6 @@ import {
   reserveRotary,
   rotaryDecoder,
 } from "./rotary-decoder.ts";
-
-/**
- * `letter_distance` of our own grapheme-to-phoneme models (verify/g2p): a word's letters stand last to first before
- * `bos_token_id`, and have positions so that what writes a letter's phones is so far behind it in words of any length.
- */
-function readLetterOrder(config: ConfigReader, contextLength: number): LetterOrder | undefined {
-  if (!config.has("letter_distance")) return undefined;
-  const distance = config.integer("letter_distance", { max: contextLength });
-  return { end: config.integer("bos_token_id", { min: 0 }), distance, highest: contextLength - 1 };
-}
 
 /**
  * Llama 1 to 3 and what shares their shape: rotary positions, RMS norms before each half of a block, grouped-query
@@ -44,7 +34,7 @@ export function loadLlama(config: ConfigReader, weights: Weights): DecoderModel 
   const attention = config.boolean("attention_bias", false);
   const mlp = config.boolean("mlp_bias", false);
   config.refuse("sliding_window", "this family has no windows");
-  const whole = { ...shape, letterOrder: readLetterOrder(config, shape.contextLength) };
+  const whole = { ...shape, stretchesOf: readLetterOrder(config, shape.contextLength) };
   const reserved = reserveRotary(whole, weights, (block) =>
     reserveBlock(whole, block, { attention, output: attention, mlp }),
   );

@@ -1,39 +1,9 @@
-import {
-  appendKeys,
-  attendSteps,
-  encoderAttentionSteps,
-  linear,
-  linearSteps,
-  rmsNorm,
-  sumBlocks,
-} from "@kiloformer/core";
+import { appendKeys, attendSteps, linear, linearSteps, rmsNorm, sumBlocks } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture } from "./architecture.ts";
 import { bucketBias } from "./relative-positions.ts";
-import { type EncoderAttention, isHarmlessT5, loadT5, readT5 } from "./t5.ts";
+import { type EncoderAttention, isHarmlessT5, loadT5, readT5, windowAttention, within } from "./t5.ts";
 import { textToTextTasks } from "./text-to-text-tasks.ts";
-
-/** Distances that come up: those of neighbours, as far as texts reach. */
-const within = (radius: number, lengths: readonly number[]) => Math.min(radius + 1, Math.max(1, ...lengths));
-
-/** A row sees its neighbours, `local_radius` to either side. */
-function localAttention(radius: number): EncoderAttention {
-  const name = "LocalSelfAttention";
-  return {
-    name,
-    reserve({ layout, buckets }, encoder) {
-      const table = encoder.embedding(`block.0.layer.0.${name}.relative_attention_bias`, [buckets.count, layout.heads]);
-      return ({ runtime, lengths }) => {
-        const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, within(radius, lengths));
-        return function* (x, { qkv }) {
-          const projected = yield* linearSteps(x, qkv);
-          const options = { scale: 1, window: radius, bias };
-          return yield* encoderAttentionSteps(projected, lengths, layout, options);
-        };
-      };
-    },
-  };
-}
 
 /** A row sees its neighbours, and a sum of each block of the text. */
 function transientGlobalAttention(radius: number, block: number): EncoderAttention {
@@ -95,7 +65,10 @@ export const longt5: Architecture = {
     const checked = readT5(config);
     const radius = config.integer("local_radius", {}, 127);
     const block = config.integer("global_block_size", {}, 16);
-    const kinds = { local: localAttention(radius), "transient-global": transientGlobalAttention(radius, block) };
+    const kinds = {
+      local: windowAttention("LocalSelfAttention", radius),
+      "transient-global": transientGlobalAttention(radius, block),
+    };
     return loadT5(checked, weights, config.oneOf("encoder_attention_type", kinds, "local"));
   },
   harmless: isHarmlessT5,

@@ -19,7 +19,7 @@ import {
   type VectorWeight,
   type Weights,
 } from "@kiloformer/core";
-import type { DecoderModel, TD } from "./architecture.ts";
+import type { DecoderBatch, DecoderModel, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import {
   type Angles,
@@ -27,11 +27,11 @@ import {
   decode,
   factsOf,
   gatedActivations,
-  type LetterOrder,
   newAngles,
   pick,
   refuseForeign,
   reserveVocabulary,
+  type Stretch,
   type Vocabulary,
   type Wanted,
 } from "./layers.ts";
@@ -55,8 +55,8 @@ export interface RotaryConfig {
   readonly embeddingScale?: number;
   /** Logits x become `cap * tanh(x / cap)`. */
   readonly softcap?: number;
-  /** Where a prompt is a word, last letter first. */
-  readonly letterOrder?: LetterOrder;
+  /** Positions of new rows, where they do not just go on. */
+  readonly stretchesOf?: (batch: DecoderBatch) => readonly Stretch[];
   /** Beyond this length caches are computed anew. */
   readonly recomputesBeyond?: number;
   /** Whether the checkpoint may lack an output layer. */
@@ -282,7 +282,7 @@ export function rotaryDecoder(
   plans: readonly LayerPlan[],
   { table, head, blocks, norm }: RotaryWeights,
 ): DecoderModel {
-  const { layout, recomputesBeyond, eps, embeddingScale = 1, letterOrder } = config;
+  const { layout, recomputesBeyond, eps, embeddingScale = 1, stretchesOf } = config;
   return {
     ...factsOf(config, linearsOf(blocks[0])),
     kind: "decoder",
@@ -290,7 +290,7 @@ export function rotaryDecoder(
     recomputesBeyond,
     logits: head && ((hidden) => capped(linearSteps(hidden, head), config.softcap)),
     forward(batch) {
-      const angles = anglesOfPlans(plans, (rope) => newAngles(batch, rope, letterOrder));
+      const angles = anglesOfPlans(plans, (rope) => newAngles(batch, rope, stretchesOf?.(batch)));
       return decode(batch, blocks.length, {
         embed(ids) {
           const x = embedding(ids, table);

@@ -187,23 +187,25 @@ export interface EncoderAttention {
   ): (batch: EncoderBatch) => (x: TD, weights: SelfAttention, layer: number) => Forward<TD>;
 }
 
-/** All positions, with biases by distance; scores are not scaled. */
-const fullAttention: EncoderAttention = {
-  name: "SelfAttention",
-  reserve({ layout, buckets }, encoder) {
-    const table = encoder.embedding("block.0.layer.0.SelfAttention.relative_attention_bias", [
-      buckets.count,
-      layout.heads,
-    ]);
-    return ({ runtime, lengths }) => {
-      const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, Math.max(1, ...lengths));
-      return function* (x, { qkv }) {
-        const projected = yield* linearSteps(x, qkv);
-        return yield* encoderAttentionSteps(projected, lengths, layout, { scale: 1, bias });
+/** Positions as far as `radius` to either side, with biases by distance; scores are not scaled. */
+export function windowAttention(name: string, radius = Number.POSITIVE_INFINITY): EncoderAttention {
+  return {
+    name,
+    reserve({ layout, buckets }, encoder) {
+      const table = encoder.embedding(`block.0.layer.0.${name}.relative_attention_bias`, [buckets.count, layout.heads]);
+      return ({ runtime, lengths }) => {
+        const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, within(radius, lengths));
+        const options = { scale: 1, window: Number.isFinite(radius) ? radius : undefined, bias };
+        return function* (x, { qkv }) {
+          return yield* encoderAttentionSteps(yield* linearSteps(x, qkv), lengths, layout, options);
+        };
       };
-    };
-  },
-};
+    },
+  };
+}
+
+/** Distances that come up: those of neighbours, as far as texts reach. */
+export const within = (radius: number, lengths: readonly number[]) => Math.min(radius + 1, Math.max(1, ...lengths));
 
 function t5Encoder(
   config: T5Config,
@@ -366,7 +368,7 @@ export function loadT5(
  */
 export const t5: Architecture = {
   modelTypes: ["t5", "mt5"],
-  load: (config, weights) => loadT5(readT5(config), weights, fullAttention),
+  load: (config, weights) => loadT5(readT5(config), weights, windowAttention("SelfAttention")),
   harmless: isHarmlessT5,
   tokenizers: allFormats,
   tasks: textToTextTasks,
