@@ -4,7 +4,6 @@ import {
   embedding,
   type Forward,
   type HeadLayout,
-  type LinearWeight,
   linear,
   linearSteps,
   rotate,
@@ -15,18 +14,18 @@ import { allFormats } from "@kiloformer/tokenizers";
 import type { Architecture, DecoderModel, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
+import { type Gpt2Block, layerNormDecoder } from "./gpt2.ts";
 import {
   type Angles,
   activations,
   attend,
-  decode,
-  factsOf,
   type Norm,
   newAngles,
   normalize,
   pick,
   readHeads,
   refuseForeign,
+  reserveLayers,
   reserveNorm,
   reserveVocabulary,
   type Vocabulary,
@@ -68,17 +67,8 @@ interface GptNeoxConfig {
   readonly isParallel: boolean;
 }
 
-interface GptNeoxBlock {
-  readonly attentionNorm: Norm;
-  readonly qkv: LinearWeight;
-  readonly output: LinearWeight;
-  readonly mlpNorm: Norm;
-  readonly up: LinearWeight;
-  readonly down: LinearWeight;
-}
-
 interface GptNeoxWeights extends Vocabulary {
-  readonly blocks: readonly GptNeoxBlock[];
+  readonly blocks: readonly Gpt2Block[];
   readonly norm: Norm;
 }
 
@@ -123,12 +113,11 @@ function reserveGptNeox(config: GptNeoxConfig, weights: Weights): GptNeoxWeights
   const model = weights.base("gpt_neox.", "embed_in.weight");
   const names = { table: "embed_in", heads: ["embed_out", "lm_head"] };
   const vocabulary = reserveVocabulary(weights, model, names, config);
-  const layers = model.layersOf("layers.", config.layers);
-  const blocks = Array.from({ length: layers }, (_, layer) => reserveBlock(config, model.scope(`layers.${layer}.`)));
+  const blocks = reserveLayers(model, "layers.", config.layers, (block) => reserveBlock(config, block));
   return { ...vocabulary, blocks, norm: reserveNorm(model, "final_layer_norm", D, eps) };
 }
 
-function reserveBlock(config: GptNeoxConfig, block: Weights): GptNeoxBlock {
+function reserveBlock(config: GptNeoxConfig, block: Weights): Gpt2Block {
   const { hiddenSize: D, intermediateSize: F, layout, eps, attentionBias: bias } = config;
   const { heads, headWidth } = layout;
   // The file has query, key and value of each head together; here all queries come first, then all keys.
@@ -144,29 +133,21 @@ function reserveBlock(config: GptNeoxConfig, block: Weights): GptNeoxBlock {
   };
 }
 
-function gptNeoxDecoder(config: GptNeoxConfig, { table, head, blocks, norm }: GptNeoxWeights): DecoderModel {
-  const { qkv, output, up, down } = blocks[0];
-  return {
-    ...factsOf(config, [qkv, output, up, down]),
-    kind: "decoder",
-    layout: config.layout,
-    logits: head && ((hidden) => linearSteps(hidden, head)),
-    forward(batch) {
-      const angles = newAngles(batch, config.rope);
-      return decode(batch, blocks.length, {
-        embed: (ids) => embedding(ids, table),
-        block: (x, layer, spans, wanted) => runBlock(x, config, blocks[layer], angles, spans, wanted),
-        picks: true,
-        norm: (x) => normalize(x, norm),
-      });
-    },
-  };
+function gptNeoxDecoder(config: GptNeoxConfig, weights: GptNeoxWeights): DecoderModel {
+  const { table, blocks } = weights;
+  return layerNormDecoder(config, weights, (batch) => {
+    const angles = newAngles(batch, config.rope);
+    return {
+      embed: (ids) => embedding(ids, table),
+      block: (x, layer, spans, wanted) => runBlock(x, config, blocks[layer], angles, spans, wanted),
+    };
+  });
 }
 
 function* runBlock(
   x: TD,
   { layout, activation, isParallel }: GptNeoxConfig,
-  { attentionNorm, qkv, output, mlpNorm, up, down }: GptNeoxBlock,
+  { attentionNorm, qkv, output, mlpNorm, up, down }: Gpt2Block,
   { cos, sin }: Angles,
   spans: readonly SequenceSpan[],
   wanted: Wanted | undefined,

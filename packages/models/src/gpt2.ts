@@ -12,7 +12,7 @@ import {
   type Weights,
 } from "@kiloformer/core";
 import { allFormats } from "@kiloformer/tokenizers";
-import type { Architecture, DecoderModel, TD } from "./architecture.ts";
+import type { Architecture, DecoderBatch, DecoderModel, ModelFacts, TD } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
 import { decoderTasks } from "./decoder-tasks.ts";
 import {
@@ -26,6 +26,7 @@ import {
   pick,
   readHeads,
   refuseForeign,
+  reserveLayers,
   reserveNorm,
   reserveVocabulary,
   type Vocabulary,
@@ -140,28 +141,35 @@ export function reserveGpt2(
   const model = weights.base("transformer.", "wte.weight");
   const vocabulary = reserveVocabulary(weights, model, { table: "wte", heads: ["lm_head"] }, config);
   const positions = model.embedding("wpe", [contextLength, D]);
-  const layers = model.layersOf("h.", config.layers);
-  const blocks = Array.from({ length: layers }, (_, layer) => block(model.scope(`h.${layer}.`), layer));
+  const blocks = reserveLayers(model, "h.", config.layers, block);
   return { ...vocabulary, positions, blocks, norm: reserveNorm(model, "ln_f", D, eps) };
 }
 
-/** GPT-2 and GPT-Neo, from their config and their weights. */
-export function gpt2Decoder(config: Gpt2Config, weights: Gpt2Weights): DecoderModel {
-  const { table, head, positions, blocks, norm } = weights;
+/** A decoder of such blocks. */
+export function layerNormDecoder(
+  config: Omit<ModelFacts, "layerWork"> & { readonly layout: HeadLayout },
+  { head, blocks, norm }: Pick<Gpt2Weights, "head" | "blocks" | "norm">,
+  partsFor: (batch: DecoderBatch) => Pick<Parameters<typeof decode>[2], "embed" | "block">,
+): DecoderModel {
   const { qkv, output, up, down } = blocks[0];
   return {
     ...factsOf(config, [qkv, output, up, down]),
     kind: "decoder",
     layout: config.layout,
     logits: head && ((hidden) => linearSteps(hidden, head)),
-    forward: (batch) =>
-      decode(batch, blocks.length, {
-        embed: (ids) => add(embedding(ids, table), embedding(newPositions(batch), positions)),
-        block: (x, layer, spans, wanted) => runBlock(x, config, blocks[layer], layer, spans, wanted),
-        picks: true,
-        norm: (x) => normalize(x, norm),
-      }),
+    forward(batch) {
+      return decode(batch, blocks.length, { ...partsFor(batch), picks: true, norm: (x) => normalize(x, norm) });
+    },
   };
+}
+
+/** GPT-2 and GPT-Neo, from their config and their weights. */
+export function gpt2Decoder(config: Gpt2Config, weights: Gpt2Weights): DecoderModel {
+  const { table, positions, blocks } = weights;
+  return layerNormDecoder(config, weights, (batch) => ({
+    embed: (ids) => add(embedding(ids, table), embedding(newPositions(batch), positions)),
+    block: (x, layer, spans, wanted) => runBlock(x, config, blocks[layer], layer, spans, wanted),
+  }));
 }
 
 function* runBlock(

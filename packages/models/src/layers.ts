@@ -56,6 +56,17 @@ export function vocabularyRows(weights: Weights, name: string, vocabSize: number
   return Math.max(vocabSize, weights.rowsOf(name) ?? vocabSize);
 }
 
+/** Has each layer reserved that a checkpoint is to have. */
+export function reserveLayers<Layer>(
+  weights: Weights,
+  prefix: string,
+  layers: number,
+  reserve: (layer: Weights, index: number) => Layer,
+): Layer[] {
+  const length = weights.layersOf(prefix, layers);
+  return Array.from({ length }, (_, index) => reserve(weights.scope(`${prefix}${index}.`), index));
+}
+
 /** A decoder's table of tokens and its output layer. */
 export interface Vocabulary {
   readonly table: EmbeddingWeight;

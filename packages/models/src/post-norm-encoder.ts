@@ -26,6 +26,7 @@ import {
   normalize,
   positionsOf,
   readHeads,
+  reserveLayers,
   reserveNorm,
   reserveVocabulary,
   type Vocabulary,
@@ -133,8 +134,7 @@ export function reserveBlocks(
   names: BlockNames = bertNames,
 ): EncoderBlock[] {
   const { hiddenSize: D, intermediateSize: F, eps, layers } = config;
-  return Array.from({ length: stack.layersOf("layer.", layers) }, (_, layer) => {
-    const block = stack.scope(`layer.${layer}.`);
+  return reserveLayers(stack, "layer.", layers, (block) => {
     const qkv = Object.fromEntries(names.qkv.map((name) => [name, D]));
     return {
       qkv: block.linear(qkv, D, { bias: true, leastBits: 8 }),

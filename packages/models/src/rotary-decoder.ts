@@ -30,6 +30,7 @@ import {
   newAngles,
   pick,
   refuseForeign,
+  reserveLayers,
   reserveVocabulary,
   type Stretch,
   type Vocabulary,
@@ -209,8 +210,7 @@ export function reserveRotary(
 ): RotaryWeights {
   const model = weights.base("model.", "embed_tokens.weight");
   const vocabulary = reserveVocabulary(weights, model, { table: "embed_tokens", heads: ["lm_head"] }, config);
-  const layers = model.layersOf("layers.", config.layers);
-  const blocks = Array.from({ length: layers }, (_, layer) => block(model.scope(`layers.${layer}.`), layer));
+  const blocks = reserveLayers(model, "layers.", config.layers, block);
   return { ...vocabulary, blocks, norm: model.vector("norm.weight", config.hiddenSize, norm) };
 }
 

@@ -32,7 +32,7 @@ import type {
   TD,
 } from "./architecture.ts";
 import type { ConfigReader } from "./config.ts";
-import { activations, decode, encode, factsOf, gatedActivations, vocabularyRows } from "./layers.ts";
+import { activations, decode, encode, factsOf, gatedActivations, reserveLayers, vocabularyRows } from "./layers.ts";
 import { checkQuantization } from "./quantization-config.ts";
 import { type Buckets, bucketBias } from "./relative-positions.ts";
 import { textToTextTasks } from "./text-to-text-tasks.ts";
@@ -215,13 +215,10 @@ function t5Encoder(
 ): EncoderModel {
   const { eps, encoderLayers: layers } = config;
   const attendIn = attention.reserve(config, encoder);
-  const blocks = Array.from({ length: encoder.layersOf("block.", layers) }, (_, index) => {
-    const block = encoder.scope(`block.${index}.layer.`);
-    return {
-      attention: reserveSelfAttention(config, block.scope("0."), attention.name),
-      feedForward: reserveFeedForward(config, block.scope("1.")),
-    };
-  });
+  const blocks = reserveLayers(encoder, "block.", layers, (block) => ({
+    attention: reserveSelfAttention(config, block.scope("layer.0."), attention.name),
+    feedForward: reserveFeedForward(config, block.scope("layer.1.")),
+  }));
   const norm = encoder.vector("final_layer_norm.weight", config.hiddenSize);
   return {
     ...factsOf({ ...config, contextLength: LONGEST, layers }, linearsOf(blocks[0])),
@@ -254,14 +251,11 @@ function t5Decoder(
   const { eps, buckets, layout, outputScale, modelType, decoderLayers: layers } = config;
   const name = "block.0.layer.0.SelfAttention.relative_attention_bias";
   const biases = decoder.embedding(name, [buckets.count, layout.heads]);
-  const blocks = Array.from({ length: decoder.layersOf("block.", layers) }, (_, index) => {
-    const block = decoder.scope(`block.${index}.layer.`);
-    return {
-      attention: reserveSelfAttention(config, block.scope("0."), "SelfAttention"),
-      cross: reserveCrossAttention(config, block.scope("1.")),
-      feedForward: reserveFeedForward(config, block.scope("2.")),
-    };
-  });
+  const blocks = reserveLayers(decoder, "block.", layers, (block) => ({
+    attention: reserveSelfAttention(config, block.scope("layer.0."), "SelfAttention"),
+    cross: reserveCrossAttention(config, block.scope("layer.1.")),
+    feedForward: reserveFeedForward(config, block.scope("layer.2.")),
+  }));
   const norm = decoder.vector("final_layer_norm.weight", config.hiddenSize);
   const model: DecoderModel = {
     ...factsOf({ ...config, contextLength: LONGEST, layers }, linearsOf(blocks[0])),
