@@ -63,7 +63,7 @@ export function expectObject(call: string, options: object): void {
 }
 
 /** Also of another realm or a polyfill, of which `instanceof` knows nothing. */
-export function isSignal(value: unknown): value is AbortSignal {
+function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
   const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
   return (
@@ -88,7 +88,7 @@ export function checkTexts(call: string, texts: readonly unknown[]): void {
 export function checkIds(ids: readonly number[], vocabSize: number, what = "ids"): void {
   if (!Array.isArray(ids)) throw new OptionError("bad-ids", `${what}: expected an array of integers, got ${show(ids)}`);
   if (ids.length === 0) throw new OptionError("bad-ids", `${what}: expected at least one id, got none`);
-  const index = ids.findIndex((id) => !(Number.isSafeInteger(id) && id >= 0 && id < vocabSize));
+  const index = ids.findIndex((id) => !(isCount(id) && id < vocabSize));
   if (index < 0) return;
   const message = `${what}: expected integers from 0 to ${vocabSize - 1}, got ${show(ids[index])} at ${index}`;
   throw new OptionError("bad-ids", message, { index, value: ids[index] });

@@ -149,7 +149,7 @@ function reserveFeedForward({ hiddenSize: D, intermediateSize: F, gate }: T5Conf
   return { norm: layer.vector("layer_norm.weight", D), up: dense.linear(up, D), down: dense.linear({ wo: D }, F) };
 }
 
-export function reserveSelfAttention({ hiddenSize: D, layout }: T5Config, layer: Weights, name: string): SelfAttention {
+function reserveSelfAttention({ hiddenSize: D, layout }: T5Config, layer: Weights, name: string): SelfAttention {
   const width = layout.heads * layout.headWidth;
   const self = layer.scope(`${name}.`);
   return {

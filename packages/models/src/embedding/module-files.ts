@@ -12,8 +12,7 @@ import {
 } from "@kiloformer/core";
 import { fromBFloat16, fromFloat16 } from "@kiloformer/core/reference";
 import { ConfigReader, type RawConfig, show } from "../config.ts";
-import { readSmallFile } from "../pipeline/files.ts";
-import { complain } from "../pipeline/load.ts";
+import { complain, readConfig } from "../pipeline/load.ts";
 import type { PipelineOptions } from "../pipeline/options.ts";
 
 export const MODULES = "modules.json";
@@ -105,8 +104,7 @@ export class ModuleFiles {
    * @throws {ConfigError} `unknown-key` with `strict`
    */
   async config<T>(name: string, read: (config: ModuleConfig) => T): Promise<T> {
-    const bytes = await readSmallFile(this.sources, name, this.#options.signal);
-    const config = new ModuleConfig(bytes ? parseJsonObject(bytes, name) : {}, name);
+    const config = new ModuleConfig((await readConfig(this.sources, name, this.#options.signal)) ?? {}, name);
     const result = read(config);
     const keys = config.finish(() => false);
     if (keys.length === 0) return result;

@@ -1,6 +1,7 @@
 import { type KvCache, OptionError } from "@kiloformer/core";
 import { show } from "../config.ts";
 import type { Memory } from "../encoding/memory.ts";
+import { isCount } from "../options.ts";
 
 /** All that a decoder remembers of one sequence. */
 export class DecoderCache {
@@ -35,7 +36,7 @@ export class DecoderCache {
    */
   truncate(length: number): void {
     this.expectIdle();
-    if (!Number.isSafeInteger(length) || length < 0) {
+    if (!isCount(length)) {
       const message = `truncate: expected length to be an integer from 0, got ${show(length)}`;
       throw new OptionError("bad-length", message, { length });
     }

@@ -14,7 +14,7 @@ import { show } from "../config.ts";
 import type { Memory } from "../encoding/memory.ts";
 import { groupsOf } from "../groups.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
-import { badOption, checkIds, expectOptions } from "../options.ts";
+import { badOption, checkIds, expectOptions, isCount } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 import { DecoderCache } from "./decoder-cache.ts";
 import type { GenerationSettings } from "./options.ts";
@@ -214,9 +214,7 @@ export class Decoder {
       throw new OptionError("conflicting-options", message, { options: ["cache", "memory"] });
     }
     const { chunkRows: most = this.chunkRows, wanted, signal, observe } = options;
-    if (!Number.isSafeInteger(most) || most < 1) {
-      throw badOption("ids", "chunkRows", "an integer from 1", most);
-    }
+    if (!(isCount(most) && most > 0)) throw badOption("ids", "chunkRows", "an integer from 1", most);
     const cache = options.cache ?? this.newCache(memory);
     const rows: Float32Array[] = [];
     let again = 0;

@@ -125,18 +125,17 @@ async function listen(context: TaskContext, prompt: Prompt, options: CallOptions
   }
   const call = new Call(context, rest);
   const pieces = call.pieces(prompt, on_token);
-  for (;;) {
-    const step = await pieces.next();
-    if (step.done) {
-      const result = call.result(step.value);
-      return rest.num_return_sequences === undefined ? result : [result];
+  try {
+    for (;;) {
+      const step = await pieces.next();
+      if (!step.done) await on_text?.(step.value);
+      else {
+        const result = call.result(step.value);
+        return rest.num_return_sequences === undefined ? result : [result];
+      }
     }
-    try {
-      await on_text?.(step.value);
-    } catch (error) {
-      await pieces.return(undefined as never);
-      throw error;
-    }
+  } finally {
+    await pieces.return(undefined as never);
   }
 }
 
