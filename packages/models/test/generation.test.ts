@@ -263,7 +263,13 @@ describe("defaults", () => {
   test("max_length counts the prompt, and max_new_tokens goes before it", async () => {
     expect((await run({ max_new_tokens: undefined, max_length: 9 })).ids).toHaveLength(5);
     expect((await run({ max_new_tokens: 2, max_length: 9 })).ids).toHaveLength(2);
-    expect((await run({ max_new_tokens: undefined, max_length: 2 })).ids).toHaveLength(0);
+    for (const max_length of [2, 4]) {
+      await expect(run({ max_new_tokens: undefined, max_length })).rejects.toMatchObject({
+        code: "prompt-too-long",
+        message: `prompt: expected fewer tokens than max_length, ${max_length} (max_new_tokens counts new ones only), got 4; truncate: true keeps its end`,
+      });
+    }
+    expect((await run({ max_new_tokens: undefined, max_length: 4, truncate: true })).ids).toHaveLength(1);
   });
 
   test("a sampling option implies do_sample", () => {
