@@ -6,7 +6,7 @@ import { abortSignal, checkOptions, flag, isCount, type Rule } from "../options.
 export interface GenerationOptions {
   /** The most new tokens; default from generation_config.json, else 256. 0 gives an empty text. */
   readonly max_new_tokens?: number;
-  /** The most tokens, prompt included; `max_new_tokens` goes before it. */
+  /** The most tokens, prompt included, which must leave room for one more; `max_new_tokens` goes before it. */
   readonly max_length?: number;
   /** No end-of-text token comes before so many new tokens. Stop strings do not wait. */
   readonly min_new_tokens?: number;
