@@ -34,22 +34,18 @@ export interface EncodingView {
   readonly trim?: { readonly add_prefix_space: boolean };
 }
 
-/** Tokens of a text, or a token of no text, so many times. */
-type Segment =
-  | {
-      readonly part: Part;
-      readonly begin: number;
-      readonly end: number;
-      readonly type: number;
-      readonly sequence: number;
-    }
-  | {
-      readonly id: number;
-      readonly token: string;
-      readonly count: number;
-      readonly type: number;
-      readonly attention: number;
-    };
+/** Tokens of a text from `begin` to `end`, or so many times a token of no text. */
+interface Segment {
+  readonly part?: Part;
+  readonly begin: number;
+  readonly end: number;
+  readonly type: number;
+  readonly sequence: number | null;
+  readonly attention: number;
+  /** Of a token of no text. */
+  readonly id: number;
+  readonly token: string;
+}
 
 /**
  * What `encode` returns: ids, and by index as many of everything else, made when it is first asked for. Names are those of
@@ -61,13 +57,9 @@ export class Encoding {
   overflowing: Encoding[] = [];
   readonly #view: EncodingView;
   readonly #segments: Segment[] = [];
+  /** What was asked for, by its name. */
+  #lists?: Record<string, unknown[]>;
   #length = 0;
-  #typeIds?: number[];
-  #attentionMask?: number[];
-  #sequenceIds?: (number | null)[];
-  #wordIds?: (number | null)[];
-  #tokens?: string[];
-  #offsets?: [number, number][];
 
   /** @param length how many tokens will be appended */
   constructor(view: EncodingView, length = 0) {
@@ -82,53 +74,52 @@ export class Encoding {
 
   /** 0 for the first text and 1 for the second, as the model's template says. */
   get type_ids(): number[] {
-    this.#typeIds ??= this.#list(({ type }) => type);
-    return this.#typeIds;
+    return this.#list("type_ids", ({ type }) => type);
   }
 
   /** 0 for padding, else 1. */
   get attention_mask(): number[] {
-    this.#attentionMask ??= this.#list((segment) => ("part" in segment ? 1 : segment.attention));
-    return this.#attentionMask;
+    return this.#list("attention_mask", ({ attention }) => attention);
   }
 
   /** Which text each token comes from: 0, 1, or null for a special token. */
   get sequence_ids(): (number | null)[] {
-    this.#sequenceIds ??= this.#list((segment) => ("part" in segment ? segment.sequence : null));
-    return this.#sequenceIds;
+    return this.#list("sequence_ids", ({ sequence }) => sequence);
   }
 
   /** 1 for tokens that do not come from a text, padding included. */
   get special_tokens_mask(): number[] {
-    return this.#list((segment) => ("part" in segment ? 0 : 1));
+    return this.#list("special_tokens_mask", ({ part }) => (part ? 0 : 1));
   }
 
   /** The index of the word that each token is part of, null for special tokens. */
   get word_ids(): (number | null)[] {
-    this.#wordIds ??= this.#list((segment, at) => ("part" in segment ? segment.part.word(at) : null));
-    return this.#wordIds;
+    return this.#list("word_ids", ({ part }, at) => (part ? part.word(at) : null));
   }
 
   /** The tokens as the vocabulary spells them; what is unknown as it stands in the text. */
   get tokens(): string[] {
     const { idToToken } = this.#view;
-    this.#tokens ??= this.#list((segment, at) =>
-      "part" in segment ? (segment.part.texts.get(at) ?? idToToken(segment.part.id(at)) ?? "") : segment.token,
+    return this.#list("tokens", ({ part, token }, at) =>
+      part ? (part.texts.get(at) ?? idToToken(part.id(at)) ?? "") : token,
     );
-    return this.#tokens;
   }
 
   /** Where each token begins and ends (exclusive) in its text; [0, 0] for special tokens. */
   get offsets(): [number, number][] {
-    const { countsCodePoints, texts } = this.#view;
-    const units = countsCodePoints && !this.#offsets ? texts.map(codePointIndices) : [];
-    this.#offsets ??= this.#list((segment, at, index): [number, number] => {
-      if (!("part" in segment)) return [0, 0];
-      const [from, to] = this.#trim(index, segment.part.begin(at), segment.part.end(at));
-      const unit = units[segment.sequence];
-      return unit ? [unit(from), unit(to)] : [from, to];
+    const { countsCodePoints, texts, trim } = this.#view;
+    const units = countsCodePoints && !this.#lists?.offsets ? texts.map(codePointIndices) : [];
+    const [tokens, sequences] = trim ? [this.tokens, this.sequence_ids] : [[], []];
+    return this.#list("offsets", ({ part, sequence }, at, index): [number, number] => {
+      if (!part || sequence === null) return [0, 0];
+      let place: [number, number] = [part.begin(at), part.end(at)];
+      if (trim) {
+        const isFirst = place[0] === 0 || sequences[index - 1] !== sequence;
+        place = withoutSpaces(texts[sequence], tokens[index], place, isFirst && trim.add_prefix_space);
+      }
+      const unit = units[sequence];
+      return unit ? [unit(place[0]), unit(place[1])] : place;
     });
-    return this.#offsets;
   }
 
   /** Everything as plain lists. */
@@ -147,14 +138,15 @@ export class Encoding {
   /** Appends tokens `begin` to `end` of a text, with a pause after every so many. */
   *append(part: Part, begin: number, end: number, type: number, sequence: number): Generator<void> {
     for (let from = begin; from < end; from += blockLength) {
-      this.#add({ part, begin: from, end: Math.min(from + blockLength, end), type, sequence });
+      const to = Math.min(from + blockLength, end);
+      this.#add({ part, begin: from, end: to, type, sequence, attention: 1, id: 0, token: "" });
       if (from > begin) yield;
     }
   }
 
   /** Appends a token that comes from no text, `count` times. */
   appendSpecial(id: number, token: string, type: number, attention = 1, count = 1): void {
-    this.#add({ id, token, count, type, attention });
+    this.#add({ id, token, begin: 0, end: count, type, sequence: null, attention });
   }
 
   /** The same with tokens of no text before it. */
@@ -169,45 +161,49 @@ export class Encoding {
   #add(segment: Segment): void {
     this.#segments.push(segment);
     const { ids } = this;
+    const { part, begin, end, id } = segment;
     let length = this.#length;
-    if ("part" in segment) for (let at = segment.begin; at < segment.end; at++) ids[length++] = segment.part.id(at);
-    else for (let at = 0; at < segment.count; at++) ids[length++] = segment.id;
+    for (let at = begin; at < end; at++) ids[length++] = part ? part.id(at) : id;
     this.#length = length;
     // Lists that were made before are as long as it was.
-    this.#typeIds = this.#attentionMask = this.#sequenceIds = this.#wordIds = this.#tokens = this.#offsets = undefined;
+    this.#lists = undefined;
   }
 
-  /** A value for each token; `at` is its index in its text. */
-  #list<Value>(make: (segment: Segment, at: number, index: number) => Value): Value[] {
+  /** A value for each token, made once; `at` is its index in its text. */
+  #list<Value>(name: string, make: (segment: Segment, at: number, index: number) => Value): Value[] {
+    const known = this.#lists?.[name];
+    if (known) return known as Value[];
     const values: Value[] = [];
     for (const segment of this.#segments) {
-      const [begin, end] = "part" in segment ? [segment.begin, segment.end] : [0, segment.count];
-      for (let at = begin; at < end; at++) values.push(make(segment, at, values.length));
+      for (let at = segment.begin; at < segment.end; at++) values.push(make(segment, at, values.length));
     }
+    this.#lists = { ...this.#lists, [name]: values };
     return values;
   }
+}
 
-  /** A token's place without the spaces at its ends, where those do not count. */
-  #trim(at: number, begin: number, end: number): [from: number, to: number] {
-    const { trim, texts } = this.#view;
-    const sequence = this.sequence_ids[at];
-    if (!trim || sequence === null) return [begin, end];
-    const token = this.tokens[at];
-    const leading = token.search(notSpace);
-    let trailing = 0;
-    while (trailing < token.length && !notSpace.test(token[token.length - 1 - trailing])) trailing++;
-    const spaces = leading < 0 ? token.length : leading;
-    const isFirst = begin === 0 || this.sequence_ids[at - 1] !== sequence;
-    const text = texts[sequence];
-    let from = begin;
-    let to = end;
-    // Character by character: a space that was put before the text covers its first one.
-    for (let left = isFirst && trim.add_prefix_space && spaces === 1 ? 0 : spaces; left > 0 && from < end; left--) {
-      from += charLength(text, from);
-    }
-    for (let left = trailing; left > 0 && to > from; left--) to -= lastCharLength(text, to);
-    return [from, to];
+/**
+ * A token's place in a text without the spaces at its ends.
+ * @param isPrefixed whether its first one may have been put before the text
+ */
+function withoutSpaces(
+  text: string,
+  token: string,
+  [begin, end]: [number, number],
+  isPrefixed: boolean,
+): [from: number, to: number] {
+  const leading = token.search(notSpace);
+  let trailing = 0;
+  while (trailing < token.length && !notSpace.test(token[token.length - 1 - trailing])) trailing++;
+  const spaces = leading < 0 ? token.length : leading;
+  let from = begin;
+  let to = end;
+  // Character by character: a space that was put before the text covers its first one.
+  for (let left = isPrefixed && spaces === 1 ? 0 : spaces; left > 0 && from < end; left--) {
+    from += charLength(text, from);
   }
+  for (let left = trailing; left > 0 && to > from; left--) to -= lastCharLength(text, to);
+  return [from, to];
 }
 
 // Neither white space nor what a byte-level model writes for it.
