@@ -55,12 +55,12 @@ export const wordPieceComponents: Components = {
   parse: (text, where) => ({ value: readJson(text, where) }),
   normalizers: {
     BertNormalizer: (json) => {
-      const flag = (name: string): boolean => json.get(name, "boolean") ?? true;
+      const flag = (name: string): boolean => json.flag(name, true);
       const lowercase = flag("lowercase");
       return bertNormalizer({
         clean_text: flag("clean_text"),
         handle_chinese_chars: flag("handle_chinese_chars"),
-        strip_accents: json.get("strip_accents", "boolean") ?? lowercase,
+        strip_accents: json.flag("strip_accents") ?? lowercase,
         lowercase,
       });
     },
@@ -68,17 +68,17 @@ export const wordPieceComponents: Components = {
   preTokenizers: { BertPreTokenizer: () => bertPreTokenizer },
   models: {
     WordPiece: (json) => {
-      const unk = json.get("unk_token", "string") ?? "[UNK]";
+      const unk = json.text("unk_token", "[UNK]");
       const options = {
         unk_token: unk,
-        continuing_subword_prefix: json.get("continuing_subword_prefix", "string") ?? "##",
+        continuing_subword_prefix: json.text("continuing_subword_prefix", "##"),
         max_input_chars_per_word: json.count("max_input_chars_per_word") ?? 100,
       };
       return { model: new WordPiece(entriesOf(json), options, json.where), unk };
     },
   },
   decoders: {
-    WordPiece: (json) => wordPieceDecoder(json.get("prefix", "string") ?? "##", json.get("cleanup", "boolean") ?? true),
+    WordPiece: (json) => wordPieceDecoder(json.text("prefix", "##"), json.flag("cleanup", true)),
   },
 };
 
@@ -89,7 +89,7 @@ export function entriesOf(json: Reader): [string, unknown][] {
 
 /** A setting that is one character. */
 function characterOf(json: Reader, name: string, otherwise?: string): string {
-  const value = json.get(name, "string") ?? otherwise;
+  const value = json.text(name) ?? otherwise;
   if (value !== undefined && /^.$/su.test(value)) return value;
   throw mismatch("file", json.at(name), "one character", value);
 }
@@ -105,8 +105,8 @@ const normalizers = (): Group<"normalizers"> => ({
   Nmt: () => nmt,
   ByteLevel: () => toByteCharacters,
   Strip: (json) => {
-    const left = json.get("strip_left", "boolean") ?? true;
-    const right = json.get("strip_right", "boolean") ?? true;
+    const left = json.flag("strip_left", true);
+    const right = json.flag("strip_right", true);
     return (input) => strip(input, left, right);
   },
   Prepend: (json) => {
@@ -130,20 +130,19 @@ const normalizers = (): Group<"normalizers"> => ({
 const preTokenizers = (): Group<"preTokenizers"> => ({
   ...wordPieceComponents.preTokenizers,
   ByteLevel: (json) => {
-    const prefixes = json.get("add_prefix_space", "boolean") ?? true;
-    const splits = json.get("use_regex", "boolean") ?? true;
+    const prefixes = json.flag("add_prefix_space", true);
+    const splits = json.flag("use_regex", true);
     return {
       prepare: prefixes ? prefixSpace : undefined,
       split: splits ? splitAt(compilePattern(gpt2Pattern, json.where), "Isolated").split : undefined,
       finish: toByteCharacters,
     };
   },
-  Split: (json) => splitAt(readFinder(json), json.choice("behavior", behaviors), json.get("invert", "boolean")),
-  Metaspace: (json) =>
-    metaspace(characterOf(json, "replacement", "\u2581"), schemeOf(json), json.get("split", "boolean") ?? true),
+  Split: (json) => splitAt(readFinder(json), json.choice("behavior", behaviors), json.flag("invert")),
+  Metaspace: (json) => metaspace(characterOf(json, "replacement", "\u2581"), schemeOf(json), json.flag("split", true)),
   Digits: (json) => {
     const digits = new CharacterSet("\\p{N}");
-    const behavior = json.get("individual_digits", "boolean") ? "Isolated" : "Contiguous";
+    const behavior = json.flag("individual_digits") ? "Isolated" : "Contiguous";
     return splitAt(new CharacterFinder((codePoint) => digits.has(codePoint)), behavior);
   },
   Punctuation: (json) => splitAt(new CharacterFinder(isPunctuation), json.choice("behavior", behaviors)),
@@ -164,21 +163,21 @@ const preTokenizers = (): Group<"preTokenizers"> => ({
 const models = (): Group<"models"> => ({
   ...wordPieceComponents.models,
   WordLevel: (json) => {
-    const unk = json.get("unk_token", "string") ?? "<unk>";
+    const unk = json.text("unk_token", "<unk>");
     return { model: new WordLevel(entriesOf(json), unk, json.where), unk };
   },
   Unigram: unigram,
   BPE: (json) => {
-    const unk = json.get("unk_token", "string");
+    const unk = json.text("unk_token");
     if (json.get("dropout", "number")) throw mismatch("unsupported", json.at("dropout"), "none", json.any("dropout"));
     const options = {
       unk_token: unk,
-      continuing_subword_prefix: json.get("continuing_subword_prefix", "string"),
-      end_of_word_suffix: json.get("end_of_word_suffix", "string"),
-      fuse_unk: json.get("fuse_unk", "boolean"),
-      byte_fallback: json.get("byte_fallback", "boolean"),
-      ignore_merges: json.get("ignore_merges", "boolean"),
-      ranksAreIds: json.get("ranks_are_ids", "boolean"),
+      continuing_subword_prefix: json.text("continuing_subword_prefix"),
+      end_of_word_suffix: json.text("end_of_word_suffix"),
+      fuse_unk: json.flag("fuse_unk"),
+      byte_fallback: json.flag("byte_fallback"),
+      ignore_merges: json.flag("ignore_merges"),
+      ranksAreIds: json.flag("ranks_are_ids"),
     };
     return {
       model: new Bpe(entriesOf(json), readMerges(json.need("merges", "array"), json.at("merges")), options, json.where),
@@ -193,7 +192,7 @@ const unigram: Group<"models">[string] = (json, vocabulary) => {
   const unkId = json.count("unk_id");
   if (unkId !== undefined && unkId >= pieces.size)
     throw mismatch("vocabulary", json.at("unk_id"), `an id below ${pieces.size}`, unkId);
-  const byteFallback = json.get("byte_fallback", "boolean");
+  const byteFallback = json.flag("byte_fallback");
   return { model: unigramModel(pieces, { rule: "huggingface", unkId, byteFallback }), surfaceId: unkId };
 };
 
@@ -201,13 +200,9 @@ const decoders = (): Group<"decoders"> => ({
   ...wordPieceComponents.decoders,
   ByteLevel: () => (tokens) => [joinByteLevel(tokens)],
   Metaspace: (json) => metaspaceDecoder(characterOf(json, "replacement", "\u2581"), schemeOf(json) !== "never"),
-  BPEDecoder: (json) => suffixDecoder(json.get("suffix", "string") ?? "</w>"),
+  BPEDecoder: (json) => suffixDecoder(json.text("suffix", "</w>")),
   CTC: (json) =>
-    ctcDecoder(
-      json.get("pad_token", "string") ?? "<pad>",
-      json.get("word_delimiter_token", "string") ?? "|",
-      json.get("cleanup", "boolean") ?? true,
-    ),
+    ctcDecoder(json.text("pad_token", "<pad>"), json.text("word_delimiter_token", "|"), json.flag("cleanup", true)),
   ByteFallback: () => byteFallbackDecoder,
   Fuse: () => (tokens) => [tokens.join("")],
   Strip: (json) => stripDecoder(characterOf(json, "content"), json.count("start") ?? 0, json.count("stop") ?? 0),
@@ -229,7 +224,7 @@ function everything(): Components {
 
 function readFinder(json: Reader): Finder {
   const pattern = new Reader(json.any("pattern"), json.at("pattern"));
-  const literal = pattern.get("String", "string");
+  const literal = pattern.text("String");
   // An empty one is everywhere.
   return literal
     ? new LiteralFinder(literal)
@@ -238,7 +233,7 @@ function readFinder(json: Reader): Finder {
 
 function schemeOf(json: Reader): "always" | "first" | "never" {
   const scheme = json.choice("prepend_scheme", ["always", "first", "never"]);
-  return json.get("add_prefix_space", "boolean") === false ? "never" : scheme;
+  return json.flag("add_prefix_space") === false ? "never" : scheme;
 }
 
 /** Pairs, or texts with a space between the two parts of each. */

@@ -39,7 +39,7 @@ function finish(
     maxLength: settings.maxLength,
     paddingSide: settings.side("padding_side") ?? parts.paddingSide,
     truncationSide: settings.side("truncation_side") ?? parts.truncationSide,
-    splitsSpecialTokens: settings.config.get("split_special_tokens", "boolean") ?? parts.splitsSpecialTokens,
+    splitsSpecialTokens: settings.flag("split_special_tokens") ?? parts.splitsSpecialTokens,
     renderChat,
   });
 }
@@ -53,7 +53,7 @@ export const chatRenderer: ChatRenderer = (all, settings) => {
   return (messages, { jinja, tokenize: _, chat_template, ...variables }) => {
     const argument = pythonArguments.find((name) => variables[name] !== undefined);
     if (argument) throw mismatch("options", `applyChatTemplate: ${argument}`, "no such option", variables[argument]);
-    const template = chooseChatTemplate(settings.config.value, all, { chat_template, tools: variables.tools });
+    const template = chooseChatTemplate(settings.value, all, { chat_template, tools: variables.tools });
     return renderChatTemplate(template, { ...tokens, ...variables, messages }, jinja);
   };
 };
@@ -130,7 +130,7 @@ export function sentencePiece(
       const around = (role: string, adds: boolean, id: number | undefined): TemplatePiece[] => {
         if (!settings.flag(`add_${role}_token`, adds && id !== undefined)) return [];
         if (id === undefined)
-          throw mismatch("file", settings.config.at(`add_${role}_token`), "a model with such a control piece", true);
+          throw mismatch("file", settings.at(`add_${role}_token`), "a model with such a control piece", true);
         return [{ ids: [id], tokens: [model.idToToken(id) ?? ""], type: 0 }];
       };
       const [begin, end] = [around("bos", addsBos, bosId), around("eos", addsEos, eosId)];
@@ -179,7 +179,7 @@ function classOf(settings: Settings): string {
   const known = Object.keys(sentencePieceClasses).map((key) => `${key}Tokenizer`);
   throw mismatch(
     "unsupported",
-    isNamed ? settings.config.at("tokenizer_class") : "config.json: model_type",
+    isNamed ? settings.at("tokenizer_class") : "config.json: model_type",
     `one of ${(isNamed ? known : Object.keys(classOfModel)).join(", ")} for a .model file`,
     isNamed ? settings.text("tokenizer_class") : modelType,
   );
@@ -193,9 +193,9 @@ const MOST_SENTINELS = 10_000;
 
 /** T5's sentinels: behind the pieces, the last one first, but for those that are pieces. mT5 has none. */
 function extraIds(model: Model, normalize: StepwiseNormalizer, settings: Settings): AddedTokens {
-  const count = settings.config.count("extra_ids") ?? (settings.modelType === "mt5" ? 0 : 100);
+  const count = settings.count("extra_ids") ?? (settings.modelType === "mt5" ? 0 : 100);
   if (count > MOST_SENTINELS) {
-    throw mismatch("unsupported", settings.config.at("extra_ids"), `at most ${MOST_SENTINELS}`, count);
+    throw mismatch("unsupported", settings.at("extra_ids"), `at most ${MOST_SENTINELS}`, count);
   }
   const tokens = Array.from({ length: count }, (_, index) => {
     const content = `<extra_id_${index}>`;

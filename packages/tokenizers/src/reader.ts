@@ -35,6 +35,20 @@ export class Reader {
     return value;
   }
 
+  /** True or false, or what else there is. */
+  flag(name: string): boolean | undefined;
+  flag(name: string, otherwise: boolean): boolean;
+  flag(name: string, otherwise?: boolean): boolean | undefined {
+    return this.get(name, "boolean") ?? otherwise;
+  }
+
+  /** A text, or what else there is. */
+  text(name: string): string | undefined;
+  text(name: string, otherwise: string): string;
+  text(name: string, otherwise?: string): string | undefined {
+    return this.get(name, "string") ?? otherwise;
+  }
+
   /** A whole number from 0. */
   count(name: string): number | undefined {
     const value = this.get(name, "number");
@@ -44,7 +58,7 @@ export class Reader {
 
   /** One of the given texts, whatever their case; the first where there is none. */
   choice<Name extends string>(name: string, names: readonly Name[]): Name {
-    const value = this.get(name, "string") ?? names[0];
+    const value = this.text(name, names[0]);
     const found = names.find((known) => known.toLowerCase() === value.toLowerCase());
     if (found === undefined) throw mismatch("unsupported", this.at(name), `one of ${names.join(", ")}`, value);
     return found;

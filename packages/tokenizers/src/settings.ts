@@ -8,78 +8,68 @@ const noLimit = 1e12;
 
 const roles = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map((name) => `${name}_token`);
 
-/** What the small files beside a tokenizer say of it: tokenizer_config.json, special_tokens_map.json, added_tokens.json. */
-export class Settings {
-  readonly config: Reader;
+type Files = ReadonlyMap<string, Uint8Array | string>;
+
+/** A small JSON file; one that is not there says nothing. */
+function readSmall(files: Files, name: string): Reader {
+  return new Reader(files.has(name) ? readJson(files.get(name) as string, name) : {}, name);
+}
+
+/** What the small files beside a tokenizer say of it: tokenizer_config.json, special_tokens_map.json, added_tokens.json; read as the first. */
+export class Settings extends Reader {
   readonly #map: Reader;
   readonly #added: Reader;
   readonly #sentence: Reader;
-  readonly #read: (name: string) => Reader;
+  readonly #files: Files;
 
-  constructor(files: ReadonlyMap<string, Uint8Array | string>) {
-    const read = (name: string): Reader =>
-      new Reader(files.has(name) ? readJson(files.get(name) as string, name) : {}, name);
-    this.config = read("tokenizer_config.json");
-    this.#map = read("special_tokens_map.json");
-    this.#added = read("added_tokens.json");
-    this.#sentence = read("sentence_bert_config.json");
-    this.#read = read;
-  }
-
-  flag(name: string, otherwise: boolean): boolean {
-    return this.config.get(name, "boolean") ?? otherwise;
-  }
-
-  text(name: string): string | undefined {
-    return this.config.get(name, "string");
+  constructor(files: Files) {
+    const { value, where } = readSmall(files, "tokenizer_config.json");
+    super(value, where);
+    this.#map = readSmall(files, "special_tokens_map.json");
+    this.#added = readSmall(files, "added_tokens.json");
+    this.#sentence = readSmall(files, "sentence_bert_config.json");
+    this.#files = files;
   }
 
   /** The class that reads the tokenizer in `transformers`, without its ending; "" where no file names one. */
   get className(): string {
-    return (this.text("tokenizer_class") ?? "").replace(/Tokenizer(Fast)?$/, "");
+    return this.text("tokenizer_class", "").replace(/Tokenizer(Fast)?$/, "");
   }
 
   /** The model's type, by config.json; "" without one. */
   get modelType(): string {
-    const type = this.#read("config.json").any("model_type");
+    const type = readSmall(this.#files, "config.json").any("model_type");
     return typeof type === "string" ? type : "";
   }
 
   /** The token for a role, as in `role("pad_token")`. */
   role<Otherwise extends string | undefined>(name: string, otherwise: Otherwise): string | Otherwise {
-    return this.#roleTokens(name)[0]?.content ?? otherwise;
+    return this.#roleToken(name)[0]?.content ?? otherwise;
   }
 
   /** What counts beside tokenizer_config.json: nothing where that lists the added tokens, as releases do that read it alone. */
   #older(reader: Reader): readonly Reader[] {
-    return this.config.any("added_tokens_decoder") === undefined ? [reader] : [];
+    return this.any("added_tokens_decoder") === undefined ? [reader] : [];
   }
 
-  /** What the files say of a role; special_tokens_map.json goes first where an old release wrote them. */
-  #roleTokens(name: string): AddedToken[] {
-    const readers = [...this.#older(this.#map), this.config];
-    return readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name)));
+  /** What the files say of a role, if they do; special_tokens_map.json goes first where an old release wrote them. */
+  #roleToken(name: string): AddedToken[] {
+    const readers = [...this.#older(this.#map), this];
+    return readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name))).slice(0, 1);
   }
 
   /** Tokens by the names that chat templates know them by: their roles, and what a model calls others (`image_token`). */
   get namedTokens(): Record<string, string> {
-    const own = Object.entries(this.config.value as object);
-    const extra: unknown = this.config.any("extra_special_tokens");
+    const extra: unknown = this.any("extra_special_tokens");
     const others = [
-      ...own.filter(([name]) => name.endsWith("_token")),
+      ...Object.entries(this.value).filter(([name]) => name.endsWith("_token")),
       ...Object.entries(Array.isArray(extra) ? {} : Object(extra)),
+    ].filter(([, value]) => /string|object/.test(typeof value));
+    const tokens = [
+      ...others.map(([name, value]) => [name, specialToken(value, this.at(name))] as const),
+      ...roles.map((name) => [name, this.#roleToken(name)] as const),
     ];
-    const isToken = ([, value]: [string, unknown]) =>
-      typeof value === "string" || (typeof value === "object" && value !== null);
-    const named = others.filter(isToken).flatMap(([name, value]) => {
-      return specialToken(value, this.config.at(name)).map(({ content }) => [name, content]);
-    });
-    const known = roles.flatMap((name) =>
-      this.#roleTokens(name)
-        .slice(0, 1)
-        .map(({ content }) => [name, content]),
-    );
-    return Object.fromEntries([...named, ...known]);
+    return Object.fromEntries(tokens.flatMap(([name, found]) => found.map(({ content }) => [name, content])));
   }
 
   /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
@@ -91,31 +81,31 @@ export class Settings {
       }),
     );
     const lists = ["additional_special_tokens", "extra_special_tokens"].flatMap((name) => {
-      const [list, where] = [this.config.any(name) ?? this.#older(this.#map)[0]?.any(name), this.config.at(name)];
+      const [list, where] = [this.any(name) ?? this.#older(this.#map)[0]?.any(name), this.at(name)];
       return Object.values(Object(list)).flatMap((token) => specialToken(token, where));
     });
     const numbered = [...this.addedTokens, ...added].map(({ id: _, ...token }) => token);
-    return [...numbered, ...roles.flatMap((name) => this.#roleTokens(name).slice(0, 1)), ...lists];
+    return [...numbered, ...roles.flatMap((name) => this.#roleToken(name)), ...lists];
   }
 
   /** How many tokens the model takes: what sentence-transformers says goes first. */
   get maxLength(): number | undefined {
-    const length = this.#sentence.get("max_seq_length", "number") ?? this.config.get("model_max_length", "number");
+    const length = this.#sentence.get("max_seq_length", "number") ?? this.get("model_max_length", "number");
     return length !== undefined && length >= 0 && length < noLimit ? length : undefined;
   }
 
   side(name: "padding_side" | "truncation_side"): "left" | "right" | undefined {
     const side = this.text(name);
     if (side === undefined || side === "left" || side === "right") return side;
-    throw mismatch("file", this.config.at(name), '"left" or "right"', side);
+    throw mismatch("file", this.at(name), '"left" or "right"', side);
   }
 
   /** `added_tokens_decoder`: tokens with their ids. */
   get addedTokens(): AddedToken[] {
-    const tokens = this.config.child("added_tokens_decoder");
+    const tokens = this.child("added_tokens_decoder");
     return Object.keys(tokens?.value ?? {}).map((key) => {
       const id = Number(key);
-      const json = new Reader(tokens?.any(key), this.config.at(`added_tokens_decoder: ${key}`));
+      const json = new Reader(tokens?.any(key), this.at(`added_tokens_decoder: ${key}`));
       if (!isId(id)) throw mismatch("vocabulary", json.where, "an id", key);
       return { ...readAddedToken(json), id };
     });
@@ -133,13 +123,13 @@ function specialToken(value: unknown, where: string): AddedToken[] {
 export function readAddedToken(json: Reader): AddedToken {
   const id = json.any("id");
   if (id !== undefined && !isId(id)) throw mismatch("vocabulary", json.at("id"), "a whole number from 0", id);
-  const special = json.get("special", "boolean") ?? false;
+  const special = json.flag("special", false);
   return {
     content: json.need("content", "string"),
-    single_word: json.get("single_word", "boolean"),
-    lstrip: json.get("lstrip", "boolean"),
-    rstrip: json.get("rstrip", "boolean"),
-    normalized: json.get("normalized", "boolean") ?? !special,
+    single_word: json.flag("single_word"),
+    lstrip: json.flag("lstrip"),
+    rstrip: json.flag("rstrip"),
+    normalized: json.flag("normalized", !special),
     special,
   };
 }

@@ -47,7 +47,7 @@ export function readTokenizerJson(
 ): TokenizerParts {
   const root = new Reader(value, where);
   const modelJson = new Reader(root.any("model"), root.at("model"));
-  const modelType = modelJson.get("type", "string") ?? guessModel(modelJson, vocabulary !== undefined);
+  const modelType = modelJson.text("type") ?? guessModel(modelJson, vocabulary !== undefined);
   const { model, surfaceId, unk } = build(components.models, modelType, modelJson.at("type"))(modelJson, vocabulary);
   const steps = <Step>(name: string, list: string, known: Readonly<Record<string, (json: Reader) => Step>>): Step[] =>
     sequence(root.child(name), list).map((json) => build(known, json.need("type", "string"), json.at("type"))(json));
@@ -118,7 +118,7 @@ function build<Factory>(known: Readonly<Record<string, Factory>>, type: string, 
 /** A step, or the steps of a sequence, of sequences too. */
 function sequence(json: Reader | undefined, name: string, where = json?.where ?? "", depth = 0): Reader[] {
   if (!json) return [];
-  if (json.get("type", "string") !== "Sequence") return [json];
+  if (json.text("type") !== "Sequence") return [json];
   if (depth === deepest) throw mismatch("file", where, `sequences at most ${deepest} deep`, undefined, "deeper ones");
   return json.list(name).flatMap((step) => sequence(step, name, where, depth + 1));
 }
@@ -130,8 +130,8 @@ function readProcessors(processors: readonly Reader[]): Pick<TokenizerParts, "te
   for (const json of processors) {
     const type = json.need("type", "string");
     const trims = type === "ByteLevel" || type === "RobertaProcessing";
-    if (trims && (json.get("trim_offsets", "boolean") ?? true)) {
-      trim = { add_prefix_space: json.get("add_prefix_space", "boolean") ?? true };
+    if (trims && json.flag("trim_offsets", true)) {
+      trim = { add_prefix_space: json.flag("add_prefix_space", true) };
     }
     if (type === "TemplateProcessing") template = readTemplate(json);
     else if (type === "BertProcessing") template = aroundTemplate(json, 1, 1);

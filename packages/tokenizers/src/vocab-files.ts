@@ -42,7 +42,7 @@ function addedTokens(contents: readonly string[], ids: Ids, settings: Settings, 
 function checkClass(settings: Settings, file: string, classes: readonly string[]): void {
   if (["", "PreTrained", "TokenizersBackend", ...classes].includes(settings.className)) return;
   const known = classes.map((name) => `${name}Tokenizer`).join(", ");
-  const where = settings.config.at("tokenizer_class");
+  const where = settings.at("tokenizer_class");
   throw mismatch("unsupported", where, `one of ${known} for a ${file}`, settings.text("tokenizer_class"));
 }
 
@@ -165,7 +165,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
     if (isRoberta || !settings.flag(`add_${name}_token`, false)) return [];
     const token = settings.role(`${name}_token`, gpt2Roles.eos_token);
     if (Object.hasOwn(vocab, token)) return [token];
-    throw mismatch("file", settings.config.at(`add_${name}_token`), "a token of the vocabulary", token);
+    throw mismatch("file", settings.at(`add_${name}_token`), "a token of the vocabulary", token);
   };
   const [bos, eos] = [around("bos"), around("eos")];
   const json = byteLevel(
