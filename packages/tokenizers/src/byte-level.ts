@@ -1,5 +1,5 @@
 import { charLength, Rewriter } from "./aligned.ts";
-import { local } from "./normalizers.ts";
+import type { Normalizer } from "./normalizers.ts";
 import { utf8Bytes } from "./utf8.ts";
 
 /** The character that stands for each byte: itself where it prints, else one from U+0100 on, in the order of the bytes. */
@@ -19,7 +19,7 @@ export function byteCharacter(byte: number): string {
 }
 
 /** A text as the characters that stand for its UTF-8 bytes; each comes from the whole character whose byte it is. */
-export const toByteCharacters = /* @__PURE__ */ local((input) => {
+export const toByteCharacters: Normalizer = (input) => {
   const { text } = input;
   if (/^[!-~]*$/.test(text)) return input;
   if (/^\p{ASCII}*$/u.test(text)) {
@@ -35,7 +35,7 @@ export const toByteCharacters = /* @__PURE__ */ local((input) => {
     at = end;
   }
   return out.finish();
-});
+};
 
 /** The bytes that a token's characters stand for; where one stands for none, the token's own UTF-8. */
 export function fromByteCharacters(token: string): ArrayLike<number> {

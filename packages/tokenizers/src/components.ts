@@ -19,9 +19,10 @@ import { unigramModel } from "./models/unigram.ts";
 import type { Vocabulary } from "./models/vocabulary.ts";
 import { WordLevel, WordPiece } from "./models/wordpiece.ts";
 import {
+  acrossCharacters,
   bertNormalizer,
-  local,
   lowercase,
+  type Normalizer,
   nmt,
   prepend,
   replaceMatches,
@@ -107,17 +108,17 @@ const normalizers = (): Group<"normalizers"> => ({
   Strip: (json) => {
     const left = json.flag("strip_left", true);
     const right = json.flag("strip_right", true);
-    return (input) => strip(input, left, right);
+    return acrossCharacters((input) => strip(input, left, right));
   },
   Prepend: (json) => {
     const prefix = json.need("prepend", "string");
-    return local((input, isFirst = true) => (isFirst ? prepend(input, prefix) : input));
+    return (input, isFirst = true) => (isFirst ? prepend(input, prefix) : input);
   },
   Replace: (json) => {
     const content = json.need("content", "string");
     const finder = readFinder(json);
-    const isCharacter = finder instanceof LiteralFinder && finder.length === 1;
-    return local((input) => replaceMatches(input, finder, content), isCharacter);
+    const normalize: Normalizer = (input) => replaceMatches(input, finder, content);
+    return finder instanceof LiteralFinder && finder.length === 1 ? normalize : acrossCharacters(normalize);
   },
   Precompiled: (json) => {
     const where = json.at("precompiled_charsmap");

@@ -3,22 +3,21 @@ import { type Finder, findNext } from "./finder.ts";
 import { CharacterSet } from "./regex/character-set.ts";
 import { isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
 
-/** Changes a text before it is cut; what it leaves alone it returns as it is. */
+/** Changes a text before it is cut, each character by itself; what it leaves alone it returns as it is. */
 export interface Normalizer {
   /** @param isFirst whether nothing stands before what comes out */
   (input: Aligned, isFirst?: boolean): Aligned;
-  /** Whether each character is changed by itself, whatever stands beside it. */
-  readonly isLocal?: boolean;
-  /** The same with pauses, for a text that cannot be cut just anywhere. */
+  /** The same with pauses, of one that looks at more than a character: its text cannot be cut just anywhere. */
   readonly steps?: StepwiseNormalizer;
 }
 
 /** The same with a pause now and then. */
 export type StepwiseNormalizer = (input: Aligned) => Generator<void, Aligned>;
 
-/** A normalizer that changes each character by itself. */
-export function local(normalize: Normalizer, isLocal = true): Normalizer {
-  return Object.assign(normalize, { isLocal });
+/** A normalizer that looks at more than a character, but across no seam. */
+export function acrossCharacters(normalize: Normalizer): Normalizer {
+  const steps: StepwiseNormalizer = (input) => normalizeInChunks(normalize, input, findSeam);
+  return Object.assign(normalize, { steps });
 }
 
 const chunkLength = 32_768;
@@ -29,17 +28,22 @@ const surroundings = 61;
 const seam =
   /[!#-&(-_a-~\u3041-\u3094\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{2}|[\p{Extended_Pictographic}\p{Emoji_Modifier}](?= \S|\p{Extended_Pictographic})/gu;
 
-/** All of a text, with a pause after every so many characters. */
-export function* normalizeInChunks(normalize: Normalizer, input: Aligned): Generator<void, Aligned> {
-  const { text } = input;
-  const { length } = text;
+/**
+ * All of a text, with a pause after every so many characters.
+ * @param findEnd where a chunk may end that has a place in it, if it may
+ */
+export function* normalizeInChunks(
+  normalize: Normalizer,
+  input: Aligned,
+  findEnd: typeof findSeam = characterEnd,
+): Generator<void, Aligned> {
+  const { length } = input.text;
   if (length <= chunkLength) return normalize(input);
   const parts: Aligned[] = [];
   for (let begin = 0; begin < length; yield) {
     let end: number | undefined;
     for (let from = begin + chunkLength; end === undefined; from += chunkLength) {
-      if (from >= length) end = length;
-      else end = normalize.isLocal ? from - 1 + lastCharLength(text, from + 1) : findSeam(normalize, input, from);
+      end = from < length ? findEnd(normalize, input, from) : length;
       if (end === undefined) yield;
     }
     const isFirst = parts.every((before) => before.text === "");
@@ -56,13 +60,15 @@ export function* normalizeInChunks(normalize: Normalizer, input: Aligned): Gener
 export function inTurn(normalizers: readonly Normalizer[]): StepwiseNormalizer {
   return function* (input) {
     let changed = input;
-    const isLong = input.text.length > chunkLength;
     for (const normalize of normalizers) {
-      if (!isLong) changed = normalize(changed);
-      else changed = yield* normalize.steps?.(changed) ?? normalizeInChunks(normalize, changed);
+      changed = yield* normalize.steps?.(changed) ?? normalizeInChunks(normalize, changed);
     }
     return changed;
   };
+}
+
+function characterEnd(_normalize: Normalizer, { text }: Aligned, at: number): number {
+  return at - 1 + lastCharLength(text, at + 1);
 }
 
 /** The next place where a text can be cut, within a chunk's length: its surroundings come out the same in one part and in two. */
@@ -101,7 +107,7 @@ function* join(parts: readonly Aligned[]): Generator<void, Aligned> {
 /** Replaces every character by what `change` says; each character of that comes from the whole character before. */
 export function mapCharacters(change: (character: string) => string): Normalizer {
   const known = new Map<number, string>();
-  return local((input) => {
+  return (input) => {
     const { text } = input;
     let out: Rewriter | undefined;
     let kept = 0;
@@ -123,7 +129,7 @@ export function mapCharacters(change: (character: string) => string): Normalizer
     }
     out?.keep(kept, text.length);
     return out?.finish() ?? input;
-  });
+  };
 }
 
 /** A text of the same length, unit for unit. */
@@ -154,11 +160,11 @@ export function bertNormalizer(flags: {
     if (strip_accents) changed = withoutMarks(changed.normalize("NFD"));
     return lowercase ? changed.toLowerCase() : changed;
   });
-  return local((input) => {
+  return (input) => {
     if (!/^[\t\n\r -~]*$/.test(input.text)) return rare(input);
     const clean = clean_text ? input.text.replace(/[\t\n\r]/g, " ") : input.text;
     return withText(input, lowercase ? clean.toLowerCase() : clean);
-  });
+  };
 }
 
 /** Drops white space at the ends. */
@@ -260,7 +266,7 @@ function sortMarks(run: string): string {
  * comes from the first.
  */
 export function unicodeForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
-  return (input) => {
+  return acrossCharacters((input) => {
     const { text } = input;
     if (/^\p{ASCII}*$/u.test(text)) return input;
     let out: Rewriter | undefined;
@@ -285,7 +291,7 @@ export function unicodeForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
     }
     out?.keep(kept, text.length);
     return out?.finish() ?? input;
-  };
+  });
 }
 
 /**

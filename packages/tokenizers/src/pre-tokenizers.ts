@@ -1,6 +1,6 @@
 import { type Aligned, beginOf, charLength, slice } from "./aligned.ts";
 import { CharacterFinder, type Finder, findNext, LiteralFinder } from "./finder.ts";
-import { local, type Normalizer, normalizeInChunks, prepend } from "./normalizers.ts";
+import { type Normalizer, normalizeInChunks, prepend } from "./normalizers.ts";
 import { CharacterKinds } from "./regex/character-set.ts";
 import { isPunctuation, isWhiteSpace, scriptOf } from "./unicode.ts";
 
@@ -97,9 +97,8 @@ export const bertPreTokenizer: PreTokenizer = {
 };
 
 /** Puts a space before a text that does not begin with one. */
-export const prefixSpace = /* @__PURE__ */ local((piece, isFirst = true) =>
-  !isFirst || piece.text.startsWith(" ") ? piece : prepend(piece, " "),
-);
+export const prefixSpace: Normalizer = (piece, isFirst = true) =>
+  !isFirst || piece.text.startsWith(" ") ? piece : prepend(piece, " ");
 
 /**
  * Marks words with `replacement` instead of the space before them.
@@ -107,12 +106,12 @@ export const prefixSpace = /* @__PURE__ */ local((piece, isFirst = true) =>
  */
 export function metaspace(replacement: string, scheme: "always" | "first" | "never", splits: boolean): PreTokenizer {
   return {
-    prepare: local((piece, isFirst = true) => {
+    prepare: (piece, isFirst = true) => {
       const text = piece.text.replaceAll(" ", replacement);
       const marked = { ...piece, text };
       const isMarked = isFirst && (scheme === "always" || (scheme === "first" && beginOf(piece, 0) === 0));
       return isMarked && !text.startsWith(replacement) ? prepend(marked, replacement) : marked;
-    }),
+    },
     split: splits ? splitAt(new LiteralFinder(replacement), "MergedWithNext").split : undefined,
   };
 }
