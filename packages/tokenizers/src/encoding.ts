@@ -1,5 +1,6 @@
 import { charLength, lastCharLength } from "./aligned.ts";
 import { blockLength, type Part } from "./part.ts";
+import { drain } from "./steps.ts";
 
 /** Tokens of a text, and whether they are a window after the first one, whose type may be another. */
 export type Range = readonly [begin: number, end: number, isLater?: boolean];
@@ -56,20 +57,18 @@ export class Encoding {
   /** The windows of a text that was cut at `max_length`, where `return_overflowing_tokens` asks for them. */
   overflowing: Encoding[] = [];
   readonly #view: EncodingView;
-  readonly #segments: Segment[] = [];
+  readonly #segments: readonly Segment[];
   /** What was asked for, by its name. */
   #lists?: Record<string, unknown[]>;
-  #length = 0;
 
-  /** @param length how many tokens will be appended */
-  constructor(view: EncodingView, length = 0) {
+  constructor(ids: number[], view: EncodingView, segments: readonly Segment[]) {
+    this.ids = ids;
     this.#view = view;
-    // What grows by millions is copied time and again; beyond 2^25 engines would make a table of it.
-    this.ids = length > blockLength && length <= 2 ** 25 ? new Array(length) : [];
+    this.#segments = segments;
   }
 
   get length(): number {
-    return this.#length;
+    return this.ids.length;
   }
 
   /** 0 for the first text and 1 for the second, as the model's template says. */
@@ -135,38 +134,11 @@ export class Encoding {
     return this.toJSON();
   }
 
-  /** Appends tokens `begin` to `end` of a text, with a pause after every so many. */
-  *append(part: Part, begin: number, end: number, type: number, sequence: number): Generator<void> {
-    for (let from = begin; from < end; from += blockLength) {
-      const to = Math.min(from + blockLength, end);
-      this.#add({ part, begin: from, end: to, type, sequence, attention: 1, id: 0, token: "" });
-      if (from > begin) yield;
-    }
-  }
-
-  /** Appends a token that comes from no text, `count` times. */
-  appendSpecial(id: number, token: string, type: number, attention = 1, count = 1): void {
-    this.#add({ id, token, begin: 0, end: count, type, sequence: null, attention });
-  }
-
-  /** The same with tokens of no text before it. */
-  after(count: number, id: number, token: string, type: number): Encoding {
-    const all = new Encoding(this.#view, count + this.length);
-    all.overflowing = this.overflowing;
-    all.appendSpecial(id, token, type, 0, count);
-    for (const segment of this.#segments) all.#add(segment);
-    return all;
-  }
-
-  #add(segment: Segment): void {
-    this.#segments.push(segment);
-    const { ids } = this;
-    const { part, begin, end, id } = segment;
-    let length = this.#length;
-    for (let at = begin; at < end; at++) ids[length++] = part ? part.id(at) : id;
-    this.#length = length;
-    // Lists that were made before are as long as it was.
-    this.#lists = undefined;
+  /** The same with tokens of no text before it, or after it. */
+  filled(count: number, id: number, token: string, type: number, isBefore: boolean): Encoding {
+    const filling = special(id, token, type, 0, count);
+    const all = this.#segments;
+    return drain(encodingOf(isBefore ? [filling, ...all] : [...all, filling], this.#view));
   }
 
   /** A value for each token, made once; `at` is its index in its text. */
@@ -180,6 +152,26 @@ export class Encoding {
     this.#lists = { ...this.#lists, [name]: values };
     return values;
   }
+}
+
+/** A token that comes from no text, `count` times. */
+function special(id: number, token: string, type: number, attention = 1, count = 1): Segment {
+  return { id, token, begin: 0, end: count, type, sequence: null, attention };
+}
+
+/** What segments are together, with a pause after every so many tokens. */
+function* encodingOf(segments: readonly Segment[], view: EncodingView): Generator<void, Encoding> {
+  const length = segments.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  // What grows by millions is copied time and again; beyond 2^25 engines would make a table of it.
+  const ids: number[] = length > blockLength && length <= 2 ** 25 ? new Array(length) : [];
+  let count = 0;
+  for (const { part, begin, end, id } of segments) {
+    for (let at = begin; at < end; at++) {
+      ids[count++] = part ? part.id(at) : id;
+      if (count % blockLength === 0) yield;
+    }
+  }
+  return new Encoding(ids, view, segments);
 }
 
 /**
@@ -215,31 +207,23 @@ export function piecesOf({ single, pair }: Template, count: number, adds = true)
 }
 
 /** One text or two with what the template puts around them; `ranges` says which tokens of each, if not all. */
-export function* assemble(
+export function assemble(
   parts: readonly Part[],
   template: Template,
   adds: boolean | undefined,
   view: EncodingView,
   ranges?: readonly Range[],
 ): Generator<void, Encoding> {
-  const pieces = piecesOf(template, parts.length, adds);
-  const rangeOf = (sequence: number): Range => ranges?.[sequence] ?? [0, parts[sequence].length];
-  const lengths = pieces.map((piece) => {
-    const [begin, end] = "sequence" in piece ? rangeOf(piece.sequence) : [0, piece.ids.length];
-    return end - begin;
-  });
-  const encoding = new Encoding(
-    view,
-    lengths.reduce((sum, length) => sum + length, 0),
-  );
-  for (const piece of pieces) {
+  const segments: Segment[] = [];
+  for (const piece of piecesOf(template, parts.length, adds)) {
     if ("sequence" in piece) {
       const { sequence, type, laterType = adds === false ? sequence : type } = piece;
-      const [begin, end, isLater] = rangeOf(sequence);
-      yield* encoding.append(parts[sequence], begin, end, isLater ? laterType : type, sequence);
-    } else for (const [at, id] of piece.ids.entries()) encoding.appendSpecial(id, piece.tokens[at], piece.type);
+      const part = parts[sequence];
+      const [begin, end, isLater] = ranges?.[sequence] ?? [0, part.length];
+      segments.push({ part, begin, end, type: isLater ? laterType : type, sequence, attention: 1, id: 0, token: "" });
+    } else for (const [at, id] of piece.ids.entries()) segments.push(special(id, piece.tokens[at], piece.type));
   }
-  return encoding;
+  return encodingOf(segments, view);
 }
 
 /** The index of every UTF-16 unit's character, and of the end. */

@@ -159,12 +159,10 @@ function pad(encodings: Encoding[], tokenizer: Tokenizer, options: EncodeOptions
   if (added > mostTokens)
     throw mismatch("options", "encode: padding", `at most ${mostTokens} tokens that fill up a batch`, added);
   const fill = (encoding: Encoding): Encoding => {
-    encoding.overflowing = encoding.overflowing.map(fill);
     const missing = target - encoding.length;
-    if (missing <= 0) return encoding;
-    if (side === "left") return encoding.after(missing, id, token, type);
-    encoding.appendSpecial(id, token, type, 0, missing);
-    return encoding;
+    const filled = missing > 0 ? encoding.filled(missing, id, token, type, side === "left") : encoding;
+    filled.overflowing = encoding.overflowing.map(fill);
+    return filled;
   };
   return encodings.map(fill);
 }
