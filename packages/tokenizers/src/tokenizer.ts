@@ -289,7 +289,7 @@ export class Tokenizer implements TextTokenizer {
         for (const piece of pieces) {
           // What a piece becomes is kept by its text, unless several of its units are the text's first character.
           const isOdd = piece.begins !== undefined && piece.text.length > 1 && beginOf(piece, 1) === 0;
-          if (piece.text.length > longPiece || isOdd) yield* this.#pushLong(part, piece);
+          if (piece.text.length > longPiece || isOdd) yield* this.#pushWords(part, piece);
           else this.#pushPiece(part, piece);
         }
         yield;
@@ -315,42 +315,30 @@ export class Tokenizer implements TextTokenizer {
     if (tokens.texts.size > 0) {
       for (const [index, found] of tokens.texts) part.texts.set(part.length + index, found);
     }
-    pushTokens(part, piece, tokens, 0);
+    pushTokens(part, piece, tokens);
     part.wordCount += tokens.wordCount;
-  }
-
-  /** The same for a long piece, a part of its tokens at a time. */
-  *#pushLong(part: Part, piece: Aligned): Generator<void> {
-    const { model, cutter } = this.parts;
-    const words = cutter ? yield* cutter.words(piece) : [piece];
-    for (const word of words) {
-      if (word.text === "") continue;
-      for (const tokens of model.tokenizeLong?.(word.text) ?? [model.tokenize(word.text)]) {
-        if (tokens) this.#pushTokens(part, word, tokens, 0);
-        yield;
-      }
-      part.wordCount++;
-    }
   }
 
   /** What the further pre-tokenizers and the model make of a piece; `at` only says whether a text begins with it. */
   #tokensOf(piece: Aligned): PieceTokens {
-    const { model, cutter } = this.parts;
-    const part = new PieceTokens();
-    for (const word of cutter ? drain(cutter.words(piece)) : [piece]) {
-      if (word.text === "") continue;
-      this.#pushTokens(part, word, model.tokenize(word.text), piece.at);
-      part.wordCount++;
-    }
-    return part;
+    const tokens = new PieceTokens();
+    drain(this.#pushWords(tokens, piece, piece.at));
+    return tokens;
   }
 
-  #pushTokens(part: TokenSink, word: Aligned, { ids, begins, ends }: Tokens, offset: number): void {
-    const { surfaceId } = this.parts;
-    for (let at = 0; at < ids.length; at++) {
-      if (ids[at] === surfaceId) part.texts.set(part.length + at, word.text.slice(begins[at], ends[at]));
+  /** The same for a piece that is not kept, a part of its tokens at a time; all places are less `offset`. */
+  *#pushWords(part: TokenSink, piece: Aligned, offset = 0): Generator<void> {
+    const { model, cutter, surfaceId } = this.parts;
+    for (const word of cutter ? yield* cutter.words(piece) : [piece]) {
+      const { text } = word;
+      if (text === "") continue;
+      const isLong = text.length > longPiece;
+      for (const tokens of (isLong && model.tokenizeLong?.(text)) || [model.tokenize(text)]) {
+        if (tokens) pushTokens(part, word, tokens, offset, surfaceId);
+        yield;
+      }
+      part.wordCount++;
     }
-    pushTokens(part, word, { ids, begins, ends }, offset);
   }
 
   /** Fills up a batch, where that is asked for. */
@@ -359,19 +347,25 @@ export class Tokenizer implements TextTokenizer {
   }
 }
 
-/** Appends tokens of a piece, with their places in the piece turned into those in the text, less `offset`. */
+/**
+ * Appends tokens of a piece, with their places in the piece turned into those in the text, less `offset`.
+ * @param surfaceId the id of tokens whose text is the piece of the text itself
+ */
 function pushTokens(
   part: TokenSink,
   piece: Aligned,
   { ids, begins, ends, words }: Tokens & { readonly words?: readonly number[] },
-  offset: number,
+  offset = 0,
+  surfaceId = -1,
 ): void {
-  const { length } = piece.text;
+  const { text } = piece;
   for (let at = 0; at < ids.length; at++) {
+    const id = ids[at];
     const begin = begins[at];
     const end = ends[at];
-    const from = begin < length ? beginOf(piece, begin) : endOf(piece, begin - 1);
+    const from = begin < text.length ? beginOf(piece, begin) : endOf(piece, begin - 1);
     const to = end > begin ? endOf(piece, end - 1) : from;
-    part.push(ids[at], from - offset, to - offset, part.wordCount + (words ? words[at] : 0));
+    if (id === surfaceId) part.texts.set(part.length, text.slice(begin, end));
+    part.push(id, from - offset, to - offset, part.wordCount + (words ? words[at] : 0));
   }
 }
