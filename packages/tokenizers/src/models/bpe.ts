@@ -1,8 +1,9 @@
 import { charLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
-import { utf8Bytes } from "../utf8.ts";
+import { utf8Bytes, utf8Length } from "../utf8.ts";
+import { byteTokens, spell } from "./byte-tokens.ts";
 import { mergeSteps } from "./merge-steps.ts";
-import type { Model, Tokens } from "./model.ts";
+import { allTokens, appendTokens, type Model, noTokens, oneToken, type Tokens } from "./model.ts";
 import { TokenMap } from "./token-map.ts";
 
 /** Settings of a byte-pair model, as tokenizer.json names them. */
@@ -61,15 +62,6 @@ class MergeTable {
 /** The same as `Tokens` in numbers that stay where they are, for words of millions of characters. */
 type Symbols = { readonly [key in keyof Tokens]: number[] | Int32Array };
 
-/** Appends tokens whose text begins at a place. */
-function appendTokens({ ids, begins, ends }: Tokens, added: Tokens, place: number): void {
-  for (let at = 0; at < added.ids.length; at++) {
-    ids.push(added.ids[at]);
-    begins.push(place + added.begins[at]);
-    ends.push(place + added.ends[at]);
-  }
-}
-
 // A word that is longer may be cut into chunks.
 const shortWord = 24;
 // So many symbols are merged where the numbers of others do not matter: here, by symbol, the next one and the rank.
@@ -94,7 +86,7 @@ export class Bpe extends TokenMap implements Model {
   readonly #options: BpeOptions;
   readonly #merges: MergeTable;
   readonly #unk: number | undefined;
-  readonly #byteIds: (number | undefined)[] = [];
+  readonly #byteIds: readonly (number | undefined)[];
   /** Whether no character is unknown, as its bytes are tokens. */
   readonly #hasAllBytes: boolean;
   /** Whether nothing is put before or after characters. */
@@ -138,36 +130,29 @@ export class Bpe extends TokenMap implements Model {
       this.#merges.set(known(left, rank), known(right, rank), options.ranksAreIds ? id : rank, id);
     });
     for (const [token, id] of this.ids) if (token.length === 1) this.#unitIds[token.charCodeAt(0)] = id;
-    for (let byte = 0; byte < 256 && byte_fallback; byte++) {
-      this.#byteIds.push(this.ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`));
-    }
+    this.#byteIds = byte_fallback ? byteTokens((token) => this.ids.get(token)) : [];
     this.#hasAllBytes = this.#byteIds.length > 0 && !this.#byteIds.includes(undefined);
   }
 
   tokenize(word: string): Tokens {
-    if (this.#options.ignore_merges) {
-      const id = this.ids.get(word);
-      if (id !== undefined) return { ids: [id], begins: [0], ends: [word.length] };
-    }
+    const whole = this.#whole(word);
+    if (whole) return whole;
     return word.length > shortWord && this.#canCut(word)
-      ? this.#tokenizeChunks(word)
+      ? allTokens(this.tokenizeLong(word))
       : this.#merge(this.#symbols(word));
   }
 
-  #tokenizeChunks(word: string): Tokens {
-    let all: Tokens | undefined;
-    for (const tokens of this.tokenizeLong(word)) {
-      if (all && tokens) appendTokens(all, tokens, 0);
-      all ??= tokens;
-    }
-    return all as Tokens;
+  /** The token that a word is, where that counts more than merges. */
+  #whole(word: string): Tokens | undefined {
+    const id = this.#options.ignore_merges ? this.ids.get(word) : undefined;
+    return id === undefined ? undefined : oneToken(id, word);
   }
 
   /** The tokens of a long word in chunks: no merge crosses a place between two characters that are side by side in no token. */
   *tokenizeLong(word: string): Generator<Tokens | undefined> {
-    const whole = this.#options.ignore_merges ? this.ids.get(word) : undefined;
-    if (whole !== undefined) yield { ids: [whole], begins: [0], ends: [word.length] };
-    if (whole !== undefined) return;
+    const whole = this.#whole(word);
+    if (whole) yield whole;
+    if (whole) return;
     let canCut = true;
     for (let from = 0; canCut && from < word.length; from += scanned) {
       canCut = this.#canCut(word, from, from + scanned);
@@ -176,7 +161,7 @@ export class Bpe extends TokenMap implements Model {
     this.#neighbours ??= this.#findNeighbours();
     const neighbours = this.#neighbours;
     const isKnown = (at: number): boolean => this.#unitIds[word.charCodeAt(at)] >= 0;
-    let tokens: Tokens = { ids: [], begins: [], ends: [] };
+    let tokens = noTokens();
     for (let begin = 0; begin < word.length; ) {
       let end = canCut ? begin + 1 : word.length;
       while (end < word.length) {
@@ -188,7 +173,7 @@ export class Bpe extends TokenMap implements Model {
         for (const found of this.#mergeLong(yield* this.#symbolsLong(chunk, canCut))) {
           if (found) appendTokens(tokens, found, begin);
           yield found && tokens;
-          if (found) tokens = { ids: [], begins: [], ends: [] };
+          if (found) tokens = noTokens();
         }
       } else {
         let found = this.#chunks.get(chunk);
@@ -202,7 +187,7 @@ export class Bpe extends TokenMap implements Model {
       begin = end;
       if (tokens.ids.length < batchSize) continue;
       yield tokens;
-      tokens = { ids: [], begins: [], ends: [] };
+      tokens = noTokens();
     }
     yield tokens;
   }
@@ -227,7 +212,7 @@ export class Bpe extends TokenMap implements Model {
   #symbols(word: string): Tokens {
     const { continuing_subword_prefix: prefix = "", end_of_word_suffix: suffix = "", fuse_unk } = this.#options;
     const isPlain = this.#isPlain;
-    const tokens: Tokens = { ids: [], begins: [], ends: [] };
+    const tokens = noTokens();
     // The length of each token in bytes, where those are not the places in the word.
     const lengths: number[] = [];
     let isOdd = false;
@@ -255,14 +240,12 @@ export class Bpe extends TokenMap implements Model {
         symbol = (at > 0 ? prefix : "") + word.slice(at, end) + (end === word.length ? suffix : "");
         id = isPlain && length === 1 && this.maxId <= largestId ? undefined : this.ids.get(symbol);
       }
-      // 1 to 4 bytes in UTF-8, by the first code unit.
-      const unit = word.charCodeAt(at);
-      const bytesLength = unit < 0x80 ? 1 : unit < 0x800 ? 2 : length === 2 ? 4 : 3;
+      const bytesLength = utf8Length(word.codePointAt(at) as number);
       if (id !== undefined) {
         flush();
         push(id, at, end, bytesLength);
       } else {
-        const bytes = this.#bytesOf(symbol);
+        const bytes = spell(symbol, this.#byteIds);
         if (bytes) {
           isOdd ||= unknownBegin >= 0;
           for (const byte of bytes) push(byte, at, end, 1);
@@ -285,15 +268,6 @@ export class Bpe extends TokenMap implements Model {
     return tokens;
   }
 
-  /** The byte tokens of an unknown symbol, where all of them are in the vocabulary. */
-  #bytesOf(symbol: string): number[] | undefined {
-    if (this.#byteIds.length === 0) return undefined;
-    const ids = [...symbol]
-      .flatMap((character) => utf8Bytes(character.codePointAt(0) as number))
-      .map((byte) => this.#byteIds[byte]);
-    return ids.includes(undefined) ? undefined : (ids as number[]);
-  }
-
   /**
    * Where characters vanish (they have no token, and there is no unknown one), or bytes come before an unknown run that
    * they follow, the reference's offsets are the sums of the tokens' lengths in bytes.
@@ -314,9 +288,7 @@ export class Bpe extends TokenMap implements Model {
 
   #merge(symbols: Tokens): Tokens {
     if (symbols.ids.length <= fewSymbols) return this.#mergeShort(symbols);
-    const tokens: Tokens = { ids: [], begins: [], ends: [] };
-    for (const found of this.#mergeLong(symbols)) if (found) appendTokens(tokens, found, 0);
-    return tokens;
+    return allTokens(this.#mergeLong(symbols));
   }
 
   /** The characters of a long word, a part at a time: a part ends behind a character that is known, so that no unknown run crosses. */
@@ -357,7 +329,7 @@ export class Bpe extends TokenMap implements Model {
       },
     });
     for (let symbol = 0; symbol < ids.length; ) {
-      const tokens: Tokens = { ids: [], begins: [], ends: [] };
+      const tokens = noTokens();
       for (; symbol < ids.length && tokens.ids.length < batchSize; symbol = next[symbol]) {
         tokens.ids.push(ids[symbol] >>> 0);
         tokens.begins.push(begins[symbol]);

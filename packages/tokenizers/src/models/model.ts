@@ -5,6 +5,35 @@ export interface Tokens {
   readonly ends: number[];
 }
 
+/** No tokens yet. */
+export function noTokens(): Tokens {
+  return { ids: [], begins: [], ends: [] };
+}
+
+/** A word that is one token. */
+export function oneToken(id: number, word: string): Tokens {
+  return { ids: [id], begins: [0], ends: [word.length] };
+}
+
+/** Appends tokens whose text begins at a place. */
+export function appendTokens({ ids, begins, ends }: Tokens, added: Tokens, place: number): void {
+  for (let at = 0; at < added.ids.length; at++) {
+    ids.push(added.ids[at]);
+    begins.push(place + added.begins[at]);
+    ends.push(place + added.ends[at]);
+  }
+}
+
+/** All tokens of a word whose parts come one by one, appended to the first. */
+export function allTokens(parts: Iterable<Tokens | undefined>): Tokens {
+  let all: Tokens | undefined;
+  for (const tokens of parts) {
+    if (all && tokens) appendTokens(all, tokens, 0);
+    all ??= tokens;
+  }
+  return all ?? noTokens();
+}
+
 /** What cuts a normalized word into tokens, and its vocabulary. */
 export interface Model {
   /** How many tokens there are. */

@@ -1,6 +1,5 @@
-import { charLength } from "../aligned.ts";
-import { utf8Bytes } from "../utf8.ts";
-import type { Model, Tokens } from "./model.ts";
+import { byteTokens, spell } from "./byte-tokens.ts";
+import { allTokens, type Model, noTokens, type Tokens } from "./model.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** Whose rules decide: Google sentencepiece 0.2.2's or Hugging Face tokenizers 0.23's. */
@@ -30,11 +29,9 @@ export type PieceSink = (id: number, begin: number, end: number) => void;
 export function pieceModel(vocabulary: Vocabulary, { rule, unkId, byteFallback }: PieceOptions, cut: Cut): Model {
   const isGoogle = rule === "sentencepiece";
   const tokenToId = (token: string): number | undefined => vocabulary.tokenToId(token);
-  const byteIds = Array.from({ length: byteFallback ? 256 : 0 }, (_, byte) =>
-    tokenToId(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`),
-  );
+  const byteIds = byteFallback ? byteTokens(tokenToId) : [];
   function* tokenizeLong(word: string): Generator<Tokens> {
-    let tokens: Tokens = { ids: [], begins: [], ends: [] };
+    let tokens = noTokens();
     const push = (id: number, begin: number, end: number): void => {
       tokens.ids.push(id);
       tokens.begins.push(begin);
@@ -46,15 +43,12 @@ export function pieceModel(vocabulary: Vocabulary, { rule, unkId, byteFallback }
       if (begin < 0) return;
       unknownBegin = -1;
       const known = isGoogle ? undefined : tokenToId(word.slice(begin, end));
-      const spelled: (number | undefined)[] = [];
-      for (let at = begin; byteFallback && known === undefined && at < end; at += charLength(word, at)) {
-        for (const byte of utf8Bytes(word.codePointAt(at) as number)) spelled.push(byteIds[byte]);
-      }
-      if (!spelled.length || spelled.includes(undefined)) push(known ?? (unkId as number), begin, end);
+      const spelled = known === undefined ? spell(word.slice(begin, end), byteIds) : undefined;
+      if (!spelled) push(known ?? (unkId as number), begin, end);
       else {
-        for (let index = 0; index < spelled.length; index++) {
-          push(spelled[index] as number, begin, isGoogle && index < spelled.length - 1 ? begin : end);
-        }
+        spelled.forEach((id, index) => {
+          push(id, begin, isGoogle && index < spelled.length - 1 ? begin : end);
+        });
       }
     };
     const steps = cut(word, (id, begin, end) => {
@@ -68,29 +62,17 @@ export function pieceModel(vocabulary: Vocabulary, { rule, unkId, byteFallback }
     });
     while (!steps.next().done) {
       yield tokens;
-      tokens = { ids: [], begins: [], ends: [] };
+      tokens = noTokens();
     }
     endUnknown(word.length);
     yield tokens;
   }
-  const tokenize = (word: string): Tokens => {
-    const parts = tokenizeLong(word);
-    const tokens: Tokens = parts.next().value;
-    for (const { ids, begins, ends } of parts) {
-      ids.forEach((id, at) => {
-        tokens.ids.push(id);
-        tokens.begins.push(begins[at]);
-        tokens.ends.push(ends[at]);
-      });
-    }
-    return tokens;
-  };
   return {
     size: vocabulary.size,
     maxId: vocabulary.size - 1,
     tokenToId,
     idToToken: (id) => vocabulary.idToToken(id),
-    tokenize,
+    tokenize: (word) => allTokens(tokenizeLong(word)),
     tokenizeLong,
   };
 }
