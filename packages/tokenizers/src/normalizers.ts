@@ -156,7 +156,7 @@ export function bertNormalizer(flags: {
     const codePoint = character.codePointAt(0) as number;
     if (clean_text && isRemoved.test(character)) return "";
     let changed = clean_text && isWhiteSpace(codePoint) ? " " : character;
-    if (handle_chinese_chars && isCjk(codePoint)) changed = ` ${changed} `;
+    if (handle_chinese_chars && isCjk(character)) changed = ` ${changed} `;
     if (strip_accents) changed = withoutMarks(changed.normalize("NFD"));
     return lowercase ? changed.toLowerCase() : changed;
   });

@@ -10,18 +10,12 @@ export function isWhiteSpace(codePoint: number): boolean {
 /** What `\w` is to Rust's regular expressions: the inside of a class. */
 export const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
 
-/** The ideographs that BERT sets apart: kana and Hangul are none. */
-export function isCjk(codePoint: number): boolean {
-  return (
-    codePoint >= 0x3400 &&
-    (codePoint <= 0x4dbf ||
-      (codePoint >= 0x4e00 && codePoint <= 0x9fff) ||
-      (codePoint >= 0xf900 && codePoint <= 0xfaff) ||
-      (codePoint >= 0x20000 && codePoint <= 0x2a6df) ||
-      (codePoint >= 0x2a700 && codePoint <= 0x2b81f) ||
-      (codePoint >= 0x2b920 && codePoint <= 0x2ceaf) ||
-      (codePoint >= 0x2f800 && codePoint <= 0x2fa1f))
-  );
+const cjk =
+  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/u;
+
+/** Whether a character is an ideograph that BERT sets apart: kana and Hangul are none. */
+export function isCjk(character: string): boolean {
+  return cjk.test(character);
 }
 
 /**
@@ -41,11 +35,9 @@ function ranges(source: string): CharacterSet {
 }
 
 // The reference asks a table of Unicode 8: what is punctuation, or a nonspacing mark, only since then is none to it.
-const laterPunctuation = /* @__PURE__ */ ranges(
-  "17h rk,3d e9,d 2x6,1 1a,2 3pg,q 1829,ez uj,3t eb,2h aq,1j8 35e,1 c57,hh nbx,o0",
-);
-const laterMarks = /* @__PURE__ */ ranges(
-  "1kt 4a,22 7x 70,5 2e 4v,1k 5g 1n,1 1x 8p k 1tt,3b ft,18 ln,5 rap 49 1m 5a jmv,gx 6j,4 26 7b 6 33,3 6y 3k,4j r5,1ez 44m,l 8uh,h 2sg 45 isc,1y 3ay,1dh gf,6",
+// U+111C9 was punctuation then, and is a mark now.
+const later = /* @__PURE__ */ ranges(
+  "17h dc 4a,22 7w,1 3c 3o,5 2e 4v,1k 1n d 3g 1n,1 1x 8p k 1tt,3b ft,18 2r,1 1a,2 hj,5 37s,q o27 49 1m 5a jmv,h1 6f,4 26 7h 33,3 6y 3k,4j ea,c 25 ae,1jk 35e,9q6 2f2,de 43,2 isc,1y 3ay,1dh gf,r",
 );
 // The same for all marks, and another table.
 const laterAccents = /* @__PURE__ */ ranges(
@@ -55,12 +47,12 @@ const punctuation = /* @__PURE__ */ new CharacterSet("!-/:-@[-`{-~\\p{P}\\u166d\
 
 /** Punctuation to the reference: ASCII's, symbols included, and what Unicode 8 calls so. */
 export function isPunctuation(codePoint: number): boolean {
-  return punctuation.has(codePoint) && !laterPunctuation.has(codePoint);
+  return punctuation.has(codePoint) && !later.has(codePoint);
 }
 
 /** A character without the nonspacing marks that the reference knows. */
 export function withoutMarks(text: string): string {
-  return text.replace(/\p{Mn}/gu, (mark) => (laterMarks.has(mark.codePointAt(0) as number) ? mark : ""));
+  return text.replace(/(?!\u{111c9})\p{Mn}/gu, (mark) => (later.has(mark.codePointAt(0) as number) ? mark : ""));
 }
 
 /** Nothing for a mark, of any kind, that the reference knows. */
