@@ -7,7 +7,7 @@ import { findText, isMerges, isProtobuf, type OpeningFiles, type TokenizerFile, 
 import type { Model } from "./models/model.ts";
 import type { StepwiseNormalizer } from "./normalizers.ts";
 import { openSentencePiece, type SentencePieceParts } from "./sentencepiece.ts";
-import { Settings } from "./settings.ts";
+import { roles, Settings, specialToken } from "./settings.ts";
 import { Tokenizer, type TokenizerParts } from "./tokenizer.ts";
 import { type Components, readTokenizerJson } from "./tokenizer-json.ts";
 import { type OldFiles, readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
@@ -47,9 +47,23 @@ function finish(
 // In transformers they are for tensors and other results, and no variables of a template.
 const pythonArguments = ["return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"];
 
+/** Tokens by the names that chat templates know them by: their roles, and what a model calls others (`image_token`). */
+function namedTokens(settings: Settings): Record<string, string> {
+  const extra: unknown = settings.any("extra_special_tokens");
+  const others = [
+    ...Object.entries(settings.value).filter(([name]) => name.endsWith("_token")),
+    ...Object.entries(Array.isArray(extra) ? {} : Object(extra)),
+  ].filter(([, value]) => /string|object/.test(typeof value));
+  const tokens = [
+    ...others.map(([name, value]) => [name, specialToken(value, settings.at(name))] as const),
+    ...roles.map((name) => [name, settings.roleToken(name)] as const),
+  ];
+  return Object.fromEntries(tokens.flatMap(([name, found]) => found.map(({ content }) => [name, content])));
+}
+
 /** Conversations by the template that the model was published with. */
 export const chatRenderer: ChatRenderer = (all, settings) => {
-  const tokens = settings.namedTokens;
+  const tokens = namedTokens(settings);
   return (messages, { jinja, tokenize: _, chat_template, ...variables }) => {
     const argument = pythonArguments.find((name) => variables[name] !== undefined);
     if (argument) throw mismatch("options", `applyChatTemplate: ${argument}`, "no such option", variables[argument]);

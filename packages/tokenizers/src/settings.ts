@@ -6,7 +6,8 @@ import { isId, Reader } from "./reader.ts";
 /** Longer than any model takes: `transformers` writes 1e30 where there is no limit. */
 const noLimit = 1e12;
 
-const roles = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map((name) => `${name}_token`);
+/** The names of the tokens with a meaning. */
+export const roles = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map((name) => `${name}_token`);
 
 type Files = ReadonlyMap<string, Uint8Array | string>;
 
@@ -44,7 +45,7 @@ export class Settings extends Reader {
 
   /** The token for a role, as in `role("pad_token")`. */
   role<Otherwise extends string | undefined>(name: string, otherwise: Otherwise): string | Otherwise {
-    return this.#roleToken(name)[0]?.content ?? otherwise;
+    return this.roleToken(name)[0]?.content ?? otherwise;
   }
 
   /** What counts beside tokenizer_config.json: nothing where that lists the added tokens, as releases do that read it alone. */
@@ -53,23 +54,9 @@ export class Settings extends Reader {
   }
 
   /** What the files say of a role, if they do; special_tokens_map.json goes first where an old release wrote them. */
-  #roleToken(name: string): AddedToken[] {
+  roleToken(name: string): AddedToken[] {
     const readers = [...this.#older(this.#map), this];
     return readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name))).slice(0, 1);
-  }
-
-  /** Tokens by the names that chat templates know them by: their roles, and what a model calls others (`image_token`). */
-  get namedTokens(): Record<string, string> {
-    const extra: unknown = this.any("extra_special_tokens");
-    const others = [
-      ...Object.entries(this.value).filter(([name]) => name.endsWith("_token")),
-      ...Object.entries(Array.isArray(extra) ? {} : Object(extra)),
-    ].filter(([, value]) => /string|object/.test(typeof value));
-    const tokens = [
-      ...others.map(([name, value]) => [name, specialToken(value, this.at(name))] as const),
-      ...roles.map((name) => [name, this.#roleToken(name)] as const),
-    ];
-    return Object.fromEntries(tokens.flatMap(([name, found]) => found.map(({ content }) => [name, content])));
   }
 
   /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
@@ -85,7 +72,7 @@ export class Settings extends Reader {
       return Object.values(Object(list)).flatMap((token) => specialToken(token, where));
     });
     const numbered = [...this.addedTokens, ...added].map(({ id: _, ...token }) => token);
-    return [...numbered, ...roles.flatMap((name) => this.#roleToken(name)), ...lists];
+    return [...numbered, ...roles.flatMap((name) => this.roleToken(name)), ...lists];
   }
 
   /** How many tokens the model takes: what sentence-transformers says goes first. */
@@ -113,7 +100,7 @@ export class Settings extends Reader {
 }
 
 /** A token that decoding may skip: its text, or that and how it is found; none where nothing is given. */
-function specialToken(value: unknown, where: string): AddedToken[] {
+export function specialToken(value: unknown, where: string): AddedToken[] {
   if (value === undefined || value === null) return [];
   if (typeof value === "string") return [{ content: value, special: true }];
   return [{ ...readAddedToken(new Reader(value, where)), normalized: false, special: true }];
