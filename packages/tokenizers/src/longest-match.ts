@@ -61,8 +61,9 @@ export class LongestMatch {
   find(text: string, from: number, until = text.length): boolean {
     this.begin = -1;
     for (let at = from, node = 0; at < text.length; ) {
-      if (node === 0 && at >= until) {
-        this.end = at;
+      // Nothing that is still open began before.
+      if (at >= until && this.begin < 0 && at - this.#depths[node] >= until) {
+        this.end = at - this.#depths[node];
         return false;
       }
       const unit = text.charCodeAt(at++);
@@ -81,14 +82,7 @@ export class LongestMatch {
 
   /** The length of the longest one at a place, or 0. */
   lengthAt(text: string, at: number): number {
-    let length = 0;
-    if (!this.#begins[text.charCodeAt(at)]) return 0;
-    for (let node = 0, end = at; end < text.length; ) {
-      node = this.#children.get(node * 65536 + text.charCodeAt(end)) ?? 0;
-      if (node === 0) break;
-      end++;
-      if (this.#lengths[node] === end - at) length = end - at;
-    }
-    return length;
+    const isFound = this.#begins[text.charCodeAt(at)] > 0 && this.find(text, at, at + 1) && this.begin === at;
+    return isFound ? this.end - at : 0;
   }
 }
