@@ -76,7 +76,7 @@ function truncate(
 ): Range[][] {
   const { truncation = options.max_length !== undefined && !options.padding, stride = 0 } = options;
   const lengths = parts.map(({ length }) => length);
-  const limits = [...lengths];
+  let limits = [...lengths];
   if (truncation) {
     const most = lengthOf(tokenizer, options, "truncation") - added;
     const excess = lengths.reduce((sum, length) => sum + length, 0) - most;
@@ -87,7 +87,7 @@ function truncate(
       throw mismatch("options", "encode: stride", `at most ${room}, the room for one text`, stride);
     if (excess > 0) {
       if (most === 0) limits.fill(0);
-      else if (truncation === true || truncation === "longest_first") shortenLongest(limits, most);
+      else if (truncation === true || truncation === "longest_first") limits = shortenLongest(lengths, most);
       else if (limits[which] > excess) limits[which] -= excess;
       else
         throw mismatch(
@@ -108,19 +108,10 @@ function lengthOf({ maxLength }: Tokenizer, { max_length = maxLength }: EncodeOp
 }
 
 /** Two lengths, cut to a sum: the longer one first, then both to halves. */
-function shortenLongest(limits: number[], most: number): void {
-  if (limits.length === 1) limits[0] = most;
-  else {
-    const longer = limits[0] > limits[1] ? 0 : 1;
-    let short = limits[1 - longer];
-    let long = short > most ? short : Math.max(short, most - short);
-    if (short + long > most) {
-      short = Math.floor(most / 2);
-      long = short + (most % 2);
-    }
-    limits[1 - longer] = short;
-    limits[longer] = long;
-  }
+function shortenLongest([first, second]: readonly number[], most: number): number[] {
+  if (second === undefined) return [most];
+  const short = Math.min(first, second, Math.floor(most / 2));
+  return first > second ? [most - short, short] : [short, most - short];
 }
 
 function windowsOf(length: number, most: number, stride: number, isLeft: boolean): Range[] {
@@ -132,9 +123,9 @@ function windowsOf(length: number, most: number, stride: number, isLeft: boolean
     ];
   if (stride >= most) throw mismatch("options", "encode: stride", `less than the ${most} tokens of a window`, stride);
   const windows: Range[] = [];
-  for (let from = 0; windows.length === 0 || from + stride < length; from += most - stride) {
+  for (let from = 0; from + stride < length; from += most - stride) {
     const end = Math.min(from + most, length);
-    windows.push(isLeft ? [Math.max(length - from - most, 0), length - from, from > 0] : [from, end, from > 0]);
+    windows.push(isLeft ? [length - end, length - from, from > 0] : [from, end, from > 0]);
   }
   return windows;
 }
