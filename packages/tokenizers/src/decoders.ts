@@ -6,17 +6,10 @@ export type Decoder = (tokens: readonly string[]) => readonly string[];
 /** The spaces before punctuation and contractions that an English tokenizer made. */
 export function cleanUp(text: string): string {
   return text
-    .replaceAll(" .", ".")
-    .replaceAll(" ?", "?")
-    .replaceAll(" !", "!")
-    .replaceAll(" ,", ",")
+    .replace(/ ([.?!,])/g, "$1")
     .replaceAll(" ' ", "'")
-    .replaceAll(" n't", "n't")
-    .replaceAll(" 'm", "'m")
-    .replaceAll(" do not", " don't")
-    .replaceAll(" 's", "'s")
-    .replaceAll(" 've", "'ve")
-    .replaceAll(" 're", "'re");
+    .replace(/ (n't|'m|'s|'ve|'re)/g, "$1")
+    .replaceAll(" do not", " don't");
 }
 
 /** Words with a space between, their later pieces without the prefix. */
