@@ -86,6 +86,12 @@ export class Charsmap {
     const { text } = input;
     const isGoogle = rule === "sentencepiece";
     const out = new Replacer(input);
+    /** Puts what a part of the text becomes in its place, if it becomes something. */
+    const replace = (from: number, to: number): boolean => {
+      const replacement = this.at(text, from, to, false);
+      if (replacement) out.replace(from, to, replacement.text);
+      return replacement !== undefined;
+    };
     // A place where a cluster is known to begin.
     let begin = 0;
     for (let at = 0, step = 1; at < text.length; step++) {
@@ -94,8 +100,7 @@ export class Charsmap {
       if (!found) at++;
       else if (!isGoogle && isJoiner(text, at)) {
         // The cluster has six bytes and more.
-        const one = this.at(text, at, at + 1, false);
-        if (one) out.replace(at, at + 1, one.text);
+        replace(at, at + 1);
         at++;
       } else if (isGoogle) {
         out.replace(at, at + found.length, found.text);
@@ -114,15 +119,12 @@ export class Charsmap {
         let size = 0;
         for (const character of text.slice(begin, Math.min(end, begin + 6)))
           size += utf8Length(character.codePointAt(0) as number);
-        const whole = size < 6 ? this.at(text, begin, end, false) : undefined;
-        if (whole) out.replace(begin, end, whole.text);
-        else {
-          // Nothing begins with what comes before in the cluster, or it has been replaced.
-          for (let next = at; at < end; at = next) {
-            next += charLength(text, at);
-            const one = this.at(text, at, next, false);
-            if (one) out.replace(at, next, one.text);
-          }
+        const isWhole = size < 6 && replace(begin, end);
+        // Nothing begins with what comes before in the cluster, or it has been replaced.
+        while (!isWhole && at < end) {
+          const from = at;
+          at += charLength(text, at);
+          replace(from, at);
         }
         begin = end;
         at = end;
