@@ -44,6 +44,23 @@ const manyUnits = 128;
 // Engines keep what was joined as it was put together until it is read: a long text is joined in parts of about this length.
 const partLength = 32_768;
 
+// Short texts share arrays: to make some takes an engine longer than to fill them.
+const shortText = 512;
+const sharedLength = 8192;
+
+/** Arrays for where units begin and end, and how much of them is taken. */
+interface Places {
+  readonly begins: Int32Array;
+  readonly ends: Int32Array;
+  used: number;
+}
+
+function placesFor(units: number): Places {
+  return { begins: new Int32Array(units), ends: new Int32Array(units), used: 0 };
+}
+
+let shared = /* @__PURE__ */ placesFor(0);
+
 /** Builds a changed text from left to right, and where each of its units comes from. */
 export class Rewriter {
   readonly #input: Aligned;
@@ -53,6 +70,9 @@ export class Rewriter {
   #length = 0;
   #begins: Int32Array;
   #ends: Int32Array;
+  /** Where the text's numbers begin in the arrays, and where those of another text may. */
+  #at: number;
+  #limit: number;
 
   /**
    * @param growth how often the new text is as long as the old one, about
@@ -62,8 +82,14 @@ export class Rewriter {
     this.#input = input;
     this.#change = change;
     const capacity = growth * input.text.length + 4;
-    this.#begins = new Int32Array(capacity);
-    this.#ends = new Int32Array(capacity);
+    const isShort = capacity <= shortText;
+    if (isShort && shared.used + capacity > shared.begins.length) shared = placesFor(sharedLength);
+    const places = isShort ? shared : placesFor(capacity);
+    this.#begins = places.begins;
+    this.#ends = places.ends;
+    this.#at = places.used;
+    places.used += capacity;
+    this.#limit = places.used;
   }
 
   /** Appends units `from` to `to` of the input as they are. */
@@ -78,14 +104,11 @@ export class Rewriter {
 
   /** Appends a text; its unit `i` covers the input's units `first + i * step` to `last + i * step`. */
   append(text: string, first: number, last: number, step: number): void {
-    const length = this.#length;
+    if (this.#at + this.#length + text.length > this.#limit) this.#grow(this.#length + text.length);
+    const length = this.#at + this.#length;
     this.#length += text.length;
     this.#text += text;
     if (this.#text.length > partLength) this.#endPart();
-    if (this.#length > this.#begins.length) {
-      this.#begins = grown(this.#begins, this.#length);
-      this.#ends = grown(this.#ends, this.#length);
-    }
     const { at, begins, ends } = this.#input;
     const [newBegins, newEnds] = [this.#begins, this.#ends];
     if (begins && ends && step === 1 && text.length > manyUnits) {
@@ -107,14 +130,19 @@ export class Rewriter {
     this.#text = "";
   }
 
+  /** Moves to arrays of its own, twice as long as is needed. */
+  #grow(length: number): void {
+    const { begins, ends } = placesFor(length * 2);
+    begins.set(this.#begins.subarray(this.#at, this.#at + this.#length));
+    ends.set(this.#ends.subarray(this.#at, this.#at + this.#length));
+    this.#begins = begins;
+    this.#ends = ends;
+    this.#at = 0;
+    this.#limit = length * 2;
+  }
+
   finish(): Aligned {
     this.#endPart();
-    return { text: this.#parts.join(""), at: 0, begins: this.#begins, ends: this.#ends };
+    return { text: this.#parts.join(""), at: this.#at, begins: this.#begins, ends: this.#ends };
   }
-}
-
-function grown(array: Int32Array, length: number): Int32Array {
-  const larger = new Int32Array(length * 2);
-  larger.set(array);
-  return larger;
 }

@@ -164,16 +164,18 @@ export interface Cutter {
 // How many pieces are cut before other work may have its turn.
 const batchSize = 1024;
 
-export function cutterOf([first, ...rest]: readonly PreTokenizer[]): Cutter {
+/** Without pre-tokenizers all of a text is one piece. */
+export function cutterOf([first, ...rest]: readonly PreTokenizer[]): Cutter | undefined {
+  if (!first) return undefined;
   return {
-    prepare: first?.prepare,
+    prepare: first.prepare,
     cut(section, from, out) {
-      if (first?.split) return first.split(section, from, batchSize, out);
+      if (first.split) return first.split(section, from, batchSize, out);
       out.push(section);
       return section.text.length;
     },
     *words(piece) {
-      let pieces = [first?.finish ? yield* normalizeInChunks(first.finish, piece) : piece];
+      let pieces = [first.finish ? yield* normalizeInChunks(first.finish, piece) : piece];
       for (const { prepare, split, finish } of rest) {
         const parts: Aligned[] = [];
         for (const whole of pieces) {

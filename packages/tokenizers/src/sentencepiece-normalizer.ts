@@ -58,14 +58,14 @@ export function sentenceNormalizer(
     }
     // One more unit, whose begin is the end of all.
     out.add(" ", length - 1, length);
-    const { text: spaced, begins, ends } = out.finish() as Required<Aligned>;
+    const { text: spaced, at: first, begins, ends } = out.finish() as Required<Aligned>;
     if (length > scanned) yield;
     let end = spaced.length - 1;
-    begins[end] = ends[end];
+    begins[first + end] = ends[first + end];
+    ends.set(begins.subarray(first + 1, first + spaced.length), first);
     while (collapses && end > 0 && spaced[end - 1] === space) end--;
     const isMarkedAfter = addDummyPrefix && isSuffix;
-    ends.set(begins.subarray(1));
-    if (isMarkedAfter) ends[end] = begins[end];
-    return { text: spaced.slice(0, end) + (isMarkedAfter ? space : ""), at: 0, begins, ends };
+    if (isMarkedAfter) ends[first + end] = begins[first + end];
+    return { text: spaced.slice(0, end) + (isMarkedAfter ? space : ""), at: first, begins, ends };
   };
 }

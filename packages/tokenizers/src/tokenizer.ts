@@ -1,5 +1,5 @@
 import type { Section } from "./added-tokens.ts";
-import { type Aligned, beginOf, copyOf, endOf } from "./aligned.ts";
+import { type Aligned, beginOf, endOf } from "./aligned.ts";
 import type { JinjaModule } from "./chat-template.ts";
 import { assemble, type Encoding, type EncodingView, type Template } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
@@ -15,6 +15,7 @@ import {
   streamChecks,
 } from "./options.ts";
 import { Part, PieceTokens, type TokenSink } from "./part.ts";
+import { PieceCache } from "./piece-cache.ts";
 import type { Cutter } from "./pre-tokenizers.ts";
 import { drain } from "./steps.ts";
 import { checkIds, checkText, type DecodeStream, type SpecialIds, type TextTokenizer } from "./text-tokenizer.ts";
@@ -95,8 +96,6 @@ export interface ChatOptions {
   readonly [variable: string]: unknown;
 }
 
-const cacheSize = 20_000;
-const cachedLength = 24;
 // A longer piece of a text is worked on in parts.
 const longPiece = 16_384;
 const turnMilliseconds = 16;
@@ -118,9 +117,9 @@ export class Tokenizer implements TextTokenizer {
   /** How many tokens the model takes, where the files say so; special ones included. */
   readonly maxLength?: number;
   readonly parts: TokenizerParts;
-  /** What short pieces become: inside a text, and at its begin. */
-  readonly #cache = new Map<string, PieceTokens>();
-  readonly #firstCache = new Map<string, PieceTokens>();
+  /** What pieces become: inside a text, and at its begin. */
+  readonly #cache = new PieceCache();
+  readonly #firstCache = new PieceCache();
 
   constructor(parts: TokenizerParts) {
     const { model, added } = parts;
@@ -287,10 +286,9 @@ export class Tokenizer implements TextTokenizer {
         const pieces: Aligned[] = [];
         from = cutter?.cut(prepared, from, pieces) ?? prepared.text.length * pieces.push(prepared);
         for (const piece of pieces) {
-          // What a piece becomes is kept by its text, unless several of its units are the text's first character.
-          const isOdd = piece.begins !== undefined && piece.text.length > 1 && beginOf(piece, 1) === 0;
-          if (piece.text.length > longPiece || isOdd) yield* this.#pushWords(part, piece);
-          else this.#pushPiece(part, piece);
+          // What a piece becomes is kept by its text, unless it is cut again and several of its units are the text's first character.
+          const isOdd = cutter && piece.begins !== undefined && piece.text.length > 1 && beginOf(piece, 1) === 0;
+          if (isOdd || !this.#pushPiece(part, piece)) yield* this.#pushWords(part, piece);
         }
         yield;
       }
@@ -298,25 +296,23 @@ export class Tokenizer implements TextTokenizer {
     return part;
   }
 
-  /** Appends the tokens of what the first pre-tokenizer cut off. */
-  #pushPiece(part: Part, piece: Aligned): void {
+  /** Appends the tokens of what the first pre-tokenizer cut off, unless it is not worth keeping. */
+  #pushPiece(part: Part, piece: Aligned): boolean {
     const { text } = piece;
     const isFirst = beginOf(piece, 0) === 0;
-    const isCached = text.length <= cachedLength;
     const cache = isFirst ? this.#firstCache : this.#cache;
-    let tokens = isCached ? cache.get(text) : undefined;
+    let tokens = cache.get(text);
     if (tokens === undefined) {
+      if (!cache.admits(text)) return false;
       tokens = this.#tokensOf({ text, at: isFirst ? 0 : 1 });
-      if (isCached) {
-        if (cache.size >= cacheSize) cache.clear();
-        cache.set(copyOf(text), tokens);
-      }
+      cache.set(text, tokens);
     }
     if (tokens.texts.size > 0) {
       for (const [index, found] of tokens.texts) part.texts.set(part.length + index, found);
     }
     pushTokens(part, piece, tokens);
     part.wordCount += tokens.wordCount;
+    return true;
   }
 
   /** What the further pre-tokenizers and the model make of a piece; `at` only says whether a text begins with it. */

@@ -33,6 +33,41 @@ test("a search in stretches finds what one search finds", () => {
   }
 });
 
+const spaced = { pre_tokenizer: { type: "Metaspace", replacement: "\u2581", prepend_scheme: "first" } };
+const kept = {
+  "a BERT": () => bertLike(),
+  "merges within words": () => openJson(bpe("ab \u2581", ["a b", "ab ab", "\u2581 a"]), spaced),
+  "merges across a line": () =>
+    openJson(bpe("ab \u2581", ["a b", "ab ab", "\u2581 a"], { unk_token: "b" }), {
+      normalizer: { type: "Prepend", prepend: "\u2581" },
+    }),
+  "words cut twice": () =>
+    openJson(bpe("ab ", ["a b", "ab ab"], { unk_token: " " }), {
+      normalizer: { type: "NFD" },
+      pre_tokenizer: {
+        type: "Sequence",
+        pretokenizers: [
+          { type: "Split", pattern: { String: "c" }, behavior: "Isolated" },
+          { type: "Split", pattern: { String: "bb" }, behavior: "MergedWithNext" },
+        ],
+      },
+    }),
+};
+
+// Words are kept when they come, longer pieces when they come again, lines of hundreds of characters never.
+test.each(Object.entries(kept))(
+  "%s gives a text the same tokens however often it has come, and wherever",
+  (_, open) => {
+    const tokenizer = open();
+    for (const length of [1, 3, 11, 12, 13, 24, 25, 60, 127, 128, 129, 255, 256, 257, 400]) {
+      const word = Array.from({ length }, (__, at) => "aaabbbbc ä"[(at * at * 7 + at + length) % 10]).join("");
+      for (const text of [word, word, ` ${word}`, word, `b ${word}`, `${word} ${word}`, word, `\u00e4${word}`]) {
+        expect(tokenizer.encode(text).toJSON()).toEqual(open().encode(text).toJSON());
+      }
+    }
+  },
+);
+
 test("an encoding of many blocks has every list whole, and an added token where stretches meet", async () => {
   const tokenizer = bertLike();
   const [a] = tokenizer.encode("a", { add_special_tokens: false }).ids;
