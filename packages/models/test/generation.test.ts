@@ -475,6 +475,59 @@ test("a model with a tokenizer.json takes text and gives it, and one that is dam
   await expect(Pipeline.fromFiles({ ...rest, "tokenizer.json": "{" })).rejects.toMatchObject({ code: "file" });
 });
 
+test("texts are cleaned up where tokenizer_config.json says so, whole or in pieces", async () => {
+  const { "vocab.json": _, ...rest } = tinyFiles();
+  const words = [
+    "?",
+    ".",
+    "!",
+    ",",
+    "'",
+    "n't",
+    "'m",
+    "'s",
+    "'ve",
+    "'re",
+    "do",
+    "not",
+    "I",
+    "we",
+    "it",
+    "was",
+    "''",
+    "x.",
+    "can",
+  ];
+  const vocab = Object.fromEntries(words.map((word, id) => [word, id]));
+  const files = {
+    ...rest,
+    "tokenizer.json": JSON.stringify({
+      model: { type: "WordLevel", unk_token: "?", vocab },
+      pre_tokenizer: { type: "WhitespaceSplit" },
+    }),
+  };
+  const asWritten = await Pipeline.fromFiles(files);
+  const settings = JSON.stringify({ clean_up_tokenization_spaces: true });
+  const cleaned = await Pipeline.fromFiles({ ...files, "tokenizer_config.json": settings });
+  const spaces = [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"];
+  for (let seed = 1; seed <= 40; seed++) {
+    const options = { max_new_tokens: 24, eos_token_id: null, do_sample: true, temperature: 3, seed };
+    const text = await asWritten.generate("it was", options);
+    const expected = spaces.reduce(
+      (rest, space) => rest.replaceAll(space, space === " ' " ? "'" : space.slice(1)),
+      text,
+    );
+    expect(expected).not.toBe(text);
+    expect(await cleaned.generate("it was", options)).toBe(expected);
+    const pieces: string[] = [];
+    for await (const piece of cleaned.stream("it was", options)) pieces.push(piece);
+    expect(pieces.join("")).toBe(expected);
+    expect(pieces.length).toBeGreaterThan(5);
+  }
+  await asWritten.dispose();
+  await cleaned.dispose();
+});
+
 test("a page that names its formats opens them and no others", async () => {
   const { "vocab.json": _, ...rest } = tinyFiles();
   const BertPipeline = createPipeline([llama], bertFormats);

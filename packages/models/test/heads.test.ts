@@ -335,6 +335,21 @@ describe("tagTokens", () => {
     await pipeline.dispose();
   });
 
+  test("words are those between spaces where nothing marks pieces that go on", async () => {
+    const tokenizer = readJson(join(folder, "bert-tags", "tokenizer.json"));
+    const model = { ...tokenizer.model, continuing_subword_prefix: "" };
+    const others = { "tokenizer.json": JSON.stringify({ ...tokenizer, model }) };
+    const pipeline = await openChanged("heads/bert-tags", {}, () => {}, others);
+    const options = { aggregation_strategy: "average", ignore_labels: [] } as const;
+    const text = "hello worldhello lives";
+    const pieces = (await pipeline.tagTokens(text, { ignore_labels: [] })).length;
+    const tags = await pipeline.tagTokens(text, options);
+    expect(pieces).toBeGreaterThan(3);
+    const begins = [...text.matchAll(/\S+/g)].map(({ index }) => index);
+    expect(begins).toEqual(expect.arrayContaining(tags.map(({ start }) => start)));
+    await pipeline.dispose();
+  });
+
   test("spans are those of text.slice, also behind letters of two units", async () => {
     const { pipeline } = await open("bert-tags");
     const text = "🙂🙂 Anna lives in 東京 and Paris";

@@ -3,13 +3,20 @@ import { type Finder, findNext } from "./finder.ts";
 /** One step from tokens to text: the texts that it makes of them, joined at the end. */
 export type Decoder = (tokens: readonly string[]) => readonly string[];
 
-/** The spaces before punctuation and contractions that an English tokenizer made. */
+/**
+ * Without the spaces before punctuation and contractions that an English tokenizer made.
+ * @see transformers 5.18, clean_up_tokenization
+ */
 export function cleanUp(text: string): string {
   return text
     .replace(/ ([.?!,])/g, "$1")
     .replaceAll(" ' ", "'")
-    .replace(/ (n't|'m|'s|'ve|'re)/g, "$1")
-    .replaceAll(" do not", " don't");
+    .replace(/ (n't|'m|'s|'ve|'re)/g, "$1");
+}
+
+/** The same as decoders do it. */
+function cleanUpToken(text: string): string {
+  return cleanUp(text).replaceAll(" do not", " don't");
 }
 
 /** Words with a space between, their later pieces without the prefix. */
@@ -18,7 +25,7 @@ export function wordPieceDecoder(prefix: string, cleanup: boolean): Decoder {
     tokens.map((token, index) => {
       const joins = token.startsWith(prefix);
       const text = index === 0 ? token : joins ? token.slice(prefix.length) : ` ${token}`;
-      return cleanup ? cleanUp(text) : text;
+      return cleanup ? cleanUpToken(text) : text;
     });
 }
 
@@ -38,7 +45,7 @@ export function ctcDecoder(pad: string, delimiter: string, cleanup: boolean): De
     const texts = tokens
       .filter((token, index) => token !== tokens[index - 1])
       .map((token) => token.replaceAll(pad, ""));
-    return (cleanup ? texts.map((text) => cleanUp(text).replaceAll(delimiter, " ")) : texts).filter(
+    return (cleanup ? texts.map((text) => cleanUpToken(text).replaceAll(delimiter, " ")) : texts).filter(
       (text) => text !== "",
     );
   };

@@ -15,6 +15,8 @@ import { type OldFiles, readTiktoken, readVocabJson, readVocabTxt } from "./voca
 /** Makes what renders conversations from the files beside a tokenizer: `chatRenderer`, where a page wants it. */
 export type ChatRenderer = (all: OpeningFiles["all"], settings: Settings) => TokenizerParts["renderChat"];
 
+const evenForBpe = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output";
+
 /** What the small files add to a tokenizer: the tokens with a meaning, lengths and sides. */
 function finish(
   parts: TokenizerParts,
@@ -40,6 +42,10 @@ function finish(
     paddingSide: settings.side("padding_side") ?? parts.paddingSide,
     truncationSide: settings.side("truncation_side") ?? parts.truncationSide,
     splitsSpecialTokens: settings.flag("split_special_tokens") ?? parts.splitsSpecialTokens,
+    // transformers cleans up after byte pairs only where a second flag asks for it.
+    cleansUp:
+      settings.flag("clean_up_tokenization_spaces") &&
+      (settings.flag(evenForBpe) || !/: BPE|as (Llama|Gemma)/.test(parts.description)),
     renderChat,
   });
 }

@@ -42,6 +42,12 @@ export interface TokenizerFormat {
   open(files: OpeningFiles): TextTokenizer | undefined;
 }
 
+// What comes in the place of a file that could not be had.
+const notFiles: readonly (readonly [begins: RegExp, kind: string])[] = [
+  [/^version https:\/\/git-lfs/, "a Git LFS pointer (run `git lfs pull`)"],
+  [/^\s*<(!doctype|html)/i, "an HTML page"],
+];
+
 // What lies beside a tokenizer and is none.
 const settingsFiles =
   /(^|\/)((tokenizer_|generation_|preprocessor_|sentence_bert_|quantize_)?config|config_sentence_transformers|special_tokens_map|added_tokens|modules|.*\.index)\.json$|chat_template|\.(jinja|safetensors|md)$/;
@@ -61,6 +67,8 @@ export function openTokenizer(
   for (const [name, file] of entries) {
     const isFile = typeof file === "string" || file instanceof Uint8Array;
     if (!isFile) throw mismatch("file", name, "bytes or text", file);
+    const [, kind] = notFiles.find(([begins]) => begins.test(beginOfText(file, 64))) ?? [];
+    if (kind) throw mismatch("file", name, "the file itself", undefined, kind);
   }
   const all = new Map(entries as [string, TokenizerFile][]);
   const others = [...all].filter(([name]) => !settingsFiles.test(name));
@@ -82,6 +90,10 @@ export function isProtobuf(file: TokenizerFile): boolean {
   return typeof file === "object" && file[0] === 0x0a && (file[2] === 0x0a || file[3] === 0x0a);
 }
 
+function beginOfText(file: TokenizerFile, length: number): string {
+  return typeof file === "string" ? file.slice(0, length) : new TextDecoder().decode(file.subarray(0, length));
+}
+
 /** The first file that is a text of some kind, by its name and its first characters. */
 export function findText(
   files: ReadonlyMap<string, TokenizerFile>,
@@ -89,8 +101,7 @@ export function findText(
 ): readonly [name: string, file: TokenizerFile] | undefined {
   for (const [name, file] of files) {
     if (isProtobuf(file)) continue;
-    const begin = typeof file === "string" ? file.slice(0, 4096) : new TextDecoder().decode(file.subarray(0, 4096));
-    if (is(name, begin.trimStart())) return [name, file];
+    if (is(name, beginOfText(file, 4096).trimStart())) return [name, file];
   }
   return undefined;
 }

@@ -64,6 +64,8 @@ export interface TokenizerParts extends SpecialIds {
   /** Text from ids, where that is not what the stream gives. */
   readonly decode?: (tokenizer: Tokenizer, ids: readonly number[], skips: boolean) => string;
   readonly cleanUp?: (text: string) => string;
+  /** What tokenizer_config.json says of `clean_up_tokenization_spaces`. */
+  readonly cleansUp?: boolean;
   readonly postProcessor?: PostProcessor;
   readonly maxLength?: number;
   readonly truncationSide?: "left" | "right";

@@ -195,12 +195,24 @@ describe("Tokenizer.from refuses", () => {
       `tokenizer: expected ${names}, got vocab.json`,
     ],
     ["an empty vocab.txt", { "vocab.txt": "" }, "vocabulary", "vocab.txt: model: expected tokens, got none"],
+    [
+      "a pointer of Git LFS",
+      { "vocab.txt": "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 12\n" },
+      "file",
+      "vocab.txt: expected the file itself, got a Git LFS pointer (run `git lfs pull`)",
+    ],
+    [
+      "a page about an error",
+      { "tokenizer.json": new TextEncoder().encode("\n<!DOCTYPE html><title>404</title>") },
+      "file",
+      "tokenizer.json: expected the file itself, got an HTML page",
+    ],
     ["a .model that is text", { "tokenizer.model": "x" }, "file", 'tokenizer.model: expected bytes, got "x"'],
     [
       "a .model that is a pointer to it",
       { "tokenizer.model": bytes("version https://git-lfs.github.com/spec/v1\n") },
       "file",
-      'tokenizer.model: expected a SentencePiece model, got "version',
+      "tokenizer.model: expected the file itself, got a Git LFS pointer (run `git lfs pull`)",
     ],
     [
       "ranks with a line of something else",

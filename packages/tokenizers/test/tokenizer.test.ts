@@ -1,9 +1,9 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import type { DecodeOptions, DecodeStreamOptions, EncodeOptions } from "../src/index.ts";
+import { type DecodeOptions, type DecodeStreamOptions, type EncodeOptions, Tokenizer } from "../src/index.ts";
 import { encodeChecks } from "../src/options.ts";
 import { codePointPlaces } from "./offsets.ts";
-import { bertLike, failure } from "./tokenizer-files.ts";
+import { bertLike, bpe, failure, openJson, tokenizerJson, wordLevel } from "./tokenizer-files.ts";
 
 // What is expected is what Hugging Face tokenizers 0.23.3 gives for the same file.
 
@@ -202,6 +202,36 @@ describe("an option", () => {
     expect(plain.decode(ids, { clean_up_tokenization_spaces: true })).toBe("ad b!");
     for (const clean of [true, false])
       expect(tokenizer.decode(ids, { clean_up_tokenization_spaces: clean })).toBe("ad b!");
+  });
+
+  // Words stay as they are, but a decoder of word pieces that cleans up joins one pair.
+  test("of decode cleans up as transformers does, and decoders as tokenizers does", () => {
+    const words = ["I", "do", "not", ".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re", "'"];
+    const decoder = (cleanup: boolean) => ({ decoder: { type: "WordPiece", prefix: "##", cleanup } });
+    const ids = [0, 1, 2, 6, 0, 1, 7, 3, 0, 9, 12, 0, 10, 0, 11, 4, 8, 5];
+    const all = { clean_up_tokenization_spaces: true };
+    expect(openJson(wordLevel(...words), decoder(false)).decode(ids, all)).toBe("I do not, I don't. I's'I've I're?'m!");
+    expect(openJson(wordLevel(...words), decoder(true)).decode(ids)).toBe("I do not, I don't. I's ' I've I're?'m!");
+    const pieces = openJson(wordLevel("I", "do not"), decoder(true));
+    expect([pieces.decode([0, 1]), openJson(wordLevel("I", "do not"), decoder(false)).decode([0, 1], all)]).toEqual([
+      "I don't",
+      "I do not",
+    ]);
+  });
+
+  test("tokenizer_config.json says whether texts of a model are cleaned up, of byte pairs only with a second flag", () => {
+    const forced = { clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output: true };
+    const cases: [model: object, settings: object, cleans: unknown][] = [
+      [wordLevel("a"), {}, undefined],
+      [wordLevel("a"), { clean_up_tokenization_spaces: false }, false],
+      [wordLevel("a"), { clean_up_tokenization_spaces: true }, true],
+      [bpe("a", []), { clean_up_tokenization_spaces: true }, false],
+      [bpe("a", []), { clean_up_tokenization_spaces: true, ...forced }, true],
+    ];
+    for (const [model, settings, cleans] of cases) {
+      const files = { "tokenizer.json": tokenizerJson(model), "tokenizer_config.json": JSON.stringify(settings) };
+      expect(Tokenizer.from(files).parts.cleansUp).toBe(cleans);
+    }
   });
 
   test("of decodeStream changes what it gives", () => {

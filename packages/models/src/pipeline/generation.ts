@@ -12,6 +12,7 @@ import {
 } from "../generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, resolveGenerationOptions } from "../generation/options.ts";
 import { badOption } from "../options.ts";
+import { cleaned } from "./clean-up.ts";
 import { idList } from "./forwards.ts";
 import { type TaskContext, tokenizerOf } from "./tasks.ts";
 
@@ -233,7 +234,9 @@ class Call {
   textStream(promptIds: readonly number[], skip = true): DecodeStream {
     const tokenizer = tokenizerOf(this.#context, "stream");
     const prefix_ids = knownIds(tokenizer, promptIds);
-    const stream = tokenizer.decodeStream({ prefix_ids, skip_special_tokens: skip });
+    const plain = tokenizer.decodeStream({ prefix_ids, skip_special_tokens: skip });
+    const { cleansUp, cleanUp } = (tokenizer as Partial<Tokenizer>).parts ?? {};
+    const stream = skip && cleansUp && cleanUp ? cleaned(plain, cleanUp) : plain;
     // A model may have more rows than its tokenizer has tokens: such an id prints nothing.
     return { push: (id) => (tokenizer.idToToken(id) === undefined ? "" : stream.push(id)), end: () => stream.end() };
   }

@@ -84,6 +84,7 @@ export async function fillMask(
   checkTexts("fillMask", [text]);
   const { tokenizer, encode } = textReader(context, "fillMask");
   const mask = maskOf(tokenizer);
+  const cleaning = { clean_up_tokenization_spaces: tokenizer.parts.cleansUp };
   const encoding = await encode(text, { truncation: false });
   const { ids } = encoding;
   const places = [...ids.keys()].filter((place) => ids[place] === mask);
@@ -105,8 +106,9 @@ export async function fillMask(
     return likeliest(row, top_k, allowed).map(([token, score]) => {
       const filled = ids.with(place, token).filter((id) => id !== tokenizer.padId);
       // Several masks: the others stay to be seen.
-      const sequence = tokenizer.decode(filled, { skip_special_tokens: places.length === 1 });
-      return { score, token, token_str: tokenizer.decode([token], { skip_special_tokens: false }), sequence };
+      const sequence = tokenizer.decode(filled, { ...cleaning, skip_special_tokens: places.length === 1 });
+      const token_str = tokenizer.decode([token], { ...cleaning, skip_special_tokens: false });
+      return { score, token, token_str, sequence };
     });
   });
   return fills.length === 1 ? fills[0] : fills;

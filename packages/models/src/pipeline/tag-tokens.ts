@@ -108,7 +108,7 @@ async function windowsOf(
 function tokensOf(tokenizer: Tokenizer, text: string, encoding: Encoding, logits: Float32Array): Token[] {
   const { ids, offsets, special_tokens_mask } = encoding;
   const width = logits.length / ids.length;
-  const marksContinuations = /: WordPiece$/.test(tokenizer.description);
+  const marksContinuations = tokenizer.parts.model.continuingPrefix;
   const tokens: Token[] = [];
   for (const [index, id] of ids.entries()) {
     if (special_tokens_mask[index]) continue;

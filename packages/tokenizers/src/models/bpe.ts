@@ -83,6 +83,7 @@ const largestId = 2 ** 31 - 1;
  * @see tokenizers src/models/bpe/model.rs
  */
 export class Bpe extends TokenMap implements Model {
+  readonly continuingPrefix: string;
   readonly #options: BpeOptions;
   readonly #merges: MergeTable;
   readonly #unk: number | undefined;
@@ -114,6 +115,7 @@ export class Bpe extends TokenMap implements Model {
       end_of_word_suffix: suffix = "",
       byte_fallback,
     } = options;
+    this.continuingPrefix = prefix;
     this.#isPlain = prefix === "" && suffix === "";
     this.#unk = unk_token === undefined ? undefined : this.ids.get(unk_token);
     this.#merges = new MergeTable(merges.length);

@@ -40,6 +40,8 @@ export interface Model {
   readonly size: number;
   /** The largest id. */
   readonly maxId: number;
+  /** What stands before tokens that go on with a word. */
+  readonly continuingPrefix?: string;
   tokenToId(token: string): number | undefined;
   idToToken(id: number): string | undefined;
   /** The tokens of a word that is not empty. The result is not changed by anyone: models may give the same one again. */

@@ -17,10 +17,12 @@ export interface WordPieceOptions {
  */
 export class WordPiece extends TokenMap implements Model {
   readonly #options: WordPieceOptions;
+  readonly continuingPrefix: string;
 
   constructor(entries: Iterable<readonly [string, unknown]>, options: WordPieceOptions, where: string) {
     super(entries, where);
     this.#options = options;
+    this.continuingPrefix = options.continuing_subword_prefix;
   }
 
   tokenize(word: string): Tokens {
