@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import os
+import re
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from align import one_token_a_letter
 from data import DATA, FOLDS, Entry, read
 from decode import say
+from expected import dequantized
 from model import EOS, LETTER_DISTANCE, build, llama_config, prompt, save, vocabulary
 from quick import check, quick_logits
 from muon import Muon
@@ -37,7 +39,7 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--fold", choices=[*map(str, range(FOLDS)), "none"], default="0", help="words held out")
     p.add_argument("--stress", action="store_true", help="write stress and length marks")
     p.add_argument("--groups", type=int, default=64, help="tokens of several phones, of each language")
-    p.add_argument("--start", type=Path, help="checkpoint.pt of another run, whose weights this one begins with")
+    p.add_argument("--start", type=Path, help="weights to begin with: checkpoint.pt of another run, or a folder of 8 bits like the committed one")
     model = p.add_argument_group("model")
     model.add_argument("--hidden", type=int, default=128)
     model.add_argument("--layers", type=int, default=3)
@@ -50,7 +52,7 @@ def options() -> argparse.ArgumentParser:
     training.add_argument("--epochs", type=float, default=28, help="times that all English words are seen")
     training.add_argument("--minutes", type=float, default=math.inf, help="most training time, over all resumptions")
     training.add_argument("--korean", type=float, default=0.3, help="share of Korean words in an epoch, drawn anew")
-    training.add_argument("--common", type=int, default=1, help="times that an epoch has the words of common.txt")
+    training.add_argument("--common", type=int, default=1, help="times that an epoch has the words of common.txt, as they usually are said")
     training.add_argument("--batch-tokens", type=int, default=4096, help="positions in a batch")
     training.add_argument("--rate", type=float, default=4e-3, help="highest learning rate of embeddings and norms")
     training.add_argument("--matrix-rate", type=float, default=0.03, help="and of matrices")
@@ -68,24 +70,34 @@ def options() -> argparse.ArgumentParser:
 COMMON = Path(__file__).with_name("common.txt")
 
 
+def usual_pronunciations() -> dict[str, int]:
+    """The words of common.txt, and which of a word's pronunciations is the usual one: the first, or the one that `word(2)` names."""
+    words = re.findall(r"([^\s(]+)(?:\((\d)\))?", COMMON.read_text())
+    return {word: int(number or 1) for word, number in words}
+
+
 def sequences(entries: dict[str, list[Entry]], languages: list[str], groups: int, common: int = 1):
     """Vocabulary, and the sequence (model.py) of every pronunciation by language and count of letters.
 
-    @param common times that those of the commonest English words are there
+    @param common times that the usual pronunciations of the commonest English words are there
     """
-    often = set(COMMON.read_text().split()) if common > 1 and "en" in languages else set()
+    often = usual_pronunciations() if common > 1 and "en" in languages else {}
     spoken, tokens = [], []
     for language in languages:
         pairs = [(e.letters, phones) for e in entries[language] for phones in e.pronunciations]
+        counts = [
+            common if language == "en" and often.get(e.letters) == number else 1
+            for e in entries[language]
+            for number in range(1, len(e.pronunciations) + 1)
+        ]
         targets, several = one_token_a_letter(pairs, groups)
-        spoken += [(language, pair[0], target) for pair, target in zip(pairs, targets) if target]
+        spoken += [(language, pair[0], target, count) for pair, target, count in zip(pairs, targets, counts) if target]
         tokens += several
     phones = sorted({p for all in entries.values() for e in all for said in e.pronunciations for p in said})
     vocab = vocabulary(languages, phones, tokens)
     rows = defaultdict(list)
-    for language, letters, target in spoken:
+    for language, letters, target, count in spoken:
         ids = prompt(letters, vocab, LETTER_DISTANCE) + [vocab[x] for x in target] + [EOS]
-        count = common if language == "en" and letters in often else 1
         rows[language, len(letters)] += [ids] * count
     return vocab, {key: torch.tensor(ids) for key, ids in rows.items()}
 
@@ -144,7 +156,7 @@ class Run:
         if self.checkpoint.exists():
             self._restore()
         elif args.start:
-            self._begin_with(torch.load(args.start, map_location=self.device, weights_only=True))
+            self._begin_with(self._started(args.start))
 
     def step(self, ids: torch.Tensor, rate: float) -> torch.Tensor:
         """Loss before the step, summed over its tokens. @param rate share of the highest rates"""
@@ -182,6 +194,13 @@ class Run:
         part = self.checkpoint.with_suffix(".part")
         torch.save(held, part)
         os.replace(part, self.checkpoint)
+
+    def _started(self, path: Path) -> dict:
+        """Weights and vocabulary of a run, or of a folder in 8 bits."""
+        if path.is_file():
+            return torch.load(path, map_location=self.device, weights_only=True)
+        model, vocab = dequantized(path)
+        return {"weights": model.state_dict(), "vocab": vocab}
 
     def _begin_with(self, held: dict) -> None:
         """Takes the weights of a run on other words; tokens that it did not have begin as new ones do."""

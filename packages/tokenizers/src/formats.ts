@@ -44,8 +44,9 @@ function finish(
     splitsSpecialTokens: settings.flag("split_special_tokens") ?? parts.splitsSpecialTokens,
     // transformers cleans up after byte pairs only where a second flag asks for it.
     cleansUp:
+      parts.cleanUp &&
       settings.flag("clean_up_tokenization_spaces") &&
-      (settings.flag(evenForBpe) || !/: BPE|as (Llama|Gemma)/.test(parts.description)),
+      (settings.flag(evenForBpe) || !parts.model.mergesPairs),
     renderChat,
   });
 }
@@ -127,7 +128,7 @@ const classOfModel: Readonly<Record<string, string>> = {
   "xlm-roberta": "XLMRoberta",
 };
 
-/** SentencePiece's `.model`; what `parts` and `rest` (a `postProcessor`, `cleanUp`) leave out is refused. */
+/** SentencePiece's `.model`; what `parts` and `rest` (a `postProcessor`) leave out is refused, and texts are cleaned up with `cleanUp` only. */
 export function sentencePiece(
   parts: SentencePieceParts,
   rest: Partial<TokenizerParts> = {},

@@ -42,11 +42,12 @@ export interface TokenizerFormat {
   open(files: OpeningFiles): TextTokenizer | undefined;
 }
 
-// What comes in the place of a file that could not be had.
-const notFiles: readonly (readonly [begins: RegExp, kind: string])[] = [
-  [/^version https:\/\/git-lfs/, "a Git LFS pointer (run `git lfs pull`)"],
-  [/^\s*<(!doctype|html)/i, "an HTML page"],
-];
+/** What comes in the place of a file that could not be had, in words. */
+function standInOf(file: TokenizerFile): string | undefined {
+  const begin = beginOfText(file, 64);
+  if (/^version https:\/\/git-lfs/.test(begin)) return "a Git LFS pointer (run `git lfs pull`)";
+  return /^\s*<(!doctype|html)/i.test(begin) ? "an HTML page" : undefined;
+}
 
 // What lies beside a tokenizer and is none.
 const settingsFiles =
@@ -67,19 +68,22 @@ export function openTokenizer(
   for (const [name, file] of entries) {
     const isFile = typeof file === "string" || file instanceof Uint8Array;
     if (!isFile) throw mismatch("file", name, "bytes or text", file);
-    const [, kind] = notFiles.find(([begins]) => begins.test(beginOfText(file, 64))) ?? [];
-    if (kind) throw mismatch("file", name, "the file itself", undefined, kind);
   }
   const all = new Map(entries as [string, TokenizerFile][]);
   const others = [...all].filter(([name]) => !settingsFiles.test(name));
-  const likely = others.filter(([name]) => /vocab|merges|token|piece|\.model$/i.test(name));
-  const named = new Map(likely.length > 0 ? likely : others);
+  const there = others.filter(([, file]) => !standInOf(file));
+  const likely = there.filter(([name]) => /vocab|merges|token|piece|\.model$/i.test(name));
+  const named = new Map(likely.length > 0 ? likely : there);
   const opening = { files: named, all, options };
   for (const format of formats) {
     const tokenizer = format.open(opening);
     if (!tokenizer) continue;
     if (options.pattern === undefined || tokenizer.kind === "tiktoken") return tokenizer;
     throw mismatch("options", "pattern", "a tiktoken rank file, as others have theirs", tokenizer.kind);
+  }
+  for (const [name, file] of others) {
+    const got = standInOf(file);
+    if (got) throw mismatch("file", name, "the file itself", undefined, got);
   }
   const known = formats.map(({ name }) => name).join(", ");
   throw mismatch("unsupported", "tokenizer", known, undefined, [...named.keys()].join(", ") || "no file");

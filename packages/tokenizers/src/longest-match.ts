@@ -80,7 +80,7 @@ export class LongestMatch {
     return this.begin >= 0;
   }
 
-  /** The length of the longest one at a place, or 0. */
+  /** The length of the longest one at a place, or 0; `begin` and `end` are no longer those of the last search. */
   lengthAt(text: string, at: number): number {
     const isFound = this.#begins[text.charCodeAt(at)] > 0 && this.find(text, at, at + 1) && this.begin === at;
     return isFound ? this.end - at : 0;

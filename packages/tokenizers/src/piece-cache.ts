@@ -1,18 +1,18 @@
 import { copyOf } from "./aligned.ts";
 import type { PieceTokens } from "./part.ts";
 
-const shortLength = 12;
+const shortLength = 16;
 const shortPieces = 20_000;
 const longLength = 256;
-// Code units of all long pieces together.
-const longUnits = 2 ** 19;
+// What all long pieces may cost together: a code unit is 1, a token with its places 16.
+const longCost = 2 ** 21;
+const tokenCost = 16;
 
 /** What pieces become that may come again: words, and lines that are one piece, as in scripts without spaces. */
 export class PieceCache {
   readonly #pieces = new Map<string, PieceTokens>();
   readonly #longPieces = new Map<string, PieceTokens>();
-  /** Code units of the long pieces. */
-  #units = 0;
+  #cost = 0;
   /** Hashes of long pieces that came once, each where its last bits say. */
   #seen?: Uint32Array;
 
@@ -40,10 +40,11 @@ export class PieceCache {
       this.#pieces.set(copyOf(text), tokens);
       return;
     }
-    this.#units += text.length;
-    if (this.#units > longUnits) {
+    const cost = text.length + tokens.length * tokenCost;
+    this.#cost += cost;
+    if (this.#cost > longCost) {
       this.#longPieces.clear();
-      this.#units = text.length;
+      this.#cost = cost;
     }
     this.#longPieces.set(copyOf(text), tokens);
   }

@@ -95,7 +95,10 @@ export function openSentencePiece(bytes: Uint8Array, options: SentencePieceOptio
   return {
     kind: "sentencepiece",
     model: cut
-      ? pieceModel(vocabulary, { rule: "sentencepiece", unkId, byteFallback }, cut)
+      ? {
+          ...pieceModel(vocabulary, { rule: "sentencepiece", unkId, byteFallback }, cut),
+          mergesPairs: modelType === bpeType,
+        }
       : (unigram as NonNullable<typeof unigram>)(vocabulary, { rule, unkId, byteFallback }),
     normalize: openNormalizer(file, whole, openCharsmap(file.normalizer), rule),
     decodeStream: openDecoder(file, openCharsmap(file.denormalizer)),

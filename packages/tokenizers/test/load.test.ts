@@ -175,6 +175,15 @@ describe("the small files say", () => {
   });
 });
 
+test("a pointer beside a tokenizer is passed over, whatever it stands for", () => {
+  const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 12\n";
+  const tokenizer = { "tokenizer.json": json({ model: wordLevel }) };
+  for (const name of ["model.safetensors", "spiece.model", "onnx/model.onnx", "vocab.txt", "README.md"]) {
+    const files = { [name]: bytes(pointer), ...tokenizer };
+    expect(Tokenizer.from(files).encode("a").ids).toEqual([7]);
+  }
+});
+
 describe("Tokenizer.from refuses", () => {
   const names =
     "tokenizer.json, a SentencePiece .model, vocab.json with merges.txt, a tiktoken rank file, a G2P's vocab.json, vocab.txt";

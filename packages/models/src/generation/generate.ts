@@ -166,23 +166,26 @@ async function start(
 
 /** The ids that are fed: all, or the end of a prompt that leaves no room. What is cached cannot be cut. */
 function fit(prompt: PromptState, contextLength: number, settings: GenerationSettings): number[] {
-  const { ids, cache, max_new_tokens: asked = settings.max_new_tokens } = prompt;
+  const { cache, max_new_tokens: asked = settings.max_new_tokens } = prompt;
   const { truncate, max_length } = settings;
+  let ids = [...prompt.ids];
   if (truncate && cache.length === 0) {
     // As many new ids as the context could never hold make no more room than one.
     const room = asked === undefined || asked >= contextLength ? 1 : asked;
     const most = asked === undefined ? Math.min(contextLength, max_length ?? contextLength) : contextLength;
-    return ids.slice(-Math.max(1, most - room));
+    ids = ids.slice(-Math.max(1, most - room));
   }
-  if (ids.length > contextLength) tooLong(`at most ${contextLength} tokens, the model's context`);
+  const promptLength = ids.length;
+  if (promptLength > contextLength) {
+    const expected = `at most ${contextLength} tokens, the model's context`;
+    const message = `prompt: expected ${expected}, got ${promptLength}; truncate: true keeps its end`;
+    throw new OptionError("prompt-too-long", message, { contextLength, promptLength });
+  }
   // As in transformers, a prompt that is all of max_length is a mistake.
-  if (asked === undefined && max_length !== undefined && ids.length >= max_length) {
-    tooLong(`fewer tokens than max_length, ${max_length} (max_new_tokens counts new ones only)`);
+  if (asked === undefined && max_length !== undefined && promptLength >= max_length) {
+    const expected = `fewer tokens than max_length, ${max_length} (max_new_tokens counts new ones only)`;
+    const message = `prompt: expected ${expected}, got ${promptLength}`;
+    throw new OptionError("prompt-too-long", message, { max_length, promptLength });
   }
-  return [...ids];
-
-  function tooLong(expected: string): never {
-    const message = `prompt: expected ${expected}, got ${ids.length}; truncate: true keeps its end`;
-    throw new OptionError("prompt-too-long", message, { contextLength, promptLength: ids.length });
-  }
+  return ids;
 }

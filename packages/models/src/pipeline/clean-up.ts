@@ -1,7 +1,7 @@
 import type { DecodeStream } from "@kiloformer/tokenizers";
 
 // What may yet be a space that goes, and its punctuation or contraction.
-const unsure = / +(?:' *)*[^ ]{0,3}$/;
+const unsure = / +[n' ]*[^ ]{0,3}$/;
 
 /** A stream without the spaces that `cleanUp` takes away. */
 export function cleaned(stream: DecodeStream, cleanUp: (text: string) => string): DecodeStream {

@@ -83,6 +83,7 @@ const largestId = 2 ** 31 - 1;
  * @see tokenizers src/models/bpe/model.rs
  */
 export class Bpe extends TokenMap implements Model {
+  readonly mergesPairs = true;
   readonly continuingPrefix: string;
   readonly #options: BpeOptions;
   readonly #merges: MergeTable;

@@ -40,6 +40,8 @@ export interface Model {
   readonly size: number;
   /** The largest id. */
   readonly maxId: number;
+  /** Whether its tokens are made by merging pairs. */
+  readonly mergesPairs?: boolean;
   /** What stands before tokens that go on with a word. */
   readonly continuingPrefix?: string;
   tokenToId(token: string): number | undefined;
