@@ -64,8 +64,8 @@ describe("a .model file is refused when", () => {
     ["it is empty", () => openBytes(new Uint8Array()), ["file", 'x.model: expected a SentencePiece model, got ""']],
     [
       "it is text",
-      () => openBytes(new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\n")),
-      ["file", 'x.model: expected a SentencePiece model, got "version https://git-lfs.github.com/spec/"'],
+      () => openBytes(new TextEncoder().encode("a text that is no model\n")),
+      ["file", 'x.model: expected a SentencePiece model, got "a text that is no model\\n"'],
     ],
     [
       "it ends early",
