@@ -10,6 +10,8 @@ const tokenCost = 16;
 
 /** What pieces become that may come again: words, and lines that are one piece, as in scripts without spaces. */
 export class PieceCache {
+  /** Those of one code unit by its number, which is found faster than a text. */
+  readonly #units = new Map<number, PieceTokens>();
   readonly #pieces = new Map<string, PieceTokens>();
   readonly #longPieces = new Map<string, PieceTokens>();
   #cost = 0;
@@ -17,6 +19,7 @@ export class PieceCache {
   #seen?: Uint32Array;
 
   get(text: string): PieceTokens | undefined {
+    if (text.length === 1) return this.#units.get(text.charCodeAt(0));
     if (text.length <= shortLength) return this.#pieces.get(text);
     return text.length <= longLength ? this.#longPieces.get(text) : undefined;
   }
@@ -36,8 +39,12 @@ export class PieceCache {
 
   set(text: string, tokens: PieceTokens): void {
     if (text.length <= shortLength) {
-      if (this.#pieces.size >= shortPieces) this.#pieces.clear();
-      this.#pieces.set(copyOf(text), tokens);
+      if (this.#units.size + this.#pieces.size >= shortPieces) {
+        this.#units.clear();
+        this.#pieces.clear();
+      }
+      if (text.length === 1) this.#units.set(text.charCodeAt(0), tokens);
+      else this.#pieces.set(copyOf(text), tokens);
       return;
     }
     const cost = text.length + tokens.length * tokenCost;
