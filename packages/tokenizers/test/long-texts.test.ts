@@ -1,7 +1,8 @@
 // What is worked on in parts gives what it gives in one: across blocks of tokens, stretches that are searched, chunks that are merged.
 import { expect, test } from "vitest";
 import { LongestMatch } from "../src/longest-match.ts";
-import { Part } from "../src/part.ts";
+import { Part, PieceTokens } from "../src/part.ts";
+import { PieceCache } from "../src/piece-cache.ts";
 import { bertLike, bpe, openJson } from "./tokenizer-files.ts";
 
 test("tokens come back from every block, whatever room there was at first", () => {
@@ -41,6 +42,22 @@ const kept = {
     openJson(bpe("ab \u2581", ["a b", "ab ab", "\u2581 a"], { unk_token: "b" }), {
       normalizer: { type: "Prepend", prepend: "\u2581" },
     }),
+  "a mark for the text's first word": () =>
+    openJson(bpe("ab \u2581", ["a b", "ab ab", "\u2581 a"], { unk_token: "b" }), {
+      pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, spaced.pre_tokenizer] },
+    }),
+  "a mark for whatever comes of the text's first character": () =>
+    openJson(bpe("abx \u2581", ["a b", "ab ab", "\u2581 a"], { unk_token: "b" }), {
+      normalizer: { type: "Prepend", prepend: "xa" },
+      pre_tokenizer: {
+        type: "Sequence",
+        pretokenizers: [
+          { type: "WhitespaceSplit" },
+          { type: "Split", pattern: { String: "x" }, behavior: "Isolated" },
+          spaced.pre_tokenizer,
+        ],
+      },
+    }),
   "words cut twice": () =>
     openJson(bpe("ab ", ["a b", "ab ab"], { unk_token: " " }), {
       normalizer: { type: "NFD" },
@@ -54,6 +71,32 @@ const kept = {
     }),
 };
 
+test("kept pieces are bounded: long ones are let in when they come again, and go when they cost too much", () => {
+  const cache = new PieceCache();
+  const tokens = (count: number) => {
+    const piece = new PieceTokens();
+    for (let at = 0; at < count; at++) piece.push(at, at, at + 1, 0);
+    return piece;
+  };
+  const [first, long] = [tokens(1), "a".repeat(200)];
+  expect([cache.admits("a"), cache.admits(long), cache.admits(long), cache.admits("a".repeat(257))]).toEqual([
+    ...[true, false],
+    ...[true, false],
+  ]);
+  cache.set("a", first);
+  cache.set("word", first);
+  cache.set(long, first);
+  expect(["a", "word", long].map((piece) => cache.get(piece))).toEqual([first, first, first]);
+  // 200 units and 16 for each of 200 tokens: 617 of them fit into 2^21.
+  const many = tokens(200);
+  for (let at = 0; at < 610; at++) cache.set(long.slice(5) + String(at).padStart(5, "0"), many);
+  expect(cache.get(long)).toBe(first);
+  for (let at = 610; at < 620; at++) cache.set(long.slice(5) + String(at).padStart(5, "0"), many);
+  expect(cache.get(long)).toBeUndefined();
+  for (let at = 0; at < 20_000; at++) cache.set(`w${at}`, first);
+  expect([cache.get("a"), cache.get("word")]).toEqual([undefined, undefined]);
+});
+
 // Words are kept when they come, longer pieces when they come again, lines of hundreds of characters never.
 test.each(Object.entries(kept))(
   "%s gives a text the same tokens however often it has come, and wherever",
@@ -61,7 +104,18 @@ test.each(Object.entries(kept))(
     const tokenizer = open();
     for (const length of [1, 3, 11, 12, 13, 24, 25, 60, 127, 128, 129, 255, 256, 257, 400]) {
       const word = Array.from({ length }, (__, at) => "aaabbbbc ä"[(at * at * 7 + at + length) % 10]).join("");
-      for (const text of [word, word, ` ${word}`, word, `b ${word}`, `${word} ${word}`, word, `\u00e4${word}`]) {
+      for (const text of [
+        word,
+        word,
+        ` ${word}`,
+        word,
+        `b ${word}`,
+        `${word} ${word}`,
+        word,
+        `xa${word}`,
+        word,
+        `\u00e4${word}`,
+      ]) {
         expect(tokenizer.encode(text).toJSON()).toEqual(open().encode(text).toJSON());
       }
     }
