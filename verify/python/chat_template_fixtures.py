@@ -384,6 +384,62 @@ CONVERSATIONS = {
 }
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 
+# Short templates: what filters, tests and loops do with values of every kind.
+SNIPPETS = r"""
+{{ [1, "a"]|upper }} {{ none|lower }} {{ 1.5|upper }} {{ true|lower }} {{ missing|upper }}|
+{{ "hello wORLD foo-bar (baz) [q]"|title }} {{ "hello WORLD"|capitalize }} {{ ""|capitalize }}|
+{{ "%s and %s"|format("a", 1) }} {{ "%s %% %r %d"|format([1, "x"], "q", 3) }} {{ "%s"|format(none) }}
+{{ "%s" % "a" }} {{ "%s-%s" % ("a", 1) }} {{ "%d" % 3 }} {{ 7 % 4 }}
+{{ "%s"|format }}
+{{ "%s"|format(1, 2) }}
+{{ "%d"|format("a") }}
+{{ "abc"|list }} {{ {"a": 1, "b": 2}|list }} {{ missing|list }} {{ (1, 2)|list }}
+{{ "abc"|first }}{{ "abc"|last }}{{ {"a": 1, "b": 2}|first }}{{ {"a": 1, "b": 2}|last }}[{{ []|first }}{{ ""|last }}]
+{{ "a😀"|length }} {{ missing|length }} {{ {"a": 1}|count }} {{ [1, 2]|count }} {{ "abc"|count }}
+{{ none|length }}
+{{ none|list }}
+{{ 1|first }}
+{{ missing|d("y") }} {{ ""|d("y") }} {{ ""|d("y", true) }} {{ none|default("x") }} {{ none|default("x", boolean=true) }} {{ "x"|default }} {{ missing|default(default_value=2) }}
+{{ [1, none, true, 1.5, "s", [1, "a"], {"a": 2}]|join("|") }} {{ "abc"|join("-") }} {{ missing|join(",") }} {{ {"a": 1, "b": 2}|join("+") }}
+{{ [{"a": 1}, {"a": none}, {}]|join(",", attribute="a") }} {{ [1, 2]|join(d="-") }} {{ [1, 2]|join(0) }}
+{{ none|join }}
+{{ [{"t": "x"}, {"v": 1}]|selectattr("t")|list }} {{ [{"t": "x"}, {"t": ""}, {"v": 1}]|rejectattr("t")|list }}
+{{ [{"t": "x"}, {"v": 1}]|selectattr("t", "undefined")|list }} {{ [{"t": "x"}, {"v": 1}]|rejectattr("t", "undefined")|list }} {{ [{"t": "x"}, {"v": 1}]|selectattr("t", "defined")|list }}
+{{ [{"t": "x"}, {"t": "y"}]|selectattr("t", "==", "x")|list }} {{ [{"t": "x"}, {"t": "y"}]|selectattr("t", "ne", "x")|list }} {{ [{"t": "x"}, {"t": "y"}]|rejectattr("t", "!=", "x")|list }}
+{{ [{"t": "x"}, {"t": "y"}]|selectattr("t", "in", ["x", "z"])|list }} {{ messages|rejectattr("role", "in", ["system", "tool"])|list|length }}
+{{ [{"t": {"u": 1}}, {"t": {"u": 2}}, {"t": 3}]|selectattr("t.u", "eq", 2)|list }} {{ [{"t": [5, 6]}]|map(attribute="t.1")|list }} {{ [[1, 2], [3, 4]]|map(attribute=0)|list }}
+{{ [{"t": [1]}, {"t": [2]}]|selectattr("t", "equalto", [2])|list }} {{ [{"t": 1}, {"t": 2}]|selectattr("t", "equalto", true)|list }}
+{{ none|selectattr("t")|list }} {{ missing|rejectattr("t")|list }} {{ none|map("upper")|list }} {{ none|select|list }}
+{{ [1, 0, "", none, "a"]|select|list }} {{ [1, 0, "", none, "a"]|reject|list }} {{ ["a", "b"]|select("in", ["a"])|list }} {{ [1, "a", 1.5, true]|select("number")|list }}
+{{ [1]|select("nothing")|list }}
+{{ [1]|select("eq")|list }}
+{{ ["a", "b"]|map("upper")|list }} {{ [" a ", "b "]|map("trim")|join }} {{ ["x", {"a": 1}]|map("tojson")|join(",") }} {{ [[1, 2], [3]]|map("length")|list }} {{ ["xa", "b"]|map("replace", "x", "+")|list }}
+{{ ["a"]|map("nothing")|list }}
+{{ [{"a": 1}, {}]|map(attribute="a")|list }} {{ [{"a": 1}, {}]|map(attribute="a", default=0)|list }} {{ {"b": 1, "a": 2}|dictsort|map("last")|list }} {{ {"a": 1, "b": 2}.items()|map("first")|list }}
+{{ messages|selectattr("type", "equalto", "text")|map(attribute="text")|map("trim")|join("\n") }}|
+{{ 12|string|length }} {{ "xxaxx"|trim("x") }} {{ none|trim }} {{ 1.5|trim }}
+{{ {"a": 1} is iterable }} {{ "a" is iterable }} {{ [1] is iterable }} {{ (1, 2) is iterable }} {{ missing is iterable }} {{ none is iterable }} {{ 1 is iterable }} {{ 1 is not iterable }}
+{{ true is number }} {{ 1 is number }} {{ "1" is number }} {{ 1.5 is float }} {{ 1 is float }} {{ 1.5 is not float }}
+{% for c in "a😀c" %}{{ c }}-{{ loop.last }} {% endfor %}
+{% for x in missing %}x{% else %}none{% endfor %}
+{% for x in none %}x{% endfor %}
+{% for x in 5 %}x{% endfor %}
+{% for k in {"a": 1, "b": 2} %}{{ k }}{% endfor %} {% for a, b in [(1, 2), (3, 4)] %}{{ a }}{{ b }}{% endfor %} {% for c in "abc" if c != "b" %}{{ c }}{% endfor %}
+{% for part in messages[0].content %}{% if part.type == "image" %}i{% endif %}{% endfor %}|
+{% set first = true %}{% for x in [1, 2, 3] %}{% if not first %}, {% endif %}{{ x }}{% set first = false %}{% endfor %} {{ first }}
+{% set n = 0 %}{% for x in [1, 2] %}{% set n = n + 1 %}{{ n }}{% for y in [1] %}{% set n = n + 10 %}{{ n }}{% endfor %}{{ n }} {% endfor %}{{ n }}
+{% for x in [1, 2, 3] %}{% if x == 2 %}{% set y = 1 %}{% continue %}{% endif %}{{ y is defined }}{{ loop.index }} {% endfor %}
+{% if true %}{% set x = 1 %}{% endif %}{{ x }} {% set ns = namespace(n=0) %}{% for x in [1, 2] %}{% set ns.n = ns.n + x %}{% endfor %}{{ ns.n }}
+{{ missing.x }}
+{{ missing["x"] }}
+{{ messages[0].nothing.x }}
+{{ messages[0].nothing.x is defined }}
+{{ [].x }}|{{ none.x }}|{{ messages[0].nothing is defined }}|{{ (missing or messages[0]).role }}
+{{ missing|tojson }}
+{{ [3]|first.x }}
+{% filter upper %}a{{ none }}{% endfilter %} {% filter title %}ab cd{% endfilter %}
+""".strip().split("\n")
+
 
 def case(template, conversation):
     try:
@@ -392,6 +448,14 @@ def case(template, conversation):
         return {"template": template, "conversation": conversation, "text": text}
     except (jinja2.TemplateError, TypeError) as error:
         return {"template": template, "conversation": conversation, "error": str(error)}
+
+
+def snippet(template):
+    try:
+        (text,), _ = render_jinja_template([[USER, REPLY]], chat_template=template)
+        return [template, text]
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        return [template, None, str(error)]
 
 
 if __name__ == "__main__":
@@ -403,5 +467,7 @@ if __name__ == "__main__":
         "templates": TEMPLATES,
         "conversations": CONVERSATIONS,
         "cases": [case(template, conversation) for template in TEMPLATES for conversation in CONVERSATIONS],
+        "snippets": [snippet(template) for template in SNIPPETS],
     }
+    assert all(" at 0x" not in (text or "") for _, text, *_ in fixture["snippets"]), "no filter's own name is printed"
     OUTPUT.write_text(json.dumps(fixture, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 import { mismatch, TokenizerError } from "./errors.ts";
 import { readJson } from "./json.ts";
+import { type FilterContext, filters, itemsOf, tests } from "./python-filters.ts";
 import { fail, operators, printed, pythonSpaces, strip, type Value } from "./python-values.ts";
 
 /** What a template may name: the messages, the special tokens (`bos_token`), and whatever else it asks for. */
@@ -50,19 +51,31 @@ interface Node {
   readonly left?: Node;
   readonly right?: Node;
   readonly operator?: Node;
+  /** What a loop goes through, also with an `if` behind it. */
+  readonly iterable?: Node & { readonly lhs?: Node };
+  readonly test?: Node;
+  readonly negate?: boolean;
+  /** Of a node that is a value already. */
+  readonly known?: Value;
 }
 
 interface Scope {
-  readonly tests: ReadonlyMap<unknown, (...values: readonly (Value | undefined)[]) => boolean>;
+  readonly tests: ReadonlyMap<unknown, (value: Value, expected?: Value) => boolean>;
   set(name: string, value: unknown): Value;
+}
+
+interface Interpreter {
+  evaluate(node: Node | undefined, scope: Scope): Value;
+  evaluateArguments(args: readonly Node[], scope: Scope): [given: Value[], named: Map<string, Value>];
+  evaluateBlock(body: readonly Node[] | undefined, scope: Scope): Value;
+  applyFilter(value: Value, filter: Node, scope: Scope): Value;
+  run(program: object): Value;
 }
 
 /** The module once more, with what is used of it. */
 interface Engine {
-  readonly Environment: new () => Scope;
-  readonly Interpreter: new (
-    scope: Scope,
-  ) => { evaluate(node: Node | undefined, scope: Scope): Value; run(program: object): Value };
+  readonly Environment: new (parent?: Scope) => Scope;
+  readonly Interpreter: new (scope: Scope) => Interpreter;
   tokenize(source: string, options?: object): Node[];
   parse(tokens: readonly Node[]): object;
 }
@@ -94,6 +107,8 @@ export function renderChatTemplate(
   const globals = new Environment();
   const interpreter = new Interpreter(globals);
   const evaluate = interpreter.evaluate.bind(interpreter);
+  const evaluateBlock = interpreter.evaluateBlock.bind(interpreter);
+  const applyFilter = interpreter.applyFilter.bind(interpreter);
   const measures = new WeakMap<object, { size: number; levels: number }>();
   let spent = 0;
   // The node that is being evaluated, how deep it is, and the first value in it.
@@ -146,6 +161,8 @@ export function renderChatTemplate(
       frame = outer;
     }
     if (node.property && inner.first) {
+      if (inner.first.type === "UndefinedValue")
+        fail(`expected a value before ${node.property.value ?? "[]"}, got none`);
       result = member(inner.first.value, node.computed ? last.value : node.property.value, result);
     }
     const { type, operator, filter } = outer.node;
@@ -162,28 +179,61 @@ export function renderChatTemplate(
     if (first && operator?.value === "+" && (typeof first.value === "string") !== (typeof value === "string")) {
       fail("expected + of two strings, or of none");
     }
+    if (outer.node.iterable && [outer.node.iterable, outer.node.iterable.lhs].includes(node))
+      result = loopItems(result);
     outer.first ??= result;
     last = result;
     return result;
   };
 
   /** What the engine lacks, or does otherwise than Python. */
-  function own({ body, operand, filter, left, right, operator }: Node, scope: Scope): Value | undefined {
+  function own(node: Node, scope: Scope): Value | undefined {
+    const { left, right, operator, operand, test, known } = node;
     const value = (node?: Node) => interpreter.evaluate(node, scope);
-    const name = filter?.callee?.value;
     if (operator?.value === "~") return make(printed(value(left)) + printed(value(right)));
     if (left && right && Object.hasOwn(operators, operator?.value as string)) {
       return make(operators[operator?.value as string](value(left), value(right), spend));
     }
-    if (filter?.value === "string") return make(printed(value(operand)));
-    if (filter?.value === "trim") return make(strip(printed(value(operand)), pythonSpaces, "strip"));
-    if (body && filter) return value({ type: "FilterExpression", operand: { type: "Program", body }, filter });
-    if (filter?.args?.some(({ type }) => /Spread/.test(type))) fail("expected no * in a filter");
-    if (name !== "select" && name !== "reject") return undefined;
-    const items: readonly Value[] = value(operand).value;
-    const [test, expected] = (filter?.args ?? []).map(value);
-    const has = scope.tests.get(test?.value)!;
-    return Object.assign(make([]), { value: items.filter((item) => has(item, expected) === (name === "select")) });
+    if (test && operand && Object.hasOwn(ownTests, test.value as string)) {
+      return make(testOf(scope, test.value)(value(operand)) !== node.negate);
+    }
+    return known;
+  }
+
+  // What a turn of a loop sets is gone in the next one.
+  interpreter.evaluateBlock = (body, scope) => {
+    const isTurn = frame.node.type === "For" && frame.node.body === body;
+    return evaluateBlock(body, isTurn ? new Environment(scope) : scope);
+  };
+
+  const ownTests = tests(spend);
+  const list = (items: readonly Value[]): Value => Object.assign(make([]), { value: items });
+  const testOf = (scope: Scope, name: unknown) =>
+    (Object.hasOwn(ownTests, name as string) && ownTests[name as string]) ||
+    scope.tests.get(name) ||
+    fail(`expected a test, got ${name}`);
+
+  interpreter.applyFilter = (operand, filter, scope) => {
+    const { args = [] } = filter;
+    const name = (filter.callee ?? filter).value as string;
+    if (args.some(({ type }) => /Spread/.test(type))) fail("expected no * in a filter");
+    if (name === "tojson" && operand.type === "UndefinedValue") fail("expected a value for tojson, got none");
+    if (!Object.hasOwn(filters, name)) return applyFilter(operand, filter, scope);
+    const apply: FilterContext["apply"] = (name, operand, given) => {
+      const callee = { type: "Identifier", value: name };
+      const args = given.map((known) => ({ type: "", known }));
+      const filter = given.length ? { type: "CallExpression", callee, args } : callee;
+      return interpreter.evaluate({ type: "FilterExpression", operand: { type: "", known: operand }, filter }, scope);
+    };
+    const context = { make, list, spend, apply, test: (name: unknown) => testOf(scope, name) };
+    return filters[name](operand, ...interpreter.evaluateArguments(args, scope), context);
+  };
+
+  /** What a loop goes through as the engine knows it: lists, whose items are lists where they are tuples. */
+  function loopItems(value: Value): Value {
+    if (!/^(String|Undefined|Array|Tuple)Value/.test(value.type)) return value;
+    const items = itemsOf(value, { make, spend } as FilterContext);
+    return list(items.map((item) => (item.type === "TupleValue" ? list(item.value) : item)));
   }
 
   /** `text.name`, where the methods of strings are metered, and strip what they are told to. */
@@ -281,8 +331,9 @@ function strftimeNow(format: string): string {
   const now = new Date();
   const [a, b, d, Y, time] = String(now).split(" ");
   const [H, M, S] = time.split(":");
-  const month = (width: "long" | "2-digit") => now.toLocaleString("en", { month: width });
-  const fields = { a, b, d, Y, H, M, S, m: month("2-digit"), B: month("long") };
+  const named = (options: Intl.DateTimeFormatOptions) => now.toLocaleString("en", options);
+  const [A, B, m] = [{ weekday: "long" }, { month: "long" }, { month: "2-digit" }].map(named as (of: object) => string);
+  const fields = { a, A, b, B, d, H, m, M, S, Y };
   return format.replace(/%(.)/g, (directive, field: keyof typeof fields) => {
     return fields[field] ?? fail(`strftime_now does not know ${directive}`);
   });

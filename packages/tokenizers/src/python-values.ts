@@ -7,6 +7,12 @@ export interface Value {
   readonly type: string;
   // biome-ignore lint/suspicious/noExplicitAny: the engine checks it
   readonly value: any;
+  __bool__(): { readonly value: boolean };
+}
+
+/** Whether Python takes a value for true. */
+export function isTrue(value?: Value): boolean {
+  return value?.__bool__().value ?? false;
 }
 
 export function fail(message: string, cause?: unknown): never {
@@ -21,14 +27,17 @@ export const operators: Readonly<Record<string, Operator>> = {
   "!=": (left, right, spend) => !isEqual(left, right, spend),
   in: isIn,
   "not in": (left, right, spend) => !isIn(left, right, spend),
-  "%": ({ value: left }, { value: right }) => {
-    const [a, b] = [left, right].map((value) => (typeof value === "boolean" ? Number(value) : value));
+  "%": (left, right, spend) => {
+    if (typeof left.value === "string") {
+      return formatted(left.value, right.type === "TupleValue" ? right.value : [right], spend);
+    }
+    const [a, b] = [left, right].map(({ value }) => (typeof value === "boolean" ? Number(value) : value));
     if (typeof a !== "number" || typeof b !== "number" || b === 0) fail("expected % of two numbers");
     return ((a % b) + b) % b;
   },
 };
 
-function isEqual(
+export function isEqual(
   { type, value: a }: Value,
   { type: otherType, value: b }: Value,
   spend: (count: number) => void,
@@ -42,7 +51,7 @@ function isEqual(
   return a.size === b.size && [...a].every(([key, item]) => b.has(key) && isEqual(item, b.get(key), spend));
 }
 
-function isIn(item: Value, { type, value }: Value, spend: (count: number) => void): boolean {
+export function isIn(item: Value, { type, value }: Value, spend: (count: number) => void): boolean {
   if (type === "UndefinedValue") return false;
   if (Array.isArray(value)) return value.some((other) => isEqual(item, other, spend));
   if (type === "ObjectValue") return value.has(item.value);
@@ -70,6 +79,23 @@ export function printed(result: Value): string {
 function represented(result: Value): string {
   if (typeof result.value === "string") return quoted(result.value);
   return result.type === "UndefinedValue" ? "Undefined" : printed(result);
+}
+
+/** Python's `text % values`, for texts and whole numbers. */
+export function formatted(text: string, values: readonly Value[], spend: (count: number) => void): string {
+  let next = 0;
+  const result = text.replace(/%(.?)/g, (directive, kind: string) => {
+    if (kind === "%") return kind;
+    const value = values[next++];
+    if (!value || !/[srd]/.test(kind) || (kind === "d" && !Number.isInteger(value.value))) {
+      fail(`expected a value for ${directive}, which is %s, %r or %d`);
+    }
+    const put = kind === "r" ? represented(value) : printed(value);
+    spend(1 + put.length / 256);
+    return put;
+  });
+  if (next < values.length) fail(`expected ${next} values for a format, got ${values.length}`);
+  return result;
 }
 
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -10,6 +10,8 @@ interface Fixture {
   readonly templates: Readonly<Record<string, string>>;
   readonly conversations: Readonly<Record<string, ChatContext>>;
   readonly cases: readonly { template: string; conversation: string; text?: string; error?: string }[];
+  /** Short templates, their text or null, and what Python says where there is none. */
+  readonly snippets: readonly (readonly [template: string, text: string | null, error?: string])[];
 }
 const fixture: Fixture = JSON.parse(
   readFileSync(new URL("../../../verify/fixtures/chat-templates.json", import.meta.url), "utf8"),
@@ -120,12 +122,23 @@ describe(`chat templates give the text of transformers ${fixture.versions.transf
   });
 });
 
+describe("filters, tests and loops do what Jinja's do with values of every kind", () => {
+  const { user, turns } = fixture.conversations;
+  const spoken = { messages: [user.messages[0], turns.messages[1]] };
+
+  test.each(fixture.snippets.map(([template, text]) => ({ template, text })))("$template", ({ template, text }) => {
+    if (text !== null) expect(render(template, spoken)).toBe(text);
+    else expect(errorOf(template, spoken).code).toBe("template");
+  });
+});
+
 describe("a chat template", () => {
   afterEach(() => vi.useRealTimers());
 
   test("knows the time in English", () => {
     vi.useFakeTimers({ now: new Date(2026, 6, 4, 5, 6, 7) });
-    expect(render("{{ strftime_now('%d %b %Y, %a %B %m %H:%M:%S') }}")).toBe("04 Jul 2026, Sat July 07 05:06:07");
+    const format = "%d %b %Y, %a %A %B %m %H:%M:%S";
+    expect(render(`{{ strftime_now('${format}') }}`)).toBe("04 Jul 2026, Sat Saturday July 07 05:06:07");
     expect(errorOf("{{ strftime_now('%Q') }}").message).toBe("chat template: strftime_now does not know %Q");
   });
 
@@ -209,7 +222,11 @@ describe("a chat template reaches nothing of the host", () => {
     "{{ raise_exception.__proto__.constructor('return 1')() }}",
     "{{ namespace.constructor('return 1')() }}",
     "{{ ''.strip.constructor('return 1')() }}",
-    "{{ messages[0] | map(attribute='constructor') }}",
+    "{{ messages | map('constructor') | list }}",
+    "{{ messages | select('constructor') | list }}",
+    "{{ messages | selectattr('role', '__proto__') | list }}",
+    "{{ messages is constructor }}",
+    "{{ messages | toString }}",
   ])("%s", (template) => {
     expect(errorOf(template).code).toBe("template");
   });
@@ -217,6 +234,11 @@ describe("a chat template reaches nothing of the host", () => {
   test.each(["{{ ''.constructor }}", "{{ messages.__proto__ }}", "{{ messages[0].hasOwnProperty }}", "{{ process }}"])(
     "%s is undefined",
     (template) => expect(render(template)).toBe(""),
+  );
+
+  test.each(["constructor", "__proto__", "role.constructor", "role.length", "size"])(
+    "the attribute %s is undefined",
+    (name) => expect(render(`{{ messages | map(attribute='${name}') | list }}`)).toBe("[Undefined]"),
   );
 });
 
@@ -265,6 +287,15 @@ describe("a chat template is refused before it costs much", () => {
     ["replace by its name", `${big}{{ x['replace']('x', x) }}`],
     ["replace in a variable", `${big}{% set f = x.replace %}{{ f('x', x) }}`],
     ["replace as a filter", `${big}{{ x | replace('x', x) }}`],
+    ["join of a long text", `${big}{{ x | join(x) }}`],
+    ["a list of a long text", `${big}{% for c in x %}{% endfor %}`],
+    ["format", `${big}{{ ${"'%s%s%s%s'".replaceAll("%s", times(100, "%s"))} | format(${times(399, "x, ")}x) }}`],
+    ["format by an operator", `${big}{{ '${times(400, "%s")}' % (${times(399, "x, ")}x) }}`],
+    ["indent by map", "{{ ['a\\nb'] | map('indent', 1000000000) | list }}"],
+    ["replace by map", `${big}{{ [x, x] | map('replace', 'x', x) | list }}`],
+    ["upper of long texts by map", `${big}{{ range(999) | map(attribute='a', default=x) | map('upper') | list }}`],
+    ["a long text for many", `${big}{{ range(9999) | map(attribute='a', default=x) | list }}`],
+    ["many searches by select", `${big}{{ range(9999) | map(attribute='a', default='y') | select('in', x) | list }}`],
     ["strip of many characters", `${big}{{ x.strip('y' ~ x) }}`],
     ["tojson with an indentation", "{{ messages | tojson(indent=1000000000) }}"],
     ["tojson with long separators", `${big}{{ messages | tojson(separators=(x, x)) }}`],
