@@ -1,7 +1,7 @@
 import { type Aligned, beginOf, charLength, endOf, lastCharLength, Rewriter, slice } from "./aligned.ts";
 import { type Finder, findNext } from "./finder.ts";
 import { CharacterSet } from "./regex/character-set.ts";
-import { isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
+import { hasNoForm, isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
 
 /** Changes a text before it is cut, each character by itself; what it leaves alone it returns as it is. */
 export interface Normalizer {
@@ -261,6 +261,20 @@ function sortMarks(run: string): string {
   return sorted;
 }
 
+/** `inForm` by the tables of the reference, which are those of Unicode 9. */
+function inOldForm(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
+  const changed = inForm(text, form);
+  if (changed === text || !hasNoForm.test(text)) return changed;
+  const parts = text.split(new RegExp(`(${hasNoForm.source})`, "u"));
+  return parts.map((part, index) => (index % 2 ? part : inForm(part, form))).join("");
+}
+
+/** A character's full decomposition by the same tables. */
+function decomposed(character: string): string {
+  const parts = character.normalize("NFKD");
+  return parts === character || hasNoForm.test(character) ? character : parts;
+}
+
 /**
  * A Unicode normalization form. A character that is taken apart is the origin of all its parts; one that is put together
  * comes from the first.
@@ -282,7 +296,7 @@ export function unicodeForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
       at = index + 1;
       while (at < length && !isAscii(at)) at++;
       const part = text.slice(index, at);
-      const changed = inForm(part, form);
+      const changed = inOldForm(part, form);
       if (changed === part) continue;
       out ??= new Rewriter(input);
       out.keep(kept, index);
@@ -308,7 +322,7 @@ function appendForm(out: Rewriter, part: string, index: number, changed: string)
   for (const character of part) {
     length += character.length;
     ends.push(length);
-    [...character.normalize("NFKD")].forEach((found, position) => {
+    [...decomposed(character)].forEach((found, position) => {
       const known = changes.get(found);
       if (known) known.values.push(Math.min(position, 1));
       else changes.set(found, { values: [Math.min(position, 1)], next: 0 });
@@ -318,7 +332,7 @@ function appendForm(out: Rewriter, part: string, index: number, changed: string)
   let old = 0;
   for (const character of changed) {
     let change = 1;
-    for (const found of character.normalize("NFKD")) {
+    for (const found of decomposed(character)) {
       const known = changes.get(found);
       change += (known?.values[known.next++] ?? 0) - 1;
     }

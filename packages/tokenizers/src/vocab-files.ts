@@ -137,8 +137,9 @@ function byteLevel(
   };
 }
 
-const gpt2Roles = { bos_token: "<|endoftext|>", eos_token: "<|endoftext|>", unk_token: "<|endoftext|>" };
-const qwenRoles = { eos_token: "<|endoftext|>", unk_token: "<|endoftext|>", pad_token: "<|endoftext|>" };
+const endOfText = "<|endoftext|>";
+const gpt2Roles = { bos_token: endOfText, eos_token: endOfText, unk_token: endOfText };
+const qwenRoles = { eos_token: endOfText, unk_token: endOfText, pad_token: endOfText };
 const robertaClasses = ["Bart", "LED", "Longformer", "Roberta"];
 const vocabJsonClasses = [...robertaClasses, "CodeGen", "GPT2", "GPTNeoX", "Qwen2"];
 
@@ -190,14 +191,19 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
   return { json, tokens: addedTokens(Object.values(roles), vocab, settings, isRoberta), roles };
 }
 
-// By the number of ranks: the pattern, and the id of `<|endoftext|>`.
-const knownRanks: Readonly<Record<number, readonly [pattern: string, endOfText: number]>> = {
-  50256: [gpt2Pattern, 50256],
-  50280: [gpt2Pattern, 50256],
-  100256: [cl100kPattern, 100257],
-  128000: [cl100kPattern, 128001],
-  151643: [qwenPattern, 151643],
-  199998: [o200kPattern, 199999],
+const textEnds = ["<|begin_of_text|>", "<|end_of_text|>"];
+// By the number of ranks: the pattern, and special tokens from an id on. Further ones are in files or in programs only.
+const knownRanks: Readonly<Record<number, readonly [pattern: string, firstId: number, ...special: string[]]>> = {
+  50256: [gpt2Pattern, 50256, endOfText],
+  // Whisper, with a token of no bytes.
+  50257: [gpt2Pattern, 50257, endOfText],
+  50280: [gpt2Pattern, 50256, endOfText],
+  100256: [cl100kPattern, 100257, endOfText],
+  // Llama 3, and 4 below.
+  128000: [cl100kPattern, 128000, ...textEnds],
+  151643: [qwenPattern, 151643, endOfText],
+  199998: [o200kPattern, 199999, endOfText],
+  200000: [o200kPattern, 200000, ...textEnds],
 };
 
 /**
@@ -212,7 +218,7 @@ export function readTiktoken(file: File, where: string, settings: Settings, patt
     .map((line, index) => {
       const [, base64, rank] = /^([\w+/=]+) (\d{1,9})$/.exec(line) ?? [];
       if (rank === undefined) throw mismatch("file", `${where}: line ${index + 1}`, "base64 and a rank", line);
-      const token = Array.from(decodeBase64(base64, where), byteCharacter).join("");
+      const token = base64 === "=" ? "" : Array.from(decodeBase64(base64, where), byteCharacter).join("");
       vocab[token] = Number(rank);
       return token;
     });
@@ -222,15 +228,16 @@ export function readTiktoken(file: File, where: string, settings: Settings, patt
       ([left, right]) => Object.hasOwn(vocab, left) && Object.hasOwn(vocab, right),
     ),
   );
-  const [known, endOfText] = knownRanks[tokens.length] ?? [cl100kPattern];
+  const [known, firstId = 0, ...special] = knownRanks[tokens.length] ?? [cl100kPattern];
   const named = settings.addedTokens;
-  const isNamed = named.some(({ content }) => content === "<|endoftext|>");
-  const end = endOfText === undefined || isNamed ? [] : [{ content: "<|endoftext|>", id: endOfText }];
+  const others = special
+    .map((content, index) => ({ content, id: firstId + index }))
+    .filter((token) => named.every(({ content, id }) => content !== token.content && id !== token.id));
   const model = { vocab, merges, ignore_merges: true, ranks_are_ids: true };
   // An interval with a plus gives nothing back there.
   const given = pattern?.replace(/(\\[pP]\{\^?\w+\}|\[[^\]]*\]|\\?.)(\{\d+,?\d*\})\+/g, "(?>$1$2)");
   return {
     json: byteLevel(given ?? known, model, {}, false, given === undefined ? isolated : matchesOnly),
-    tokens: [...named, ...end].map((token) => ({ ...token, special: true })),
+    tokens: [...named, ...others].map((token) => ({ ...token, special: true })),
   };
 }

@@ -32,6 +32,19 @@ test("and take time by their length", () => {
   expect(best(80_000) / best(20_000)).toBeLessThan(9);
 });
 
+// From tokenizers 0.23.3, whose tables are those of Unicode 9.
+test.each([
+  ["NFKC", "\u32ff ①", "\u32ff 1"],
+  ["NFKC", "\u{1fbf1}\ua7f2ﬁ", "\u{1fbf1}\ua7f2fi"],
+  ["NFKD", "é\u{10781}\u{1e030}\u{1f16c}é", "e\u0301\u{10781}\u{1e030}\u{1f16c}e\u0301"],
+  ["NFD", "\u{11938}\u{105c9}é", "\u{11938}\u{105c9}e\u0301"],
+  ["NFC", "\u{11935}\u{11930}e\u0301\u{105d2}\u0307", "\u{11935}\u{11930}é\u{105d2}\u0307"],
+  ["NFC", "a\u0301\u1abf\u0316", "á\u1abf\u0316"],
+  ["NFD", "á\u{1e4ee}\u0316\u0345\u0334", "a\u0301\u{1e4ee}\u0334\u0316\u0345"],
+] as const)("%s leaves what is newer than Unicode 9 as it is: %j", (form, text, expected) => {
+  expect(unicodeForm(form)({ text, at: 0 }).text).toBe(expected);
+});
+
 test("runs of millions need no stack", () => {
   for (const character of ["\u1100", "\ud800"]) {
     const text = `e${character.repeat(10_000_000)}`;

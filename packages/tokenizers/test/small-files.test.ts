@@ -221,6 +221,36 @@ describe("tiktoken ranks", () => {
     expect(tokenizer.decode([258])).toBe("__proto__");
   });
 
+  test("Whisper's token of no bytes is one", () => {
+    const tokenizer = Tokenizer.from({ "x.tiktoken": `${bytes}= 256\n${rank("ab", 257)}` });
+    expect(tokenizer.encode("ab c").ids).toEqual([257, 32, 99]);
+    expect([tokenizer.decode([256, 257]), tokenizer.idToToken(256)]).toEqual(["ab", ""]);
+  });
+
+  // By the programs that these files are published with: openai-whisper 20250625, llama-models 0.3.0, tiktoken 0.14.0.
+  test.each([
+    ["Whisper", 50_257, { "<|endoftext|>": 50_257 }, "HI'LL 12345", "HI|'|LL| 12345"],
+    [
+      "Llama 3",
+      128_000,
+      { "<|begin_of_text|>": 128_000, "<|end_of_text|>": 128_001 },
+      "HI'LL 12345",
+      "HI|'LL| |123|45",
+    ],
+    ["Llama 4", 200_000, { "<|begin_of_text|>": 200_000, "<|end_of_text|>": 200_001 }, "HI'LL 12345", "HI'LL| |123|45"],
+    ["o200k", 199_998, { "<|endoftext|>": 199_999 }, "HI'LL 12345", "HI'LL| |123|45"],
+    ["Qwen", 151_643, { "<|endoftext|>": 151_643 }, "HI'LL 12345", "HI|'LL| |1|2|3|4|5"],
+  ])("%s is known by its %i ranks", (_, count, special, text, words) => {
+    const unlike = (id: number) => String.fromCharCode(id & 255, 0, (id >> 8) & 255, id >> 16);
+    const others = Array.from({ length: count - 256 }, (_, index) => rank(unlike(index), index + 256)).join("");
+    const tokenizer = Tokenizer.from({ "x.tiktoken": bytes + others });
+    for (const [token, id] of Object.entries(special)) expect(tokenizer.tokenToId(token)).toBe(id);
+    const { word_ids } = tokenizer.encode(text);
+    const cut = [...text].map((character, at) => (at && word_ids[at] !== word_ids[at - 1] ? "|" : "") + character);
+    expect(cut.join("")).toBe(words);
+    expect(tokenizer.encode(Object.keys(special)[0], { split_special_tokens: false }).length).toBe(1);
+  });
+
   test("a word that is spelled like a special token is none", () => {
     const config = { added_tokens_decoder: { 300: { content: "EOT", special: true } } };
     const tokenizer = open({ "x.tiktoken": bytes }, config);
