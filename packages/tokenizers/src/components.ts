@@ -75,18 +75,13 @@ export const wordPieceComponents: Components = {
         continuing_subword_prefix: json.text("continuing_subword_prefix", "##"),
         max_input_chars_per_word: json.count("max_input_chars_per_word") ?? 100,
       };
-      return { model: new WordPiece(entriesOf(json), options, json.where), unk };
+      return { model: new WordPiece(json.need("vocab", "object"), options, json.where), unk };
     },
   },
   decoders: {
     WordPiece: (json) => wordPieceDecoder(json.text("prefix", "##"), json.flag("cleanup", true)),
   },
 };
-
-/** A vocabulary's tokens and what stands for their ids. */
-export function entriesOf(json: Reader): [string, unknown][] {
-  return Object.entries(json.need("vocab", "object"));
-}
 
 /** A setting that is one character. */
 function characterOf(json: Reader, name: string, otherwise?: string): string {
@@ -165,7 +160,7 @@ const models = (): Group<"models"> => ({
   ...wordPieceComponents.models,
   WordLevel: (json) => {
     const unk = json.text("unk_token", "<unk>");
-    return { model: new WordLevel(entriesOf(json), unk, json.where), unk };
+    return { model: new WordLevel(json.need("vocab", "object"), unk, json.where), unk };
   },
   Unigram: unigram,
   BPE: (json) => {
@@ -180,10 +175,7 @@ const models = (): Group<"models"> => ({
       ignore_merges: json.flag("ignore_merges"),
       ranksAreIds: json.flag("ranks_are_ids"),
     };
-    return {
-      model: new Bpe(entriesOf(json), readMerges(json.need("merges", "array"), json.at("merges")), options, json.where),
-      unk,
-    };
+    return { model: new Bpe(json.need("vocab", "object"), json.need("merges", "array"), options, json.where), unk };
   },
 });
 
@@ -235,19 +227,4 @@ function readFinder(json: Reader): Finder {
 function schemeOf(json: Reader): "always" | "first" | "never" {
   const scheme = json.choice("prepend_scheme", ["always", "first", "never"]);
   return json.flag("add_prefix_space") === false ? "never" : scheme;
-}
-
-/** Pairs, or texts with a space between the two parts of each. */
-export function readMerges(merges: readonly unknown[], where: string): [string, string][] {
-  return merges.map((merge, rank) => {
-    const parts = typeof merge === "string" ? merge.split(" ") : merge;
-    if (
-      !Array.isArray(parts) ||
-      parts.length !== 2 ||
-      !parts.every((part) => typeof part === "string" && part !== "")
-    ) {
-      throw mismatch("vocabulary", `${where}[${rank}]`, "two tokens", merge);
-    }
-    return parts as [string, string];
-  });
 }

@@ -35,6 +35,7 @@ function classOf(source: string): string {
 }
 
 const ranges = (source: string) => new CharacterSet(classOf(source));
+const oneOf = (source: string) => new RegExp(`[${classOf(source)}]`, "u");
 
 // The reference asks a table of Unicode 8: what is punctuation, or a nonspacing mark, only since then is none to it.
 // U+111C9 was punctuation then, and is a mark now.
@@ -45,13 +46,13 @@ const later = /* @__PURE__ */ ranges(
 const laterAccents = /* @__PURE__ */ ranges(
   "1kt 4a,1o 8b 70,5 2e 4v,1k 53,d 1n,1 1x 8p k 1mv 6y j4,18 ek 73,4 raq 5v js5,gx 6j,4 26 3n,1 3n 5,1 36 6y 3h,16 3g r2,mz cq,fd 44m,l 8uh,h 2sg 1c,8 2l,d irz,1y 3ex,19i",
 );
-// Characters since Unicode 9 that have decompositions or classes of marks, or compose: to the reference's normalization forms they have none.
-const newer = /* @__PURE__ */ classOf(
+/**
+ * A character that the reference's normalization forms leave as it is, and compose with none, whatever this engine knows:
+ * those since Unicode 9 that have a decomposition or a class of marks, or compose.
+ */
+export const hasNoForm = /* @__PURE__ */ oneOf(
   "1kt 4a,1o 8b fy 73,1 am 1nf q2,18 ln,4 45h n3m,3 1k n1 huo,dt 12i,gx 6j jv 1z,f 1d,6 6,2 3y rf,1 6z,9w ix,dek 3,e 2es,i6 icl,z 3sn,1c5 22f 22s,9 144",
 );
-
-/** A character that the reference's normalization forms leave as it is, and compose with none, whatever this engine knows. */
-export const hasNoForm = /* @__PURE__ */ new RegExp(`[${newer}]`, "u");
 
 const punctuation = /* @__PURE__ */ new CharacterSet("!-/:-@[-`{-~\\p{P}\\u166d\\u{111c9}");
 

@@ -191,7 +191,6 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
   return { json, tokens: addedTokens(Object.values(roles), vocab, settings, isRoberta), roles };
 }
 
-const textEnds = ["<|begin_of_text|>", "<|end_of_text|>"];
 // By the number of ranks: the pattern, and special tokens from an id on. Further ones are in files or in programs only.
 const knownRanks: Readonly<Record<number, readonly [pattern: string, firstId: number, ...special: string[]]>> = {
   50256: [gpt2Pattern, 50256, endOfText],
@@ -200,10 +199,10 @@ const knownRanks: Readonly<Record<number, readonly [pattern: string, firstId: nu
   50280: [gpt2Pattern, 50256, endOfText],
   100256: [cl100kPattern, 100257, endOfText],
   // Llama 3, and 4 below.
-  128000: [cl100kPattern, 128000, ...textEnds],
+  128000: [cl100kPattern, 128000, "<|begin_of_text|>", "<|end_of_text|>"],
   151643: [qwenPattern, 151643, endOfText],
   199998: [o200kPattern, 199999, endOfText],
-  200000: [o200kPattern, 200000, ...textEnds],
+  200000: [o200kPattern, 200000, "<|begin_of_text|>", "<|end_of_text|>"],
 };
 
 /**
@@ -213,27 +212,20 @@ const knownRanks: Readonly<Record<number, readonly [pattern: string, firstId: nu
  */
 export function readTiktoken(file: File, where: string, settings: Settings, pattern?: string): OldFiles {
   const vocab: Record<string, unknown> = Object.create(null);
-  const tokens = linesOf(file, where)
-    .filter((line) => line !== "")
-    .map((line, index) => {
-      const [, base64, rank] = /^([\w+/=]+) (\d{1,9})$/.exec(line) ?? [];
-      if (rank === undefined) throw mismatch("file", `${where}: line ${index + 1}`, "base64 and a rank", line);
-      const token = base64 === "=" ? "" : Array.from(decodeBase64(base64, where), byteCharacter).join("");
-      vocab[token] = Number(rank);
-      return token;
-    });
-  // Whatever two tokens make together is a merge, by the rank of what they make.
-  const merges = tokens.flatMap((token) =>
-    Array.from({ length: token.length - 1 }, (_, index) => [token.slice(0, index + 1), token.slice(index + 1)]).filter(
-      ([left, right]) => Object.hasOwn(vocab, left) && Object.hasOwn(vocab, right),
-    ),
-  );
-  const [known, firstId = 0, ...special] = knownRanks[tokens.length] ?? [cl100kPattern];
+  const lines = linesOf(file, where).filter((line) => line !== "");
+  for (const [index, line] of lines.entries()) {
+    const [, base64, rank] = /^([\w+/=]+) (\d{1,9})$/.exec(line) ?? [];
+    if (rank === undefined) throw mismatch("file", `${where}: line ${index + 1}`, "base64 and a rank", line);
+    let token = "";
+    if (base64 !== "=") for (const byte of decodeBase64(base64, where)) token += byteCharacter(byte);
+    vocab[token] = Number(rank);
+  }
+  const [known, firstId = 0, ...special] = knownRanks[lines.length] ?? [cl100kPattern];
   const named = settings.addedTokens;
   const others = special
     .map((content, index) => ({ content, id: firstId + index }))
     .filter((token) => named.every(({ content, id }) => content !== token.content && id !== token.id));
-  const model = { vocab, merges, ignore_merges: true, ranks_are_ids: true };
+  const model = { vocab, merges: [], ignore_merges: true, ranks_are_ids: true };
   // An interval with a plus gives nothing back there.
   const given = pattern?.replace(/(\\[pP]\{\^?\w+\}|\[[^\]]*\]|\\?.)(\{\d+,?\d*\})\+/g, "(?>$1$2)");
   return {

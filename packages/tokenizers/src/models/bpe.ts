@@ -4,6 +4,7 @@ import { utf8Bytes, utf8Length } from "../utf8.ts";
 import { byteTokens, spell } from "./byte-tokens.ts";
 import { mergeSteps } from "./merge-steps.ts";
 import { allTokens, appendTokens, type Model, noTokens, oneToken, type Tokens } from "./model.ts";
+import { TokenHashes } from "./token-hashes.ts";
 import { TokenMap } from "./token-map.ts";
 
 /** Settings of a byte-pair model, as tokenizer.json names them. */
@@ -14,7 +15,7 @@ export interface BpeOptions {
   readonly fuse_unk?: boolean;
   readonly byte_fallback?: boolean;
   readonly ignore_merges?: boolean;
-  /** Whether a merge ranks by the id of what it makes, and not by its place in the list. */
+  /** Whether any two tokens merge that make a third, by its id as the rank, and no list says which. */
   readonly ranksAreIds?: boolean;
 }
 
@@ -45,7 +46,11 @@ class MergeTable {
   }
 
   set(left: number, right: number, rank: number, id: number): void {
-    this.#rows.set([left, right, rank, id], this.#find(left, right));
+    const at = this.#find(left, right);
+    this.#rows[at] = left;
+    this.#rows[at + 1] = right;
+    this.#rows[at + 2] = rank;
+    this.#rows[at + 3] = id;
   }
 
   /** The rank of merging two ids, or -1. */
@@ -57,6 +62,18 @@ class MergeTable {
   merged(left: number, right: number): number {
     return this.#rows[this.#find(left, right) + 3];
   }
+}
+
+/** Where the two tokens of a merge are: a text and where the first ends, a text and where the second begins. */
+function partsOf(merge: unknown): readonly [left: string, end: number, right: string, begin: number] {
+  if (typeof merge === "string") {
+    const space = merge.indexOf(" ");
+    if (space > 0 && !merge.includes(" ", space + 1)) return [merge, space, merge, space + 1];
+  } else if (Array.isArray(merge) && merge.length === 2) {
+    const [left, right] = merge;
+    if (typeof left === "string" && typeof right === "string") return [left, left.length, right, 0];
+  }
+  return ["", 0, "", 0];
 }
 
 /** The same as `Tokens` in numbers that stay where they are, for words of millions of characters. */
@@ -99,42 +116,74 @@ export class Bpe extends TokenMap implements Model {
   readonly #unitIds = new Int32Array(65536).fill(-1);
 
   /**
-   * @param merges pairs of tokens, the first to be merged first; of equal pairs the last counts
-   * @throws {TokenizerError} `code: "vocabulary"` when a part or what a merge makes is no token
+   * @param vocabulary an id by each token
+   * @param merges pairs of tokens, or texts with a space between the two, the first to be merged first; of equal pairs the last counts
+   * @throws {TokenizerError} `code: "vocabulary"` when one is something else, or a part or what a merge makes is no token
    */
-  constructor(
-    entries: Iterable<readonly [string, unknown]>,
-    merges: readonly (readonly [string, string])[],
-    options: BpeOptions,
-    where: string,
-  ) {
-    super(entries, where);
+  constructor(vocabulary: object, merges: readonly unknown[], options: BpeOptions, where: string) {
+    super(vocabulary, where);
     this.#options = options;
     const {
       unk_token,
       continuing_subword_prefix: prefix = "",
       end_of_word_suffix: suffix = "",
       byte_fallback,
+      ranksAreIds,
     } = options;
     this.continuingPrefix = prefix;
     this.#isPlain = prefix === "" && suffix === "";
     this.#unk = unk_token === undefined ? undefined : this.ids.get(unk_token);
-    this.#merges = new MergeTable(merges.length);
-    const known = (token: string, rank: number): number => {
-      const id = this.ids.get(token);
-      if (id !== undefined && id <= largestId) return id;
-      const expected = `tokens of the vocabulary${id === undefined ? "" : ` with ids up to ${largestId}`}`;
-      throw mismatch("vocabulary", `${where}: merges[${rank}]`, expected, token);
-    };
-    merges.forEach(([left, right], rank) => {
-      if (!right.startsWith(prefix))
-        throw mismatch("vocabulary", `${where}: merges[${rank}]`, `a second part that begins with ${prefix}`, right);
-      const id = known(left + right.slice(prefix.length), rank);
-      this.#merges.set(known(left, rank), known(right, rank), options.ranksAreIds ? id : rank, id);
-    });
+    this.#merges = ranksAreIds ? this.#allMerges() : this.#listedMerges(merges, prefix, where);
     for (const [token, id] of this.ids) if (token.length === 1) this.#unitIds[token.charCodeAt(0)] = id;
     this.#byteIds = byte_fallback ? byteTokens((token) => this.ids.get(token)) : [];
     this.#hasAllBytes = this.#byteIds.length > 0 && !this.#byteIds.includes(undefined);
+  }
+
+  #listedMerges(merges: readonly unknown[], prefix: string, where: string): MergeTable {
+    const table = new MergeTable(merges.length);
+    const tokens = new TokenHashes(this.ids);
+    const wrong = (rank: number, expected: string, actual: unknown) =>
+      mismatch("vocabulary", `${where}: merges[${rank}]`, expected, actual);
+    for (let rank = 0; rank < merges.length; rank++) {
+      const merge = merges[rank];
+      const [left, leftEnd, right, rightBegin] = partsOf(merge);
+      if (leftEnd === 0 || rightBegin === right.length) throw wrong(rank, "two tokens", merge);
+      if (!right.startsWith(prefix, rightBegin))
+        throw wrong(rank, `a second part that begins with ${prefix}`, right.slice(rightBegin));
+      const rightId = tokens.find(right, rightBegin, right.length);
+      const leftId = tokens.find(left, 0, leftEnd);
+      const id = tokens.findLonger(right, rightBegin + prefix.length, right.length);
+      if (leftId < 0 || rightId < 0 || id < 0 || Math.max(leftId, rightId, id) > largestId) {
+        const parts = [left.slice(0, leftEnd), right.slice(rightBegin)];
+        const all = [parts[0] + parts[1].slice(prefix.length), ...parts];
+        const token = all.find((token) => !((this.ids.get(token) ?? Infinity) <= largestId)) as string;
+        const isToken = this.ids.has(token);
+        throw wrong(rank, `tokens of the vocabulary${isToken ? ` with ids up to ${largestId}` : ""}`, token);
+      }
+      table.set(leftId, rightId, rank, id);
+    }
+    return table;
+  }
+
+  #allMerges(): MergeTable {
+    const tokens = new TokenHashes(this.ids);
+    const merges: number[] = [];
+    // Of one token: where others end that it begins with, and their ids.
+    const lefts: [end: number, id: number][] = [];
+    for (const [token, id] of this.ids) {
+      lefts.length = 0;
+      for (let at = 1; at < token.length; at++) {
+        const left = at === 1 ? tokens.find(token, 0, 1) : tokens.findLonger(token, at - 1, at);
+        if (left >= 0) lefts.push([at, left]);
+      }
+      for (const [at, left] of lefts) {
+        const right = tokens.find(token, at, token.length);
+        if (right >= 0) merges.push(left, right, id);
+      }
+    }
+    const table = new MergeTable(merges.length / 3);
+    for (let at = 0; at < merges.length; at += 3) table.set(merges[at], merges[at + 1], merges[at + 2], merges[at + 2]);
+    return table;
   }
 
   tokenize(word: string): Tokens {

@@ -9,12 +9,16 @@ export class TokenMap {
   readonly longest: number;
   #tokens?: ReadonlyMap<number, string>;
 
-  /** @throws {TokenizerError} `code: "vocabulary"` when there is no token, or an id is no whole number below 2^32 */
-  constructor(entries: Iterable<readonly [token: string, id: unknown]>, where: string) {
+  /**
+   * @param vocabulary an id by each token
+   * @throws {TokenizerError} `code: "vocabulary"` when there is no token, or an id is no whole number below 2^32
+   */
+  constructor(vocabulary: object, where: string) {
     const ids = new Map<string, number>();
     let maxId = -1;
     let longest = 0;
-    for (const [token, id] of entries) {
+    for (const token of Object.keys(vocabulary)) {
+      const id: unknown = (vocabulary as Readonly<Record<string, unknown>>)[token];
       if (!isId(id))
         throw mismatch("vocabulary", `${where}: ${JSON.stringify(token)}`, "an id from 0 to 4294967295", id);
       ids.set(token, id);

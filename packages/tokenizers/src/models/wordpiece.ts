@@ -19,8 +19,8 @@ export class WordPiece extends TokenMap implements Model {
   readonly #options: WordPieceOptions;
   readonly continuingPrefix: string;
 
-  constructor(entries: Iterable<readonly [string, unknown]>, options: WordPieceOptions, where: string) {
-    super(entries, where);
+  constructor(vocabulary: object, options: WordPieceOptions, where: string) {
+    super(vocabulary, where);
     this.#options = options;
     this.continuingPrefix = options.continuing_subword_prefix;
   }
@@ -59,8 +59,8 @@ export class WordPiece extends TokenMap implements Model {
 export class WordLevel extends TokenMap implements Model {
   readonly #unk: string;
 
-  constructor(entries: Iterable<readonly [string, unknown]>, unk_token: string, where: string) {
-    super(entries, where);
+  constructor(vocabulary: object, unk_token: string, where: string) {
+    super(vocabulary, where);
     this.#unk = unk_token;
   }
 

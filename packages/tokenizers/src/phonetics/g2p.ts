@@ -65,7 +65,7 @@ export class G2PTokenizer implements TextTokenizer {
     const value = isFile ? readJson(vocabulary as Uint8Array | string, where) : vocabulary;
     if (!isG2PVocabulary(value)) throw mismatch("vocabulary", where, "a token -> id map with <sos> and <eos>", value);
     this.lastLetterFirst = options.lastLetterFirst ?? false;
-    this.#map = new TokenMap(Object.entries(value), where);
+    this.#map = new TokenMap(value, where);
     this.vocabSize = this.#map.size;
     this.maxId = this.#map.maxId;
     this.bosId = value["<sos>"];
