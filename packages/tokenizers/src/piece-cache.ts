@@ -8,17 +8,20 @@ const longLength = 256;
 const longCost = 2 ** 21;
 const tokenCost = 16;
 
+/** What a piece becomes: its tokens, or the id of the one that is all of it, which takes less room and is read faster. */
+export type KeptTokens = PieceTokens | number;
+
 /** What pieces become that may come again: words, and lines that are one piece, as in scripts without spaces. */
 export class PieceCache {
   /** Those of one code unit by its number, which is found faster than a text. */
-  readonly #units = new Map<number, PieceTokens>();
-  readonly #pieces = new Map<string, PieceTokens>();
-  readonly #longPieces = new Map<string, PieceTokens>();
+  readonly #units = new Map<number, KeptTokens>();
+  readonly #pieces = new Map<string, KeptTokens>();
+  readonly #longPieces = new Map<string, KeptTokens>();
   #cost = 0;
   /** Hashes of long pieces that came once, each where its last bits say. */
   #seen?: Uint32Array;
 
-  get(text: string): PieceTokens | undefined {
+  get(text: string): KeptTokens | undefined {
     if (text.length === 1) return this.#units.get(text.charCodeAt(0));
     if (text.length <= shortLength) return this.#pieces.get(text);
     return text.length <= longLength ? this.#longPieces.get(text) : undefined;
@@ -37,7 +40,7 @@ export class PieceCache {
     return isSeen;
   }
 
-  set(text: string, tokens: PieceTokens): void {
+  set(text: string, tokens: KeptTokens): void {
     if (text.length <= shortLength) {
       if (this.#units.size + this.#pieces.size >= shortPieces) {
         this.#units.clear();
@@ -47,7 +50,7 @@ export class PieceCache {
       else this.#pieces.set(copyOf(text), tokens);
       return;
     }
-    const cost = text.length + tokens.length * tokenCost;
+    const cost = text.length + (typeof tokens === "number" ? 1 : tokens.length) * tokenCost;
     this.#cost += cost;
     if (this.#cost > longCost) {
       this.#longPieces.clear();

@@ -15,7 +15,7 @@ import {
   streamChecks,
 } from "./options.ts";
 import { Part, PieceTokens, type TokenSink } from "./part.ts";
-import { PieceCache } from "./piece-cache.ts";
+import { type KeptTokens, PieceCache } from "./piece-cache.ts";
 import type { Cutter } from "./pre-tokenizers.ts";
 import { drain } from "./steps.ts";
 import { checkIds, checkText, type DecodeStream, type SpecialIds, type TextTokenizer } from "./text-tokenizer.ts";
@@ -309,6 +309,10 @@ export class Tokenizer implements TextTokenizer {
       tokens = this.#tokensOf({ text, at: isFirst ? 0 : 1 });
       cache.set(text, tokens);
     }
+    if (typeof tokens === "number") {
+      part.push(tokens, beginOf(piece, 0), endOf(piece, text.length - 1), part.wordCount++);
+      return true;
+    }
     if (tokens.texts.size > 0) {
       for (const [index, found] of tokens.texts) part.texts.set(part.length + index, found);
     }
@@ -324,10 +328,12 @@ export class Tokenizer implements TextTokenizer {
   }
 
   /** What the further pre-tokenizers and the model make of a piece; `at` only says whether a text begins with it. */
-  #tokensOf(piece: Aligned): PieceTokens {
+  #tokensOf(piece: Aligned): KeptTokens {
     const tokens = new PieceTokens();
     drain(this.#pushWords(tokens, piece, piece.at));
-    return tokens;
+    const { ids, begins, ends, texts, wordCount } = tokens;
+    const isOne = ids.length === 1 && begins[0] === 0 && ends[0] === piece.text.length && wordCount === 1;
+    return isOne && texts.size === 0 ? ids[0] : tokens;
   }
 
   /** The same for a piece that is not kept, a part of its tokens at a time; all places are less `offset`. */
