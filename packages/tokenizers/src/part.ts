@@ -1,5 +1,3 @@
-import type { Tokens } from "./models/model.ts";
-
 /** Tokens of a block. */
 export const blockLength = 16_384;
 // Numbers of a token.
@@ -77,23 +75,26 @@ export class Part {
 /** What takes tokens: a text's, or a piece's that is kept. */
 export type TokenSink = Pick<Part, "length" | "wordCount" | "texts" | "push">;
 
-/** The tokens of a piece, in lists, as they are few. */
-export class PieceTokens implements Tokens, TokenSink {
-  readonly ids: number[] = [];
-  readonly begins: number[] = [];
-  readonly ends: number[] = [];
-  readonly words: number[] = [];
-  readonly texts = new Map<number, string>();
+/** The tokens of a piece, in one list, as they are few: four numbers each, as `push` takes them. */
+export class PieceTokens implements TokenSink {
+  numbers: number[] = [];
   wordCount = 0;
+  #texts?: Map<number, string>;
 
   get length(): number {
-    return this.ids.length;
+    return this.numbers.length / fields;
+  }
+
+  get texts(): Map<number, string> {
+    this.#texts ??= new Map();
+    return this.#texts;
+  }
+
+  get hasTexts(): boolean {
+    return this.#texts !== undefined;
   }
 
   push(id: number, begin: number, end: number, word: number): void {
-    this.ids.push(id);
-    this.begins.push(begin);
-    this.ends.push(end);
-    this.words.push(word);
+    this.numbers.push(id, begin, end, word);
   }
 }

@@ -313,15 +313,16 @@ export class Tokenizer implements TextTokenizer {
       part.push(tokens, beginOf(piece, 0), endOf(piece, text.length - 1), part.wordCount++);
       return true;
     }
-    if (tokens.texts.size > 0) {
+    if (tokens.hasTexts) {
       for (const [index, found] of tokens.texts) part.texts.set(part.length + index, found);
     }
     // A loop of its own, as engines run faster what always sees the same kinds of objects.
-    const { ids, begins, ends, words } = tokens;
-    for (let at = 0; at < ids.length; at++) {
-      const from = placeOf(piece, begins[at]);
-      const to = ends[at] > begins[at] ? endOf(piece, ends[at] - 1) : from;
-      part.push(ids[at], from, to, part.wordCount + words[at]);
+    const { numbers } = tokens;
+    for (let at = 0; at < numbers.length; at += 4) {
+      const [begin, end] = [numbers[at + 1], numbers[at + 2]];
+      const from = placeOf(piece, begin);
+      const to = end > begin ? endOf(piece, end - 1) : from;
+      part.push(numbers[at], from, to, part.wordCount + numbers[at + 3]);
     }
     part.wordCount += tokens.wordCount;
     return true;
@@ -331,9 +332,12 @@ export class Tokenizer implements TextTokenizer {
   #tokensOf(piece: Aligned): KeptTokens {
     const tokens = new PieceTokens();
     drain(this.#pushWords(tokens, piece, piece.at));
-    const { ids, begins, ends, texts, wordCount } = tokens;
-    const isOne = ids.length === 1 && begins[0] === 0 && ends[0] === piece.text.length && wordCount === 1;
-    return isOne && texts.size === 0 ? ids[0] : tokens;
+    const { length, numbers, wordCount, hasTexts } = tokens;
+    const isOne = length === 1 && numbers[1] === 0 && numbers[2] === piece.text.length && wordCount === 1;
+    if (isOne && !hasTexts) return numbers[0];
+    // A list that grew has room for more.
+    tokens.numbers = numbers.slice();
+    return tokens;
   }
 
   /** The same for a piece that is not kept, a part of its tokens at a time; all places are less `offset`. */
