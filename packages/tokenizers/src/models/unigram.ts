@@ -1,4 +1,4 @@
-import { charLength, lastCharLength } from "../aligned.ts";
+import { charLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
 import type { Model } from "./model.ts";
 import { type PieceOptions, type PieceSink, pieceModel } from "./pieces.ts";
@@ -41,6 +41,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       scores[id] = Math.fround(0.1 * (new TextEncoder().encode(vocabulary.idToToken(id)).length - 1));
     }
   }
+  vocabulary.keepScores(scores);
   const unkScore = isFloat32 ? Math.fround(lowest - 10) : lowest - 10;
   const mask = 2 ** (32 - Math.clz32(longest)) - 1;
   // Whether no piece goes on into the next word: then the edges of a word are always the same. Sums of float32 are not, as they run on
@@ -60,20 +61,26 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
 
   function* cut(word: string, add: PieceSink): Generator<void> {
     const { length } = word;
-    const run = spare.pop() ?? { best: new Float64Array(mask + 1), last: new Int32Array(2 * windowLength + longest) };
+    const room = 2 * windowLength + longest;
+    const run = spare.pop() ?? {
+      best: new Float64Array(mask + 1),
+      last: new Int32Array(room),
+      lengths: new Int32Array(room),
+    };
     const { best } = run;
-    let { last } = run;
+    let { last, lengths } = run;
     // Where the window begins, and the last place where a piece ends.
     let from = 0;
     let reached = 0;
 
     /** Takes a piece that ends at a place if no better one does. */
-    const offer = (end: number, id: number, exact: number): void => {
+    const offer = (begin: number, end: number, id: number, exact: number): void => {
       const total = isFloat32 ? Math.fround(exact) : exact;
       while (reached < end) last[++reached - from] = none;
       if (last[end - from] !== none && !(total > best[end & mask])) return;
       best[end & mask] = total;
       last[end - from] = id;
+      lengths[end - from] = end - begin;
     };
 
     /** Sums that are far from 0 are counted anew from a place on, as the library does, since float32 has no digits left for small scores. */
@@ -93,14 +100,15 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       for (let at = begin, node = 0; at < length; ) {
         node = vocabulary.child(node, word.charCodeAt(at++));
         if (node === 0) break;
+        const score = vocabulary.scoreAt(node);
+        if (Number.isNaN(score)) continue;
         const id = vocabulary.value(node);
-        if (id < 0 || Number.isNaN(scores[id])) continue;
         if (at === next) isOneSpelled = true;
-        offer(at, id, scores[id] + sum);
-        if (record >= 0) lattices?.addEdge(record, begin - wordBegin, at - wordBegin, id, scores[id]);
+        offer(begin, at, id, score + sum);
+        if (record >= 0) lattices?.addEdge(record, begin - wordBegin, at - wordBegin, id, score);
       }
       if (!isOneSpelled) {
-        offer(next, unknown, unkScore + sum);
+        offer(begin, next, unknown, unkScore + sum);
         if (record >= 0) lattices?.addEdge(record, begin - wordBegin, next - wordBegin, unknown, unkScore);
         if (unkId === undefined && last[next - from] === unknown) {
           throw mismatch("unknown", "encode", "a character of the vocabulary", word.slice(begin, next));
@@ -119,6 +127,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
           reaches = begin + numbers[at + 1];
           sum = Math.fround(sum + numbers[at + 3]);
           last[reaches - from] = numbers[at + 2];
+          lengths[reaches - from] = numbers[at + 1] - numbers[at];
         }
         best[end & mask] = sum;
         reached = end;
@@ -126,17 +135,23 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       }
       const edgesEnd = words.edgesEnd(record);
       for (at = words.edgesOf(record); at < edgesEnd; at += edgeWidth) {
-        offer(begin + numbers[at + 1], numbers[at + 2], numbers[at + 3] + best[(begin + numbers[at]) & mask]);
+        const from = begin + numbers[at];
+        offer(from, begin + numbers[at + 1], numbers[at + 2], numbers[at + 3] + best[from & mask]);
       }
     };
 
     /** On the way back through the window, the place where a piece begins takes the piece in, so that the way forth reads it there. */
     const turnWindow = (to: number): void => {
-      for (let at = to, id = last[to - from]; at > from; ) {
-        at -= id < 0 ? lastCharLength(word, at) : vocabulary.lengthOf(id);
-        const before = last[at - from];
-        last[at - from] = id;
+      let id = last[to - from];
+      let length = lengths[to - from];
+      for (let at = to - from; at > 0; ) {
+        at -= length;
+        const before = last[at];
+        const lengthBefore = lengths[at];
+        last[at] = id;
+        lengths[at] = length;
         id = before;
+        length = lengthBefore;
       }
     };
 
@@ -145,7 +160,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       let at = begin;
       for (let count = 0; at < to && count < piecesAtOnce; count++) {
         const id = last[at - from];
-        const end = at + (id < 0 ? charLength(word, at) : vocabulary.lengthOf(id));
+        const end = at + lengths[at - from];
         add(id < 0 ? (unkId as number) : id, at, end);
         at = end;
       }
@@ -160,7 +175,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
         for (let at = from; at < begin; yield) at = addPieces(at, begin);
         from = begin;
       }
-      if (begin + longest + longestWord - from >= last.length) last = doubled(last);
+      if (begin + longest + longestWord - from >= last.length) [last, lengths] = [doubled(last), doubled(lengths)];
       const isWord = lattices && (begin === 0 || word.charCodeAt(begin) === spaceMark) && best[begin & mask] > nearSum;
       const record = isWord ? lattices.find(word, begin, spaceMark) : -1;
       const end = isWord ? lattices.end : 0;
@@ -176,7 +191,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
     }
     turnWindow(length);
     for (let at = addPieces(from, length); at < length; at = addPieces(at, length)) yield;
-    spare.push({ best, last });
+    spare.push({ best, last, lengths });
   }
 
   return pieceModel(vocabulary, options, cut);
@@ -187,4 +202,6 @@ interface Run {
   readonly best: Float64Array;
   /** The piece that ends at each place of the window, `none` or `unknown`. */
   readonly last: Int32Array;
+  /** How many code units that piece has. */
+  readonly lengths: Int32Array;
 }

@@ -6,9 +6,10 @@ export const userDefinedPiece = 4;
 export const unusedPiece = 5;
 export const bytePiece = 6;
 
-// A node is six numbers: its parent, its code unit, the next node of its hash chain, the id of the piece that ends
-// there + 1, its children: 0 for none, the only one, or `many`, which hash chains find; and a bit for each child, by its code unit's last five.
-const width = 6;
+// A node is a row of half a cache line: its parent, its code unit, the next node of its hash chain, the id of the piece that ends
+// there + 1, its children: 0 for none, the only one, or `many`, which hash chains find; a bit for each child, by its code unit's last
+// five; and as one float64 the piece's score.
+const width = 8;
 const many = -1;
 
 /** An array with room for twice as much. */
@@ -37,6 +38,7 @@ export class Vocabulary {
   // Not the same in every process: no file can be made whose nodes all fall into one chain.
   readonly #factor = (Math.random() * 2 ** 32) | 1;
   #nodes: Int32Array;
+  #nodeScores: Float64Array = new Float64Array();
   #count = 1;
   /** The code units of the next piece, for `add`; what follows them is left from others. */
   readonly units: number[] = [];
@@ -98,6 +100,20 @@ export class Vocabulary {
   /** The piece that text can be made of and that ends at a node, or -1. */
   value(node: number): number {
     return this.#nodes[width * node + 3] - 1;
+  }
+
+  /** Writes scores by id beside the nodes, where `scoreAt` reads them; no piece is added any more. */
+  keepScores(scores: Float64Array): void {
+    this.#nodeScores = new Float64Array(this.#nodes.buffer);
+    for (let node = 0; node < this.#count; node++) {
+      const id = this.value(node);
+      this.#nodeScores[4 * node + 3] = id < 0 ? NaN : scores[id];
+    }
+  }
+
+  /** The score of the piece that ends at a node, NaN where there is none. */
+  scoreAt(node: number): number {
+    return this.#nodeScores[4 * node + 3];
   }
 
   /** The piece that a part of a text is, or -1. */
