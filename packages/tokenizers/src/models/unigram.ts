@@ -25,23 +25,23 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
   const { size } = vocabulary;
   const { unkId } = options;
   const isFloat32 = options.rule === "sentencepiece";
-  // NaN where no text is made of a piece.
-  const scores = vocabulary.scores.slice(0, size);
   let longest = 2;
   let lowest = isFloat32 ? 3.4028234663852886e38 : Infinity;
   for (let id = 0; id < size; id++) {
     const type = vocabulary.typeOf(id);
+    const given = vocabulary.scores[id];
     longest = Math.max(longest, vocabulary.lengthOf(id));
-    if (!isFloat32 || type === normalPiece) lowest = Math.min(lowest, scores[id]);
+    if (!isFloat32 || type === normalPiece) lowest = Math.min(lowest, given);
     if (!isFloat32) continue;
-    scores[id] = Math.fround(scores[id]);
-    if (type === unusedPiece) scores[id] = NaN;
+    let score = Math.fround(given);
+    // No text is made of such a piece.
+    if (type === unusedPiece) score = NaN;
     // Measured: 0.2.2 gives 0.1 for each byte beyond the first. (0.2.1 had bytes * highest score - 0.1.)
     if (type === userDefinedPiece) {
-      scores[id] = Math.fround(0.1 * (new TextEncoder().encode(vocabulary.idToToken(id)).length - 1));
+      score = Math.fround(0.1 * (new TextEncoder().encode(vocabulary.idToToken(id)).length - 1));
     }
+    if (score !== given) vocabulary.setScore(id, score);
   }
-  vocabulary.keepScores(scores);
   const unkScore = isFloat32 ? Math.fround(lowest - 10) : lowest - 10;
   const mask = 2 ** (32 - Math.clz32(longest)) - 1;
   // Whether no piece goes on into the next word: then the edges of a word are always the same. Sums of float32 are not, as they run on
@@ -100,9 +100,10 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       for (let at = begin, node = 0; at < length; ) {
         node = vocabulary.child(node, word.charCodeAt(at++));
         if (node === 0) break;
+        const id = vocabulary.value(node);
+        if (id < 0) continue;
         const score = vocabulary.scoreAt(node);
         if (Number.isNaN(score)) continue;
-        const id = vocabulary.value(node);
         if (at === next) isOneSpelled = true;
         offer(begin, at, id, score + sum);
         if (record >= 0) lattices?.addEdge(record, begin - wordBegin, at - wordBegin, id, score);

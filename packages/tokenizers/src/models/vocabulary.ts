@@ -38,7 +38,8 @@ export class Vocabulary {
   // Not the same in every process: no file can be made whose nodes all fall into one chain.
   readonly #factor = (Math.random() * 2 ** 32) | 1;
   #nodes: Int32Array;
-  #nodeScores: Float64Array = new Float64Array();
+  /** The same memory. */
+  #nodeScores: Float64Array;
   #count = 1;
   /** The code units of the next piece, for `add`; what follows them is left from others. */
   readonly units: number[] = [];
@@ -48,6 +49,7 @@ export class Vocabulary {
     this.#shift = Math.min(24, Math.clz32(fileSize >> 4));
     this.#chains = new Int32Array(2 ** (32 - this.#shift));
     this.#nodes = new Int32Array(width * ((fileSize >> 3) + 64));
+    this.#nodeScores = new Float64Array(this.#nodes.buffer);
   }
 
   /**
@@ -69,7 +71,10 @@ export class Vocabulary {
     const isReserved = type === unknownPiece || type === controlPiece || type === bytePiece;
     const isRepeated = isReserved ? this.#reserved.has(node) : this.value(node) >= 0;
     if (isReserved) this.#reserved.set(node, id);
-    else this.#nodes[width * node + 3] = id + 1;
+    else {
+      this.#nodes[width * node + 3] = id + 1;
+      this.#nodeScores[4 * node + 3] = score;
+    }
     return isRepeated;
   }
 
@@ -102,16 +107,13 @@ export class Vocabulary {
     return this.#nodes[width * node + 3] - 1;
   }
 
-  /** Writes scores by id beside the nodes, where `scoreAt` reads them; no piece is added any more. */
-  keepScores(scores: Float64Array): void {
-    this.#nodeScores = new Float64Array(this.#nodes.buffer);
-    for (let node = 0; node < this.#count; node++) {
-      const id = this.value(node);
-      this.#nodeScores[4 * node + 3] = id < 0 ? NaN : scores[id];
-    }
+  setScore(id: number, score: number): void {
+    this.scores[id] = score;
+    const node = this.#pieces[3 * id];
+    if (this.value(node) === id) this.#nodeScores[4 * node + 3] = score;
   }
 
-  /** The score of the piece that ends at a node, NaN where there is none. */
+  /** The score of the piece that text can be made of and that ends at a node. */
   scoreAt(node: number): number {
     return this.#nodeScores[4 * node + 3];
   }
@@ -155,7 +157,10 @@ export class Vocabulary {
 
   #grow(parent: number, unit: number): number {
     const child = this.#count++;
-    if (width * this.#count > this.#nodes.length) this.#nodes = doubled(this.#nodes);
+    if (width * this.#count > this.#nodes.length) {
+      this.#nodes = doubled(this.#nodes);
+      this.#nodeScores = new Float64Array(this.#nodes.buffer);
+    }
     const nodes = this.#nodes;
     nodes[width * child] = parent;
     nodes[width * child + 1] = unit;
