@@ -3,7 +3,7 @@ import { mismatch } from "../errors.ts";
 import type { Model } from "./model.ts";
 import { type PieceOptions, type PieceSink, pieceModel } from "./pieces.ts";
 import { doubled, normalPiece, unusedPiece, userDefinedPiece, type Vocabulary } from "./vocabulary.ts";
-import { edgeWidth, longestWord, WordLattices } from "./word-lattices.ts";
+import { edgeWidth, endOf, longestWord, pieceOf, stepWidth, WordLattices } from "./word-lattices.ts";
 
 // A window of the text ends at the next place that no piece crosses, so that memory stays small.
 const windowLength = 4096;
@@ -121,23 +121,24 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
     /** The same for all places of a word that is known: its best path is enough, if that is certain for the sum before it. */
     const takeWord = (words: WordLattices, record: number, begin: number, end: number): void => {
       let sum = best[begin & mask];
-      let at = words.certainPath(record, sum);
-      const { numbers } = words;
-      if (at > 0) {
-        for (let reaches = begin; reaches < end; at += edgeWidth) {
-          reaches = begin + numbers[at + 1];
-          sum = Math.fround(sum + numbers[at + 3]);
-          last[reaches - from] = numbers[at + 2];
-          lengths[reaches - from] = numbers[at + 1] - numbers[at];
+      const { numbers, scores } = words;
+      if (words.isCertain(record, sum)) {
+        let reaches = begin;
+        for (let step = words.stepsOf(record); reaches < end; step += stepWidth) {
+          const before = reaches;
+          reaches = begin + endOf(numbers[step]);
+          sum = Math.fround(sum + scores[step + 1]);
+          last[reaches - from] = pieceOf(numbers[step]);
+          lengths[reaches - from] = reaches - before;
         }
         best[end & mask] = sum;
         reached = end;
         return;
       }
       const edgesEnd = words.edgesEnd(record);
-      for (at = words.edgesOf(record); at < edgesEnd; at += edgeWidth) {
+      for (let at = words.edgesOf(record); at < edgesEnd; at += edgeWidth) {
         const from = begin + numbers[at];
-        offer(from, begin + numbers[at + 1], numbers[at + 2], numbers[at + 3] + best[from & mask]);
+        offer(from, begin + numbers[at + 1], numbers[at + 2], scores[at + 3] + best[from & mask]);
       }
     };
 
