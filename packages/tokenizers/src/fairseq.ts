@@ -42,15 +42,15 @@ export function fairseqIds(opened: SentencePiece, where: string): SentencePiece 
     eosId: 2,
     padId: 1,
     isSpecial: (id) => id < firstPieces.length,
-    decodeStream(skips, continues) {
-      const stream = decodeStream(skips, continues);
+    decodeStream(skips) {
+      const stream = decodeStream(skips);
       return {
+        ...stream,
         push(id) {
           const piece = pieceOf(id);
-          if (piece === undefined || piece === 0) return skips ? "" : (renumbered.idToToken(id) ?? "");
-          return stream.push(piece);
+          if (piece !== undefined && piece > 0) return stream.push(piece);
+          return skips ? "" : stream.write(renumbered.idToToken(id) ?? "");
         },
-        end: () => stream.end(),
       };
     },
   };

@@ -175,9 +175,11 @@ export function sentencePiece(
             : [...begin, first, ...end, ...begin, second, ...end],
         },
         decodeStream(tokenizer, skips, prefixIds) {
-          const stream = decodeStream(skips, prefixIds.length > 0 && tokenizer.decode(prefixIds) !== "");
+          const stream = decodeStream(skips);
           const push = (id: number): string =>
-            id <= model.maxId ? stream.push(id) : skips ? "" : (tokenizer.idToToken(id) ?? "");
+            id <= model.maxId ? stream.push(id) : skips ? "" : stream.write(tokenizer.idToToken(id) ?? "");
+          for (const id of prefixIds) push(id);
+          stream.begin();
           return { push, end: () => stream.end() };
         },
       };

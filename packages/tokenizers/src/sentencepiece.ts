@@ -42,6 +42,10 @@ export interface SentencePieceParts {
 export interface PieceStream {
   /** The text that is certain now: "" while a character is unfinished. */
   push(id: number): string;
+  /** The same for a token that is no piece, and is printed as it is. */
+  write(token: string): string;
+  /** Makes what came so far a prefix, of which `end` gives nothing. */
+  begin(): void;
   /** What was held back. */
   end(): string;
 }
@@ -55,9 +59,8 @@ export interface SentencePiece {
   /**
    * Text from ids of the model.
    * @param skips whether control pieces print nothing
-   * @param continues whether text came before, so that a word's leading space is printed at the beginning too
    */
-  readonly decodeStream: (skips: boolean, continues: boolean) => PieceStream;
+  readonly decodeStream: (skips: boolean) => PieceStream;
   /** Whether an id is a control piece's. */
   readonly isSpecial: (id: number) => boolean;
   readonly unkId: number;
@@ -135,11 +138,21 @@ function openNormalizer(
 function openDecoder(file: SentencePieceFile, charsmap: Charsmap | undefined): SentencePiece["decodeStream"] {
   const { vocabulary, unkSurface } = file;
   const { addDummyPrefix, removeExtraWhitespaces } = file.normalizer;
-  const denormalize = charsmap && sentenceNormalizer(file.denormalizer, false, (text, at) => charsmap.at(text, at));
-  return (skips, continues) => {
+  const steps = charsmap && sentenceNormalizer(file.denormalizer, false, (text, at) => charsmap.at(text, at));
+  const denormalize = steps && ((text: string): string => drain(steps({ text, at: 0 })).text);
+  return (skips) => {
     const bytes: number[] = [];
-    let atStart = !continues && (addDummyPrefix || removeExtraWhitespaces);
+    let atStart = addDummyPrefix || removeExtraWhitespaces;
     let held = "";
+    let prefixLength = 0;
+    // Bytes of the prefix that are no character yet: they are not printed alone.
+    let prefixBytes = 0;
+    const taken = (isLast: boolean): string => {
+      const text = takeCharacters(bytes, isLast);
+      const own = text.replace(new RegExp(`^\ufffd{0,${prefixBytes}}`), "");
+      if (text !== "") prefixBytes = 0;
+      return own;
+    };
     /** What is printed now; but rules for decoded text apply to all of it. */
     const print = (text: string): string => {
       if (text !== "") atStart = false;
@@ -161,16 +174,23 @@ function openDecoder(file: SentencePieceFile, charsmap: Charsmap | undefined): S
         if (piece === undefined) throw mismatch("ids", "decode", `an id from 0 to ${vocabulary.size - 1}`, id);
         const type = vocabulary.typeOf(vocabulary.tokenToId(piece) as number);
         if (type !== bytePiece) {
-          const text = print(takeCharacters(bytes, true));
+          const text = print(taken(true));
           return text + print(surface(piece, type));
         }
         atStart = false;
         bytes.push(Number(piece.slice(1, 5)));
-        return print(takeCharacters(bytes, false));
+        return print(taken(false));
+      },
+      write: (token) => print(taken(true)) + print(token),
+      begin() {
+        prefixLength = held.length;
+        prefixBytes = bytes.length;
       },
       end() {
-        const text = print(takeCharacters(bytes, true));
-        return denormalize ? drain(denormalize({ text: held, at: 0 })).text : text;
+        const text = print(taken(true));
+        if (!denormalize) return text;
+        const [all, prefix] = [denormalize(held), denormalize(held.slice(0, prefixLength))];
+        return all.startsWith(prefix) ? all.slice(prefix.length) : denormalize(held.slice(prefixLength));
       },
     };
   };

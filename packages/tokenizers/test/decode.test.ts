@@ -150,6 +150,93 @@ describe("decodeStream", () => {
     );
   });
 
+  test("goes on behind any prefix as behind the same ids that were pushed", () => {
+    const models = [tokenizer, open({ remove_extra_whitespaces: true }), open({ add_dummy_prefix: false })];
+    fc.assert(
+      fc.property(fc.array(anyId), fc.nat(20), options, fc.constantFrom(...models), (ids, cut, flags, model) => {
+        const begin = Math.min(cut, ids.length);
+        const stream = model.decodeStream({ ...flags, prefix_ids: ids.slice(0, begin) });
+        const pushed = streamed(model.decodeStream(flags), ids).slice(begin).join("");
+        // But that bytes of the prefix which nothing completes are not said again.
+        const rest = (text: string) => text.replace(/^\ufffd+/, "");
+        expect(rest(streamed(stream, ids.slice(begin)).join(""))).toBe(rest(pushed));
+      }),
+      { seed: 12, numRuns: 3000 },
+    );
+  });
+
+  test("goes on within a run of bytes, wherever it is cut", () => {
+    const letters = ["h", "i", "▁"];
+    const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
+    const fallback = openJson(
+      {
+        type: "BPE",
+        vocab: Object.fromEntries([...bytes, ...letters].map((token, at) => [token, at])),
+        merges: [],
+        byte_fallback: true,
+      },
+      {
+        normalizer: { type: "Replace", pattern: { String: " " }, content: "▁" },
+        decoder: {
+          type: "Sequence",
+          decoders: [
+            { type: "Replace", pattern: { String: "▁" }, content: " " },
+            { type: "ByteFallback" },
+            { type: "Fuse" },
+          ],
+        },
+      },
+    );
+    const words = fc.array(fc.constantFrom("주식회사", "h", " ", "i", "😀", "é", "ทดสอบภาษา", "한"), { maxLength: 12 });
+    fc.assert(
+      fc.property(words, fc.double({ min: 0, max: 1, noNaN: true }), (parts, share) => {
+        const { ids } = fallback.encode(parts.join(""));
+        const cut = Math.round(share * ids.length);
+        const stream = fallback.decodeStream({ prefix_ids: ids.slice(0, cut) });
+        const before = fallback.decode(ids.slice(0, cut)).replace(/\ufffd+$/, "");
+        // A run that is cut within a character is all U+FFFD by itself.
+        const known = parts.join("").slice(0, parts.join("").length - streamed(stream, ids.slice(cut)).join("").length);
+        expect(known.startsWith(before)).toBe(true);
+        expect(fallback.encode(known).ids.length).toBeLessThanOrEqual(cut);
+        expect(cut - fallback.encode(known).ids.length).toBeLessThan(4);
+      }),
+      { seed: 14, numRuns: 2000 },
+    );
+    const streamedBehind = (prefix_ids: number[], ids: number[]) =>
+      streamed(fallback.decodeStream({ prefix_ids }), ids);
+    const [jusikhoe, sa] = ["주식회", "사"].map((text) => fallback.encode(text).ids);
+    expect(streamedBehind(jusikhoe, [...sa, 256])).toEqual(["", "", "사", "h", ""]);
+    expect(streamedBehind(jusikhoe.slice(0, 2), [jusikhoe[2], ...sa])).toEqual(["주", "", "", "사", ""]);
+  });
+
+  test("says no U+FFFD of a prefix again", () => {
+    const bytes = openJson(bpe("\u0122\u00e4\u00b8\u0143hi", [], {}), { decoder: { type: "ByteLevel" } });
+    const ids = (text: string) => [...text].map((unit) => bytes.tokenToId(unit) as number);
+    // 80, and E4 B8 AD, which are 中.
+    const stream = bytes.decodeStream({ prefix_ids: ids("\u0122\u00e4\u00b8") });
+    expect(bytes.decode(ids("\u0122\u00e4\u00b8\u0143"))).toBe("\ufffd中");
+    expect(streamed(stream, ids("\u0143h"))).toEqual(["中", "h", ""]);
+  });
+
+  test("keeps a word's space behind what prints nothing, and behind tokens that are no pieces", () => {
+    const hello = id("▁Hello");
+    const said = (prefix_ids: number[], flags = {}) =>
+      streamed(tokenizer.decodeStream({ prefix_ids, ...flags }), [hello]).join("");
+    expect([said([1]), said([1], { skip_special_tokens: false })]).toEqual(["Hello", " Hello"]);
+    expect(streamed(tokenizer.decodeStream({ prefix_ids: byteIds("é").slice(0, 1) }), [hello])).toEqual([" Hello", ""]);
+    expect(streamed(tokenizer.decodeStream({ prefix_ids: byteIds("é").slice(0, 1) }), [])).toEqual([""]);
+    expect([said([id("▁")]), said([1, id("▁")]), said([])]).toEqual([" Hello", " Hello", "Hello"]);
+    const t5 = Tokenizer.from({
+      "spiece.model": modelFile(llama),
+      "tokenizer_config.json": JSON.stringify({ tokenizer_class: "T5Tokenizer" }),
+    });
+    const sentinel = t5.tokenToId("<extra_id_0>") as number;
+    const all = { skip_special_tokens: false };
+    // As transformers 5.18 has it.
+    expect(t5.decode([sentinel, hello], all)).toBe("<extra_id_0> Hello");
+    expect(t5.decode([byteIds("é")[0], sentinel, hello], all)).toBe("\ufffd<extra_id_0> Hello");
+  });
+
   test("says in parts the text that was encoded, family emoji, flags and bidi controls included", () => {
     const text = fc.oneof(
       fc.string({ unit: "binary" }),
