@@ -21,16 +21,16 @@ export class PieceCache {
   /** Hashes of long pieces that came once, each where its last bits say. */
   #seen?: Uint32Array;
 
-  get(text: string): KeptTokens | undefined {
+  /** What a piece becomes; undefined where it is worth keeping, and null where it is not: a long one that comes for the first time. */
+  get(text: string): KeptTokens | undefined | null {
     if (text.length === 1) return this.#units.get(text.charCodeAt(0));
     if (text.length <= shortLength) return this.#pieces.get(text);
-    return text.length <= longLength ? this.#longPieces.get(text) : undefined;
+    // One that never came is in no map, and is not looked for: that would take as long as the hash.
+    return text.length <= longLength && this.#came(text) ? this.#longPieces.get(text) : null;
   }
 
-  /** Whether a piece that is not there is worth keeping: a long one when it comes for the second time. */
-  admits(text: string): boolean {
-    if (text.length <= shortLength) return true;
-    if (text.length > longLength) return false;
+  /** Whether a long piece came before, as far as is known. */
+  #came(text: string): boolean {
     this.#seen ??= new Uint32Array(2 ** 14);
     let hash = 0;
     for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x9e3779b1) ^ (hash >>> 15);

@@ -304,8 +304,8 @@ export class Tokenizer implements TextTokenizer {
     const isFirst = beginOf(piece, 0) === 0;
     const cache = isFirst ? this.#firstCache : this.#cache;
     let tokens = cache.get(text);
+    if (tokens === null) return false;
     if (tokens === undefined) {
-      if (!cache.admits(text)) return false;
       tokens = this.#tokensOf({ text, at: isFirst ? 0 : 1 });
       cache.set(text, tokens);
     }
