@@ -437,6 +437,10 @@ SNIPPETS = r"""
 {{ [].x }}|{{ none.x }}|{{ messages[0].nothing is defined }}|{{ (missing or messages[0]).role }}
 {{ missing|tojson }}
 {{ [3]|first.x }}
+{{ ["a", "", none]|map("default", "x", boolean=true)|list }} {{ "xxa"|trim(chars="x") }} {{ [{"a": 1}, {"a": 2}]|join(",", "a") }}
+{{ [{}]|map(attribute="a.b")|list }}
+{{ [{"a": 1}]|selectattr("b.c", "eq", 2)|list }}
+{{ "a"|trim(["a"]) }}
 {% filter upper %}a{{ none }}{% endfilter %} {% filter title %}ab cd{% endfilter %}
 """.strip().split("\n")
 

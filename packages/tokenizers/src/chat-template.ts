@@ -57,6 +57,8 @@ interface Node {
   readonly negate?: boolean;
   /** Of a node that is a value already. */
   readonly known?: Value;
+  /** The name of an argument that is given by it. */
+  readonly key?: Node;
 }
 
 interface Scope {
@@ -216,13 +218,18 @@ export function renderChatTemplate(
   interpreter.applyFilter = (operand, filter, scope) => {
     const { args = [] } = filter;
     const name = (filter.callee ?? filter).value as string;
+    // What the filter's arguments are measured by, also where it is a block that is filtered.
+    frame.first = operand;
     if (args.some(({ type }) => /Spread/.test(type))) fail("expected no * in a filter");
     if (name === "tojson" && operand.type === "UndefinedValue") fail("expected a value for tojson, got none");
     if (!Object.hasOwn(filters, name)) return applyFilter(operand, filter, scope);
-    const apply: FilterContext["apply"] = (name, operand, given) => {
+    const apply: FilterContext["apply"] = (name, operand, given, named) => {
       const callee = { type: "Identifier", value: name };
-      const args = given.map((known) => ({ type: "", known }));
-      const filter = given.length ? { type: "CallExpression", callee, args } : callee;
+      const args: Node[] = given.map((known) => ({ type: "", known }));
+      for (const [value, known] of named) {
+        args.push({ type: "KeywordArgumentExpression", key: { type: "", value }, value: { type: "", known } });
+      }
+      const filter = args.length ? { type: "CallExpression", callee, args } : callee;
       return interpreter.evaluate({ type: "FilterExpression", operand: { type: "", known: operand }, filter }, scope);
     };
     const context = { make, list, spend, apply, test: (name: unknown) => testOf(scope, name) };
@@ -232,7 +239,7 @@ export function renderChatTemplate(
   /** What a loop goes through as the engine knows it: lists, whose items are lists where they are tuples. */
   function loopItems(value: Value): Value {
     if (!/^(String|Undefined|Array|Tuple)Value/.test(value.type)) return value;
-    const items = itemsOf(value, { make, spend } as FilterContext);
+    const items = itemsOf(value, { make, spend });
     return list(items.map((item) => (item.type === "TupleValue" ? list(item.value) : item)));
   }
 
@@ -332,7 +339,7 @@ function strftimeNow(format: string): string {
   const [a, b, d, Y, time] = String(now).split(" ");
   const [H, M, S] = time.split(":");
   const named = (options: Intl.DateTimeFormatOptions) => now.toLocaleString("en", options);
-  const [A, B, m] = [{ weekday: "long" }, { month: "long" }, { month: "2-digit" }].map(named as (of: object) => string);
+  const [A, B, m] = [named({ weekday: "long" }), named({ month: "long" }), named({ month: "2-digit" })];
   const fields = { a, A, b, B, d, H, m, M, S, Y };
   return format.replace(/%(.)/g, (directive, field: keyof typeof fields) => {
     return fields[field] ?? fail(`strftime_now does not know ${directive}`);

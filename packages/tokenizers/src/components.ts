@@ -173,9 +173,10 @@ const models = (): Group<"models"> => ({
       fuse_unk: json.flag("fuse_unk"),
       byte_fallback: json.flag("byte_fallback"),
       ignore_merges: json.flag("ignore_merges"),
-      ranksAreIds: json.flag("ranks_are_ids"),
     };
-    return { model: new Bpe(json.need("vocab", "object"), json.need("merges", "array"), options, json.where), unk };
+    // Of a rank file: any two tokens that make a third.
+    const merges = json.any("merges") === "all" ? undefined : json.need("merges", "array");
+    return { model: new Bpe(json.need("vocab", "object"), merges, options, json.where), unk };
   },
 });
 

@@ -31,7 +31,7 @@ export class PieceCache {
 
   /** Whether a long piece came before, as far as is known. */
   #came(text: string): boolean {
-    this.#seen ??= new Uint32Array(2 ** 14);
+    this.#seen ??= new Uint32Array(2 ** 16);
     let hash = 0;
     for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x9e3779b1) ^ (hash >>> 15);
     const place = hash & (this.#seen.length - 1);

@@ -42,7 +42,7 @@ export function isEqual(
   { type: otherType, value: b }: Value,
   spend: (count: number) => void,
 ): boolean {
-  spend(1);
+  spend(1 + (typeof a === "string" ? a.length / 256 : 0));
   const isNumber = (value: unknown) => typeof value === "number" || typeof value === "boolean";
   if (isNumber(a) && isNumber(b)) return Number(a) === Number(b);
   if (type !== otherType) return false;
@@ -71,7 +71,8 @@ export function printed(result: Value): string {
     const pairs = [...value] as [unknown, Value][];
     return `{${pairs.map(([key, item]) => `${typeof key === "string" ? quoted(key) : key}: ${represented(item)}`).join(", ")}}`;
   }
-  if (typeof value === "object") fail("expected text, numbers, lists or mappings where something is printed");
+  if (/object|function/.test(typeof value))
+    fail("expected text, numbers, lists or mappings where something is printed");
   return type === "UndefinedValue" ? "" : String(result);
 }
 
@@ -85,13 +86,14 @@ function represented(result: Value): string {
 export function formatted(text: string, values: readonly Value[], spend: (count: number) => void): string {
   let next = 0;
   const result = text.replace(/%(.?)/g, (directive, kind: string) => {
+    spend(1);
     if (kind === "%") return kind;
     const value = values[next++];
     if (!value || !/[srd]/.test(kind) || (kind === "d" && !Number.isInteger(value.value))) {
       fail(`expected a value for ${directive}, which is %s, %r or %d`);
     }
     const put = kind === "r" ? represented(value) : printed(value);
-    spend(1 + put.length / 256);
+    spend(put.length / 256);
     return put;
   });
   if (next < values.length) fail(`expected ${next} values for a format, got ${values.length}`);

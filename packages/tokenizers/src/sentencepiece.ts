@@ -148,9 +148,12 @@ function openDecoder(file: SentencePieceFile, charsmap: Charsmap | undefined): S
     // Bytes of the prefix that are no character yet: they are not printed alone.
     let prefixBytes = 0;
     const taken = (isLast: boolean): string => {
+      if (bytes.length === 0) return "";
+      const isReplacement = prefixBytes > 0 && bytes.slice(0, 3).join() === "239,191,189";
       const text = takeCharacters(bytes, isLast);
-      const own = text.replace(new RegExp(`^\ufffd{0,${prefixBytes}}`), "");
-      if (text !== "") prefixBytes = 0;
+      if (text === "" || prefixBytes === 0) return text;
+      const own = isReplacement ? text : text.replace(new RegExp(`^\ufffd{0,${prefixBytes}}`), "");
+      prefixBytes = 0;
       return own;
     };
     /** What is printed now; but rules for decoded text apply to all of it. */

@@ -225,7 +225,7 @@ export function readTiktoken(file: File, where: string, settings: Settings, patt
   const others = special
     .map((content, index) => ({ content, id: firstId + index }))
     .filter((token) => named.every(({ content, id }) => content !== token.content && id !== token.id));
-  const model = { vocab, merges: [], ignore_merges: true, ranks_are_ids: true };
+  const model = { vocab, merges: "all", ignore_merges: true };
   // An interval with a plus gives nothing back there.
   const given = pattern?.replace(/(\\[pP]\{\^?\w+\}|\[[^\]]*\]|\\?.)(\{\d+,?\d*\})\+/g, "(?>$1$2)");
   return {

@@ -73,11 +73,15 @@ test("where ranks are ids, any two tokens merge that make a third", () => {
       const ids = tokens.map((token, index) => [token, first + ((index * 7) % tokens.length)] as const);
       fc.pre(new Set(ids.map(([, id]) => id)).size === tokens.length);
       const ranks = new Map(ids);
-      const model = new Bpe(Object.fromEntries(ids), [], { ranksAreIds: true }, "test");
+      const model = new Bpe(Object.fromEntries(ids), undefined, {}, "test");
       expect(model.tokenize(text).ids).toEqual(mergeSlowly(text, ranks).map((piece) => ranks.get(piece)));
     }),
     { seed: 8, numRuns: 2000 },
   );
+});
+
+test("ids that the table of merges cannot hold are refused without a list, too", () => {
+  expect(() => new Bpe({ a: 1, b: 2, ab: 3e9 }, undefined, {}, "test")).toThrow("test: expected ids up to 2147483647");
 });
 
 test("listed merges are by their place, written as pairs or as texts", () => {

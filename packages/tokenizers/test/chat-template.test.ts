@@ -226,6 +226,9 @@ describe("a chat template reaches nothing of the host", () => {
     "{{ messages | select('constructor') | list }}",
     "{{ messages | selectattr('role', '__proto__') | list }}",
     "{{ messages is constructor }}",
+    "{{ range }}",
+    "{{ [range] | join }}",
+    "{{ '%s' | format(range) }}",
     "{{ messages | toString }}",
   ])("%s", (template) => {
     expect(errorOf(template).code).toBe("template");
@@ -291,6 +294,28 @@ describe("a chat template is refused before it costs much", () => {
     ["a list of a long text", `${big}{% for c in x %}{% endfor %}`],
     ["format", `${big}{{ ${"'%s%s%s%s'".replaceAll("%s", times(100, "%s"))} | format(${times(399, "x, ")}x) }}`],
     ["format by an operator", `${big}{{ '${times(400, "%s")}' % (${times(399, "x, ")}x) }}`],
+    ["trim of many characters", `${big}{% for i in range(9) %}{{ x | trim('y' ~ x) | length }}{% endfor %}`],
+    [
+      "a long path of attributes",
+      `${big.replace("xxxxxxxxxx", "..........")}{{ range(99999) | map(attribute=x) | list }}`,
+    ],
+    ["a long path to select by", `${big.replace("xxxxxxxxxx", "..........")}{{ range(99999) | selectattr(x) | list }}`],
+    ["tests of long texts", `${big}{% for i in range(9999) %}{{ [x] | select('upper') | list | length }}{% endfor %}`],
+    ["long texts that are equal", `${big}{% for i in range(99999) %}{% set y = [x] == [x] %}{% endfor %}`],
+    ["a block that is replaced", `${big}{% filter replace('x', x) %}a{{ x }}{% endfilter %}`],
+    ["a block that is indented", `{% filter indent(1000000000) %}a{{ '\\n' }}b{% endfilter %}`],
+    [
+      "percent signs",
+      `${big.replace("xxxxxxxxxx", "%%%%%%%%%%")}{% for i in range(9) %}{% set y = x | format %}{% endfor %}`,
+    ],
+    [
+      "long titles",
+      `${big.replace("xxxxxxxxxx", "x x x x x ")}{% for i in range(99) %}{% set y = x | title %}{% endfor %}`,
+    ],
+    [
+      "lengths of emoji",
+      `${big.replace("xxxxxxxxxx", "😀😀😀😀😀")}{% for i in range(999) %}{{ x | length }}{% endfor %}`,
+    ],
     ["indent by map", "{{ ['a\\nb'] | map('indent', 1000000000) | list }}"],
     ["replace by map", `${big}{{ [x, x] | map('replace', 'x', x) | list }}`],
     ["upper of long texts by map", `${big}{{ range(999) | map(attribute='a', default=x) | map('upper') | list }}`],

@@ -225,6 +225,9 @@ describe("decodeStream", () => {
     expect([said([1]), said([1], { skip_special_tokens: false })]).toEqual(["Hello", " Hello"]);
     expect(streamed(tokenizer.decodeStream({ prefix_ids: byteIds("é").slice(0, 1) }), [hello])).toEqual([" Hello", ""]);
     expect(streamed(tokenizer.decodeStream({ prefix_ids: byteIds("é").slice(0, 1) }), [])).toEqual([""]);
+    // U+FFFD itself, in three bytes.
+    const [first, second, third] = byteIds("\ufffd");
+    expect(streamed(tokenizer.decodeStream({ prefix_ids: [first, second] }), [third])).toEqual(["\ufffd", ""]);
     expect([said([id("▁")]), said([1, id("▁")]), said([])]).toEqual([" Hello", " Hello", "Hello"]);
     const t5 = Tokenizer.from({
       "spiece.model": modelFile(llama),

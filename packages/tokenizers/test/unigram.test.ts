@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { TokenizerError } from "../src/errors.ts";
 import { unigramModel } from "../src/models/unigram.ts";
-import type { Vocabulary } from "../src/models/vocabulary.ts";
+import { normalPiece, Vocabulary } from "../src/models/vocabulary.ts";
 import { readScore, readUnigramJson } from "../src/unigram-json.ts";
 import { codePointPlaces } from "./offsets.ts";
 import { shared } from "./shared.ts";
@@ -283,5 +283,20 @@ test.skipIf(!shared)("T5 and XLM-R as JSON.parse reads them, ties as Hugging Fac
     };
     expect(pieces("huggingface")).toEqual(["▁", "---", "---", "-"]);
     expect(pieces("sentencepiece")).toEqual(["▁", "-", "---", "---"]);
+  }
+});
+
+test("a vocabulary that grows keeps its scores beside its nodes", () => {
+  const vocabulary = new Vocabulary(10);
+  const texts = Array.from({ length: 2000 }, (_, id) => `p${id}q`);
+  for (const [id, text] of texts.entries()) {
+    for (let at = 0; at < text.length; at++) vocabulary.units[at] = text.charCodeAt(at);
+    vocabulary.add(text.length, -id / 7, normalPiece);
+  }
+  vocabulary.setScore(3, 5);
+  for (const [id, text] of texts.entries()) {
+    let node = 0;
+    for (const unit of text) node = vocabulary.child(node, unit.charCodeAt(0));
+    expect([vocabulary.value(node), vocabulary.scoreAt(node)]).toEqual([id, id === 3 ? 5 : -id / 7]);
   }
 });

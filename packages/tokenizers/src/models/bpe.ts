@@ -15,8 +15,6 @@ export interface BpeOptions {
   readonly fuse_unk?: boolean;
   readonly byte_fallback?: boolean;
   readonly ignore_merges?: boolean;
-  /** Whether any two tokens merge that make a third, by its id as the rank, and no list says which. */
-  readonly ranksAreIds?: boolean;
 }
 
 /** A number below 2^18 for the characters before and after a place; pairs that share one only make chunks longer. */
@@ -117,10 +115,11 @@ export class Bpe extends TokenMap implements Model {
 
   /**
    * @param vocabulary an id by each token
-   * @param merges pairs of tokens, or texts with a space between the two, the first to be merged first; of equal pairs the last counts
+   * @param merges pairs of tokens, or texts with a space between the two, the first to be merged first; of equal pairs the last counts. Without
+   *   them any two tokens merge that make a third, by its id as the rank
    * @throws {TokenizerError} `code: "vocabulary"` when one is something else, or a part or what a merge makes is no token
    */
-  constructor(vocabulary: object, merges: readonly unknown[], options: BpeOptions, where: string) {
+  constructor(vocabulary: object, merges: readonly unknown[] | undefined, options: BpeOptions, where: string) {
     super(vocabulary, where);
     this.#options = options;
     const {
@@ -128,12 +127,11 @@ export class Bpe extends TokenMap implements Model {
       continuing_subword_prefix: prefix = "",
       end_of_word_suffix: suffix = "",
       byte_fallback,
-      ranksAreIds,
     } = options;
     this.continuingPrefix = prefix;
     this.#isPlain = prefix === "" && suffix === "";
     this.#unk = unk_token === undefined ? undefined : this.ids.get(unk_token);
-    this.#merges = ranksAreIds ? this.#allMerges() : this.#listedMerges(merges, prefix, where);
+    this.#merges = merges ? this.#listedMerges(merges, prefix, where) : this.#allMerges(where);
     for (const [token, id] of this.ids) if (token.length === 1) this.#unitIds[token.charCodeAt(0)] = id;
     this.#byteIds = byte_fallback ? byteTokens((token) => this.ids.get(token)) : [];
     this.#hasAllBytes = this.#byteIds.length > 0 && !this.#byteIds.includes(undefined);
@@ -165,7 +163,8 @@ export class Bpe extends TokenMap implements Model {
     return table;
   }
 
-  #allMerges(): MergeTable {
+  #allMerges(where: string): MergeTable {
+    if (this.maxId > largestId) throw mismatch("vocabulary", where, `ids up to ${largestId}`, this.maxId);
     const tokens = new TokenHashes(this.ids);
     const merges: number[] = [];
     // Of one token: where others end that it begins with, and their ids.

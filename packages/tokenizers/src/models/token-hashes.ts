@@ -6,7 +6,7 @@ export class TokenHashes {
   // By row: both hashes, the id, and whether there is a token.
   readonly #rows: Int32Array;
   readonly #mask: number;
-  // Not the same in every process: no file can be made whose tokens all fall into one row.
+  // Not the same in every process: hardly a file can be made whose tokens all fall into one row.
   #factors = [0, 0];
   #low = 0;
   #high = 0;

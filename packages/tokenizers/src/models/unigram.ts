@@ -137,8 +137,8 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       }
       const edgesEnd = words.edgesEnd(record);
       for (let at = words.edgesOf(record); at < edgesEnd; at += edgeWidth) {
-        const from = begin + numbers[at];
-        offer(from, begin + numbers[at + 1], numbers[at + 2], scores[at + 3] + best[from & mask]);
+        const edgeBegin = begin + numbers[at];
+        offer(edgeBegin, begin + numbers[at + 1], numbers[at + 2], scores[at + 3] + best[edgeBegin & mask]);
       }
     };
 

@@ -21,7 +21,7 @@ export function doubled<Numbers extends Int32Array | Float64Array>(numbers: Numb
 
 /**
  * Pieces by id and by text: a prefix tree over UTF-16 code units in typed arrays, which is read forth to find pieces and
- * back to spell them. 250,000 pieces take about 25 MB and no string. Node 0 is the root.
+ * back to spell them. 250,000 pieces take about 30 MB and no string. Node 0 is the root.
  */
 export class Vocabulary {
   /** The score of each piece, and room for more. */
