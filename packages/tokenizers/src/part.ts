@@ -1,7 +1,7 @@
 /** Tokens of a block. */
 export const blockLength = 16_384;
-// Numbers of a token.
-const fields = 4;
+/** Numbers of a token. */
+export const fields = 4;
 const none: Numbers = [];
 // The tokens of short texts are in a list: an engine makes one much faster.
 const shortText = 128;

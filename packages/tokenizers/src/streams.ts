@@ -49,9 +49,9 @@ export function windowStream(decode: (ids: readonly number[]) => string, prefixI
 /** Whether a text may begin within a character. */
 const isCut = (text: string): boolean => text.startsWith("\ufffd");
 
-/** How many code units two texts have in common at their begin, in whole characters. */
+/** How many code units two texts have in common at their begin. */
 function commonLength(a: string, b: string): number {
   let at = 0;
   while (at < b.length && a.charCodeAt(at) === b.charCodeAt(at)) at++;
-  return at - Number(/[\ud800-\udbff]$/.test(a.slice(0, at)));
+  return at;
 }

@@ -14,7 +14,7 @@ import {
   encodeChecks,
   streamChecks,
 } from "./options.ts";
-import { Part, PieceTokens, type TokenSink } from "./part.ts";
+import { fields, Part, PieceTokens, type TokenSink } from "./part.ts";
 import { type KeptTokens, PieceCache } from "./piece-cache.ts";
 import type { Cutter } from "./pre-tokenizers.ts";
 import { drain } from "./steps.ts";
@@ -318,7 +318,7 @@ export class Tokenizer implements TextTokenizer {
     }
     // A loop of its own, as engines run faster what always sees the same kinds of objects.
     const { numbers } = tokens;
-    for (let at = 0; at < numbers.length; at += 4) {
+    for (let at = 0; at < numbers.length; at += fields) {
       const [begin, end] = [numbers[at + 1], numbers[at + 2]];
       const from = placeOf(piece, begin);
       const to = end > begin ? endOf(piece, end - 1) : from;

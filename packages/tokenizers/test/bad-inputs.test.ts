@@ -6,6 +6,7 @@ import { basics, bytePieces, modelFile, normal } from "./model-file.ts";
 import {
   atSpaces,
   bpe,
+  byteFallback,
   failure,
   growth,
   numbered,
@@ -617,25 +618,7 @@ const kinds: Record<string, Tokenizer> = {
     pre_tokenizer: { type: "ByteLevel", add_prefix_space: false },
     decoder: { type: "ByteLevel" },
   }),
-  "byte fallback": openJson(
-    {
-      type: "BPE",
-      vocab: numbered([...bytePieces.map(([piece]) => piece), "▁", "a"]),
-      merges: [],
-      byte_fallback: true,
-    },
-    {
-      normalizer: { type: "Replace", pattern: { String: " " }, content: "▁" },
-      decoder: {
-        type: "Sequence",
-        decoders: [
-          { type: "Replace", pattern: { String: "▁" }, content: " " },
-          { type: "ByteFallback" },
-          { type: "Fuse" },
-        ],
-      },
-    },
-  ),
+  "byte fallback": byteFallback("▁", "a"),
   sentencepiece: Tokenizer.from({
     "x.model": modelFile({
       pieces: [...basics, ...bytePieces, ...normal("▁a", "▁", "a")],

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type DecodeStream, Tokenizer } from "../src/index.ts";
 import { basics, bytePieces, type ModelFile, modelFile, normal } from "./model-file.ts";
-import { bpe, openJson, wordLevel } from "./tokenizer-files.ts";
+import { bpe, byteFallback, openJson, wordLevel } from "./tokenizer-files.ts";
 
 const words = normal("▁Hello", "▁a", "▁▁", "▁", "a", "b", "▁", "é").slice(0, 6);
 const llama: ModelFile = {
@@ -166,27 +166,7 @@ describe("decodeStream", () => {
   });
 
   test("goes on within a run of bytes, wherever it is cut", () => {
-    const letters = ["h", "i", "▁"];
-    const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
-    const fallback = openJson(
-      {
-        type: "BPE",
-        vocab: Object.fromEntries([...bytes, ...letters].map((token, at) => [token, at])),
-        merges: [],
-        byte_fallback: true,
-      },
-      {
-        normalizer: { type: "Replace", pattern: { String: " " }, content: "▁" },
-        decoder: {
-          type: "Sequence",
-          decoders: [
-            { type: "Replace", pattern: { String: "▁" }, content: " " },
-            { type: "ByteFallback" },
-            { type: "Fuse" },
-          ],
-        },
-      },
-    );
+    const fallback = byteFallback("h", "i", "▁");
     const words = fc.array(fc.constantFrom("주식회사", "h", " ", "i", "😀", "é", "ทดสอบภาษา", "한"), { maxLength: 12 });
     fc.assert(
       fc.property(words, fc.double({ min: 0, max: 1, noNaN: true }), (parts, share) => {

@@ -248,7 +248,11 @@ describe("tiktoken ranks", () => {
     const { word_ids } = tokenizer.encode(text);
     const cut = [...text].map((character, at) => (at && word_ids[at] !== word_ids[at - 1] ? "|" : "") + character);
     expect(cut.join("")).toBe(words);
-    expect(tokenizer.encode(Object.keys(special)[0], { split_special_tokens: false }).length).toBe(1);
+    const [[token, id]] = Object.entries(special);
+    expect(tokenizer.encode(token, { split_special_tokens: false }).ids).toEqual([id]);
+    // Another token of that id counts more.
+    const named = open({ "x.tiktoken": bytes + others }, { added_tokens_decoder: { [id]: { content: "<own>" } } });
+    expect([named.tokenToId(token), named.idToToken(id)]).toEqual([undefined, "<own>"]);
   });
 
   test("a word that is spelled like a special token is none", () => {

@@ -1,4 +1,5 @@
 import { Tokenizer, TokenizerError, type TokenizerFiles, type TokenizerOptions } from "../src/index.ts";
+import { bytePieces } from "./model-file.ts";
 
 /** The text of a tokenizer.json: a model and whatever else it has. */
 export function tokenizerJson(model: object, rest: object = {}): string {
@@ -25,6 +26,23 @@ export const atSpaces = { pre_tokenizer: { type: "WhitespaceSplit" } };
 export function bpe(characters: string, merges: readonly string[], rest: object = {}): object {
   const tokens = [...characters, ...merges.map((merge) => merge.replace(" ", ""))];
   return { type: "BPE", vocab: numbered(new Set(tokens)), merges, ...rest };
+}
+
+/** Llama's kind of tokenizer.json: characters, and the bytes of all others with ids 0 to 255. */
+export function byteFallback(...characters: string[]): Tokenizer {
+  const vocab = numbered([...bytePieces.map(([piece]) => piece), ...characters]);
+  const steps = [
+    { type: "Replace", pattern: { String: "▁" }, content: " " },
+    { type: "ByteFallback" },
+    { type: "Fuse" },
+  ];
+  return openJson(
+    { type: "BPE", vocab, merges: [], byte_fallback: true },
+    {
+      normalizer: { type: "Replace", pattern: { String: " " }, content: "▁" },
+      decoder: { type: "Sequence", decoders: steps },
+    },
+  );
 }
 
 /** Runs what must fail, and returns its error's code and message; an error of another class is thrown. */

@@ -6,6 +6,7 @@ import { normalPiece, Vocabulary } from "../src/models/vocabulary.ts";
 import { readScore, readUnigramJson } from "../src/unigram-json.ts";
 import { codePointPlaces } from "./offsets.ts";
 import { shared } from "./shared.ts";
+import { atSpaces, openJson } from "./tokenizer-files.ts";
 
 const { library, models } = JSON.parse(readFileSync(new URL("fixtures/unigram.json", import.meta.url), "utf8"));
 
@@ -299,4 +300,17 @@ test("a vocabulary that grows keeps its scores beside its nodes", () => {
     for (const unit of text) node = vocabulary.child(node, unit.charCodeAt(0));
     expect([vocabulary.value(node), vocabulary.scoreAt(node)]).toEqual([id, id === 3 ? 5 : -id / 7]);
   }
+});
+
+test("an unknown piece keeps its text when it comes again", () => {
+  const unigram = {
+    type: "Unigram",
+    unk_id: 0,
+    vocab: [
+      ["<unk>", 0],
+      ["a", -1],
+    ],
+  };
+  const tokenizer = openJson(unigram, atSpaces);
+  for (let time = 0; time < 3; time++) expect(tokenizer.encode("☃ a ☄ ☃").tokens).toEqual(["☃", "a", "☄", "☃"]);
 });
