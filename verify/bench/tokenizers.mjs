@@ -1,7 +1,7 @@
 // Tokenizers beside others, in one run and one thread (`npm run bench:tokenizers`): tokens per second by kind of text,
-// time and heap of loading, time as texts grow. Needs the published files of ../shared; without them it says so and ends.
+// time and heap of loading, time as texts grow, turns of the event loop. Needs the published files of ../shared; without them it says so and ends.
 //
-//   --only speed,loading,growth   some of it
+//   --only speed,loading,growth,turns   some of it
 //   --tokenizer NAME --text NAME  one tokenizer, one kind of text
 //   --rounds N                    how often everything takes its turn; default 7
 //   --module FILE                 another build of the package
@@ -18,7 +18,7 @@ import { readTexts, recombined } from "./tokenizer-texts.mjs";
 
 const { values: flags } = parseArgs({
   options: {
-    only: { type: "string", default: "speed,loading,growth" },
+    only: { type: "string", default: "speed,loading,growth,turns" },
     tokenizer: { type: "string", default: "" },
     text: { type: "string", default: "" },
     rounds: { type: "string", default: "7" },
@@ -44,6 +44,14 @@ const tokenizers = [
   { name: "XLM-R .model", file: "rebuilt/xlm-roberta-base/sentencepiece.bpe.model", rate: 1e6, ratio: 1, other: 1 },
   { name: "Llama-2 .model", file: "llama2/tokenizer.model", ratio: 1, other: 1 },
 ];
+/** Those of which only the turns are measured: they cut, or normalize, in other ways. */
+const others = [
+  { name: "GPT-NeoX", file: "gpt-neox-20b/20B_tokenizer.json" },
+  { name: "Falcon", file: "falcon/tokenizer.json" },
+  { name: "Whisper", file: "whisper-tiny/tokenizer.json" },
+  { name: "ZIPA .model", file: "zipa/unigram_127.model" },
+];
+const all = [...tokenizers, ...others];
 const chosen = tokenizers.filter(({ name }) => name.toLowerCase().includes(flags.tokenizer.toLowerCase()));
 
 const openOurs = async (file, content = read(file)) => {
@@ -105,7 +113,7 @@ async function openContenders(file) {
 
 /** In a process of its own, so that no tokenizer runs on what another one taught the engine. */
 async function measureSpeed(name) {
-  const { file } = tokenizers.find((tokenizer) => tokenizer.name === name);
+  const { file } = all.find((tokenizer) => tokenizer.name === name);
   const opened = await openContenders(file);
   const rows = [];
   for (const [text, lines] of Object.entries(readTexts(shared, root))) {
@@ -257,7 +265,7 @@ async function measureGrowth(key) {
       const text = growing[kind](size * megabyte);
       globalThis.gc();
       const begin = performance.now();
-      tokenizer.encode(text);
+      void tokenizer.encode(text).ids;
       best[size] = Math.min(performance.now() - begin, best[size] ?? Infinity);
     }
   }
@@ -274,6 +282,55 @@ function reportGrowth() {
       const times = best[10] / best[5];
       const verdict = goal(times <= 2.2, `${name}, ${kind}: 10 MB in 2.2 x the time of 5 MB`, times);
       return `${(best[10] / 1000).toFixed(1)} (${times.toFixed(2)} x)${verdict}`;
+    });
+    console.log(`| ${name} | ${cells.join(" | ")} |`);
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------- turns
+
+const turning = {
+  ...growing,
+  "marks on letters": (bytes) => repeated("e\u0301\u0302", bytes),
+  "parts of syllables": (bytes) => repeated("\u1112\u1161\u11ab", bytes),
+  emoji: (bytes) => repeated("👩‍👩‍👧", bytes),
+  digits: (bytes) => "7".repeat(bytes),
+  punctuation: (bytes) => "!".repeat(bytes),
+  code: (bytes) => repeated("for (let i = 0; i < n; ++i) { sum += a[i]; }\n", bytes),
+};
+
+/** The longest time between two turns of the event loop, while five million characters are encoded. */
+async function measureTurns(key) {
+  const [name, kind] = key.split("/");
+  const tokenizer = await openOurs(all.find((tokenizer) => tokenizer.name === name).file);
+  const text = turning[kind](5e6);
+  const longest = [];
+  for (let round = 0; round < 3; round++) {
+    globalThis.gc();
+    let gap = 0;
+    let last = performance.now();
+    const tick = () => {
+      gap = Math.max(gap, performance.now() - last);
+      last = performance.now();
+    };
+    const timer = setInterval(tick, 1);
+    await tokenizer.encodeAsync(text);
+    clearInterval(timer);
+    tick();
+    longest.push(gap);
+  }
+  return longest;
+}
+
+function reportTurns() {
+  const kinds = Object.keys(turning).filter((kind) => kind.toLowerCase().includes(flags.text.toLowerCase()));
+  const named = all.filter(({ name }) => name.toLowerCase().includes(flags.tokenizer.toLowerCase()));
+  console.log(`\nlongest time without a turn in ms, encodeAsync of 5 million characters, median of 3, ${engine()}\n`);
+  console.log(`| tokenizer | ${kinds.join(" | ")} |\n| --- | ${kinds.map(() => "---:").join(" | ")} |`);
+  for (const { name } of named) {
+    const cells = kinds.map((kind) => {
+      const longest = median(child("turns", `${name}/${kind}`));
+      return `${longest.toFixed(0)}${goal(longest <= 50, `${name}, ${kind}: a turn every 50 ms`, longest)}`;
     });
     console.log(`| ${name} | ${cells.join(" | ")} |`);
   }
@@ -297,7 +354,9 @@ function child(what, key) {
 
 if (flags.child) {
   const [, what, key] = /^(\w+):(.*)$/.exec(flags.child);
-  const result = await { speed: measureSpeed, loading: measureLoading, growth: measureGrowth }[what](key);
+  const result = await { speed: measureSpeed, loading: measureLoading, growth: measureGrowth, turns: measureTurns }[
+    what
+  ](key);
   console.log(JSON.stringify(result));
 } else if (!existsSync(join(shared, "tokenizers"))) {
   console.log("skipped: the published tokenizer files, as ../shared is not beside the repository");
@@ -305,7 +364,7 @@ if (flags.child) {
   if (!flags.module) ensureBuilt();
   installPeers();
   for (const part of flags.only.split(",")) {
-    ({ speed: reportSpeed, loading: reportLoading, growth: reportGrowth })[part]();
+    ({ speed: reportSpeed, loading: reportLoading, growth: reportGrowth, turns: reportTurns })[part]();
   }
   console.log(missed.length > 0 ? `\ngoals missed:\n  ${missed.join("\n  ")}` : "\nall goals reached");
   if (flags.strict && missed.length > 0) process.exitCode = 1;

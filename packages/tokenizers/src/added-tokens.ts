@@ -29,7 +29,7 @@ export interface Section extends Aligned {
 }
 
 // Characters that are looked at before other work may have its turn.
-const scanned = 2 ** 19;
+const scanned = 2 ** 17;
 const word = /* @__PURE__ */ new CharacterSet(wordClass);
 
 /**
@@ -82,16 +82,13 @@ export class AddedTokens implements AddedVocabulary {
     this.#normalize = normalize;
   }
 
-  /** The parts of a text in order; none is empty. */
-  *sections(input: Aligned, splits: boolean): Generator<void, Section[]> {
+  /** The parts of a text in order, or a pause; none is empty. */
+  *sections(input: Aligned, splits: boolean): Generator<Section | undefined> {
     const allows = (token: AddedToken): boolean => !(splits && token.special);
-    const sections: Section[] = [];
-    for (const section of yield* this.#raw.cut(input, allows)) {
-      const parts =
-        section.id === undefined ? yield* this.#normalized.cut(yield* this.#normalize(section), allows) : [section];
-      for (const part of parts) sections.push(part);
+    for (const section of this.#raw.cut(input, allows)) {
+      if (!section || section.id !== undefined) yield section;
+      else yield* this.#normalized.cut(yield* this.#normalize(section), allows);
     }
-    return sections;
   }
 
   tokenToId(token: string): number | undefined {
@@ -126,10 +123,9 @@ class Matcher {
     this.#match = new LongestMatch(this.#ids.keys());
   }
 
-  /** The parts of a text, with a pause after every so many characters. */
-  *cut(input: Aligned, allows: (token: AddedToken) => boolean): Generator<void, Section[]> {
+  /** The parts of a text, or a pause after every so many characters. */
+  *cut(input: Aligned, allows: (token: AddedToken) => boolean): Generator<Section | undefined> {
     const { text } = input;
-    const sections: Section[] = [];
     let kept = 0;
     const isWord = (at: number): boolean => at >= 0 && at < text.length && word.has(text.codePointAt(at) as number);
     for (let from = this.#ids.size > 0 ? 0 : text.length; from < text.length; ) {
@@ -137,7 +133,7 @@ class Matcher {
       const { begin: at, end } = this.#match;
       from = end;
       if (!isFound) {
-        yield;
+        yield undefined;
         continue;
       }
       const id = this.#ids.get(text.slice(at, end)) as number;
@@ -150,13 +146,11 @@ class Matcher {
         while (token.rstrip && stop < text.length && isWhiteSpace(text.charCodeAt(stop))) stop++;
         // The token before may have taken the space that this one begins with.
         if (token.lstrip) begin = Math.max(begin, kept);
-        if (kept < begin) sections.push(slice(input, kept, begin));
-        if (begin < stop) sections.push({ ...slice(input, begin, stop), id });
+        if (kept < begin) yield slice(input, kept, begin);
+        if (begin < stop) yield { ...slice(input, begin, stop), id };
         kept = stop;
       }
     }
-    if (kept === 0) return text === "" ? [] : [input];
-    if (kept < text.length) sections.push(slice(input, kept, text.length));
-    return sections;
+    if (kept < text.length) yield kept === 0 ? input : slice(input, kept, text.length);
   }
 }

@@ -82,7 +82,7 @@ export class Charsmap {
   }
 
   /** The same with a pause now and then. */
-  *normalizeSteps(input: Aligned, rule: Rule): Generator<void, Aligned> {
+  *normalizeSteps(input: Aligned, rule: Rule): Generator<undefined, Aligned> {
     const { text } = input;
     const isGoogle = rule === "sentencepiece";
     const out = new Replacer(input);
@@ -122,6 +122,7 @@ export class Charsmap {
         const isWhole = size < 6 && replace(begin, end);
         // Nothing begins with what comes before in the cluster, or it has been replaced.
         while (!isWhole && at < end) {
+          if (++step % pauseLength === 0) yield;
           const from = at;
           at += charLength(text, at);
           replace(from, at);
@@ -313,7 +314,7 @@ class Replacer {
     }
   }
 
-  *finish(): Generator<void, Aligned> {
+  *finish(): Generator<undefined, Aligned> {
     const input = this.#input;
     const { length } = input.text;
     if (this.#kept === 0) return input;

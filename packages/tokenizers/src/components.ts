@@ -29,7 +29,6 @@ import {
   type StepwiseNormalizer,
   strip,
   stripAccents,
-  unicodeForm,
 } from "./normalizers.ts";
 import { gpt2Pattern } from "./patterns.ts";
 import {
@@ -47,6 +46,7 @@ import { CharacterSet } from "./regex/character-set.ts";
 import { compilePattern } from "./regex/pattern.ts";
 import type { Components } from "./tokenizer-json.ts";
 import { isPunctuation, isWhiteSpace, wordClass } from "./unicode.ts";
+import { unicodeForm } from "./unicode-forms.ts";
 import { readUnigramJson } from "./unigram-json.ts";
 
 type Group<Name extends keyof Components> = Components[Name];

@@ -1,6 +1,5 @@
 import { charLength, lastCharLength } from "./aligned.ts";
 import { blockLength, type Part } from "./part.ts";
-import { drain } from "./steps.ts";
 
 /** Tokens of a text, and whether they are a window after the first one, whose type may be another. */
 export type Range = readonly [begin: number, end: number, isLater?: boolean];
@@ -49,26 +48,31 @@ interface Segment {
 }
 
 /**
- * What `encode` returns: ids, and by index as many of everything else, made when it is first asked for. Names are those of
- * Hugging Face's `Encoding`.
+ * What `encode` returns: lists by token, each made when it is first asked for. Names are those of Hugging Face's `Encoding`. A copy by
+ * `structuredClone`, as for another worker, has none of them: `toJSON` has all.
  */
 export class Encoding {
-  readonly ids: number[];
   /** The windows of a text that was cut at `max_length`, where `return_overflowing_tokens` asks for them. */
   overflowing: Encoding[] = [];
   readonly #view: EncodingView;
   readonly #segments: readonly Segment[];
-  /** What was asked for, by its name. */
+  #ids?: number[];
+  /** What else was asked for, by its name. */
   #lists?: Record<string, unknown[]>;
 
-  constructor(ids: number[], view: EncodingView, segments: readonly Segment[]) {
-    this.ids = ids;
+  constructor(segments: readonly Segment[], view: EncodingView) {
     this.#view = view;
     this.#segments = segments;
   }
 
+  /** How many tokens there are. */
   get length(): number {
-    return this.ids.length;
+    return this.#segments.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  }
+
+  get ids(): number[] {
+    this.#ids ??= idsOf(this.#segments, this.length);
+    return this.#ids;
   }
 
   /** 0 for the first text and 1 for the second, as the model's template says. */
@@ -100,7 +104,7 @@ export class Encoding {
   get tokens(): string[] {
     const { idToToken } = this.#view;
     return this.#list("tokens", ({ part, token }, at) =>
-      part ? (part.texts.get(at) ?? idToToken(part.id(at)) ?? "") : token,
+      part ? (part.text(at) ?? idToToken(part.id(at)) ?? "") : token,
     );
   }
 
@@ -138,7 +142,7 @@ export class Encoding {
   filled(count: number, id: number, token: string, type: number, isBefore: boolean): Encoding {
     const filling = special(id, token, type, 0, count);
     const all = this.#segments;
-    return drain(encodingOf(isBefore ? [filling, ...all] : [...all, filling], this.#view));
+    return new Encoding(isBefore ? [filling, ...all] : [...all, filling], this.#view);
   }
 
   /** A value for each token, made once; `at` is its index in its text. */
@@ -159,19 +163,14 @@ function special(id: number, token: string, type: number, attention = 1, count =
   return { id, token, begin: 0, end: count, type, sequence: null, attention };
 }
 
-/** What segments are together, with a pause after every so many tokens. */
-function* encodingOf(segments: readonly Segment[], view: EncodingView): Generator<void, Encoding> {
-  const length = segments.reduce((sum, { begin, end }) => sum + end - begin, 0);
+function idsOf(segments: readonly Segment[], length: number): number[] {
   // What grows by millions is copied time and again; beyond 2^25 engines would make a table of it.
   const ids: number[] = length > blockLength && length <= 2 ** 25 ? new Array(length) : [];
   let count = 0;
   for (const { part, begin, end, id } of segments) {
-    for (let at = begin; at < end; at++) {
-      ids[count++] = part ? part.id(at) : id;
-      if (count % blockLength === 0) yield;
-    }
+    for (let at = begin; at < end; at++) ids[count++] = part ? part.id(at) : id;
   }
-  return new Encoding(ids, view, segments);
+  return ids;
 }
 
 /**
@@ -213,7 +212,7 @@ export function assemble(
   adds: boolean | undefined,
   view: EncodingView,
   ranges?: readonly Range[],
-): Generator<void, Encoding> {
+): Encoding {
   const segments: Segment[] = [];
   for (const piece of piecesOf(template, parts.length, adds)) {
     if ("sequence" in piece) {
@@ -223,7 +222,7 @@ export function assemble(
       segments.push({ part, begin, end, type: isLater ? laterType : type, sequence, attention: 1, id: 0, token: "" });
     } else for (const [at, id] of piece.ids.entries()) segments.push(special(id, piece.tokens[at], piece.type));
   }
-  return encodingOf(segments, view);
+  return new Encoding(segments, view);
 }
 
 /** The index of every UTF-16 unit's character, and of the end. */

@@ -5,14 +5,21 @@ import { CharacterKinds } from "./regex/character-set.ts";
 export interface Finder {
   readonly begin: number;
   readonly end: number;
-  /** Whether a match begins at `from` or later; `begin` and `end` then say where the leftmost one lies. */
-  exec(text: string, from: number): boolean;
+  /**
+   * Whether a match begins at `from` or later; `begin` and `end` then say where the leftmost one lies. Where none begins before
+   * `until` it may stop, and `end` is the place from which to go on, or that of the text's end.
+   */
+  exec(text: string, from: number, until?: number): boolean;
 }
 
 /** The next match from `from` on, but no empty one where the last one ended. */
-export function findNext(finder: Finder, text: string, from: number, lastEnd: number): boolean {
+export function findNext(finder: Finder, text: string, from: number, lastEnd: number, until?: number): boolean {
   if (text === "") return false;
-  for (let at = from; at <= text.length && finder.exec(text, at); at = finder.end + charLength(text, finder.end)) {
+  for (
+    let at = from;
+    at <= text.length && finder.exec(text, at, until);
+    at = finder.end + charLength(text, finder.end)
+  ) {
     if (finder.begin < finder.end || finder.end !== lastEnd) return true;
   }
   return false;
@@ -34,7 +41,7 @@ export class LiteralFinder implements Finder {
 
   exec(text: string, from: number): boolean {
     this.begin = this.#text === "" ? -1 : text.indexOf(this.#text, from);
-    this.end = this.begin + this.#text.length;
+    this.end = this.begin < 0 ? text.length : this.begin + this.#text.length;
     return this.begin >= 0;
   }
 }
@@ -43,23 +50,18 @@ export class LiteralFinder implements Finder {
 export class CharacterFinder implements Finder {
   begin = 0;
   end = 0;
-  readonly #is: (codePoint: number) => boolean;
+  readonly #kinds: CharacterKinds;
 
   constructor(is: (codePoint: number) => boolean) {
-    this.#is = is;
+    this.#kinds = new CharacterKinds((codePoint) => Number(is(codePoint)));
   }
 
-  exec(text: string, from: number): boolean {
-    for (let at = from; at < text.length; ) {
-      const length = charLength(text, at);
-      if (this.#is(length === 1 ? text.charCodeAt(at) : (text.codePointAt(at) as number))) {
-        this.begin = at;
-        this.end = at + length;
-        return true;
-      }
-      at += length;
-    }
-    return false;
+  exec(text: string, from: number, until = text.length): boolean {
+    const stop = Math.min(until, text.length);
+    this.begin = this.end = this.#kinds.endOf(0, text, from, stop);
+    if (this.begin >= stop) return false;
+    this.end += charLength(text, this.begin);
+    return true;
   }
 }
 
@@ -73,15 +75,11 @@ export class RunFinder implements Finder {
     this.#kinds = new CharacterKinds(kindOf);
   }
 
-  exec(text: string, from: number): boolean {
-    let found = 0;
-    for (let at = from; at < text.length; at += charLength(text, at)) {
-      const kind = this.#kinds.of(text.codePointAt(at) as number);
-      if (found !== 0 && kind !== found) break;
-      if (found === 0) this.begin = at;
-      if (kind !== 0) this.end = at + charLength(text, at);
-      found = kind;
-    }
-    return found !== 0 && this.end > from;
+  exec(text: string, from: number, until = text.length): boolean {
+    const stop = Math.min(until, text.length);
+    this.begin = this.end = this.#kinds.endOf(0, text, from, stop);
+    if (this.begin >= stop) return false;
+    this.end = this.#kinds.endOf(this.#kinds.of(text.codePointAt(this.begin) as number), text, this.begin);
+    return true;
   }
 }

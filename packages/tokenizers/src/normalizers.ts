@@ -1,7 +1,6 @@
 import { type Aligned, beginOf, charLength, endOf, lastCharLength, Rewriter, slice } from "./aligned.ts";
 import { type Finder, findNext } from "./finder.ts";
-import { CharacterSet } from "./regex/character-set.ts";
-import { hasNoForm, isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
+import { isCjk, isWhiteSpace, withoutAccent, withoutMarks } from "./unicode.ts";
 
 /** Changes a text before it is cut, each character by itself; what it leaves alone it returns as it is. */
 export interface Normalizer {
@@ -12,7 +11,7 @@ export interface Normalizer {
 }
 
 /** The same with a pause now and then. */
-export type StepwiseNormalizer = (input: Aligned) => Generator<void, Aligned>;
+export type StepwiseNormalizer = (input: Aligned) => Generator<undefined, Aligned>;
 
 /** A normalizer that looks at more than a character, but across no seam. */
 export function acrossCharacters(normalize: Normalizer): Normalizer {
@@ -20,7 +19,8 @@ export function acrossCharacters(normalize: Normalizer): Normalizer {
   return Object.assign(normalize, { steps });
 }
 
-const chunkLength = 32_768;
+/** How many units of a text are changed before other work may have its turn. */
+export const chunkLength = 16_384;
 // A prime: what looks at every so many characters of a run is then seen to do so.
 const surroundings = 61;
 // Between two of these no published normalizer looks across: letters, digits and punctuation of ASCII, kana, ideographs, syllables; nor
@@ -31,12 +31,14 @@ const seam =
 /**
  * All of a text, with a pause after every so many characters.
  * @param findEnd where a chunk may end that has a place in it, if it may
+ * @param normalizeLong what a chunk goes through that is longer than two
  */
 export function* normalizeInChunks(
   normalize: Normalizer,
   input: Aligned,
   findEnd: typeof findSeam = characterEnd,
-): Generator<void, Aligned> {
+  normalizeLong?: StepwiseNormalizer,
+): Generator<undefined, Aligned> {
   const { length } = input.text;
   if (length <= chunkLength) return normalize(input);
   const parts: Aligned[] = [];
@@ -47,7 +49,9 @@ export function* normalizeInChunks(
       if (end === undefined) yield;
     }
     const isFirst = parts.every((before) => before.text === "");
-    const part = normalize(slice(input, begin, end), isFirst);
+    const chunk = slice(input, begin, end);
+    const isLong = normalizeLong && end - begin > 2 * chunkLength;
+    const part = isLong ? yield* normalizeLong(chunk) : normalize(chunk, isFirst);
     // Engines keep what was joined as it was put together, until a character of it is asked for.
     part.text.charCodeAt(0);
     parts.push(part);
@@ -67,7 +71,8 @@ export function inTurn(normalizers: readonly Normalizer[]): StepwiseNormalizer {
   };
 }
 
-function characterEnd(_normalize: Normalizer, { text }: Aligned, at: number): number {
+/** Where a chunk may end whose normalizer looks at one character at a time. */
+export function characterEnd(_normalize: Normalizer, { text }: Aligned, at: number): number {
   return at - 1 + lastCharLength(text, at + 1);
 }
 
@@ -88,9 +93,11 @@ function findSeam(normalize: Normalizer, input: Aligned, from: number): number |
   return undefined;
 }
 
-function* join(parts: readonly Aligned[]): Generator<void, Aligned> {
+/** Parts of a text in one. */
+export function* join(parts: readonly Aligned[]): Generator<undefined, Aligned> {
   if (parts.length === 1) return parts[0];
   const text = parts.map((part) => part.text).join("");
+  yield;
   const begins = new Int32Array(text.length);
   const ends = new Int32Array(text.length);
   let length = 0;
@@ -215,129 +222,3 @@ export const lowercase = /* @__PURE__ */ mapCharacters((character) => character.
 
 /** Drops every mark, and leaves what is composed. */
 export const stripAccents = /* @__PURE__ */ mapCharacters(withoutAccent);
-
-/**
- * A text in a Unicode normalization form, in linear time: engines sort the marks after one letter by insertion, so long
- * runs of them are put in their order first.
- */
-export function inForm(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
-  if (!longRun.test(text)) return text.normalize(form);
-  // Run by run: an expression that matches a run of millions has no stack for it.
-  let sorted = "";
-  let kept = 0;
-  for (let begin = 0, end = 0; begin < text.length; begin = end) {
-    end = begin;
-    while (end < text.length && marks.has(text.codePointAt(end) as number)) end += charLength(text, end);
-    if (end - begin >= shortRun) {
-      sorted += text.slice(kept, begin) + sortMarks(text.slice(begin, end));
-      kept = end;
-    }
-    if (end === begin) end += charLength(text, end);
-  }
-  return (sorted + text.slice(kept)).normalize(form);
-}
-
-const shortRun = 64;
-const longRun = /\p{M}{64}/u;
-const marks = /* @__PURE__ */ new CharacterSet("\\p{M}");
-
-function sortMarks(run: string): string {
-  const swaps = (first: string, second: string): boolean => (first + second).normalize("NFD") !== first + second;
-  const marks = [...run].flatMap((mark) => [...mark.normalize("NFD")]);
-  const kinds = [...new Set(marks)];
-  // How many others a mark goes behind. One that neither the lowest nor the highest class moves stays where it is.
-  const rankOf = (mark: string): number =>
-    swaps(mark, "\u0334") || swaps("\u0345", mark) ? kinds.filter((other) => swaps(mark, other)).length : -1;
-  const ranks = new Map(kinds.map((mark) => [mark, rankOf(mark)]));
-  let sorted = "";
-  let begin = 0;
-  marks.push("");
-  marks.forEach((mark, at) => {
-    if ((ranks.get(mark) ?? -1) >= 0) return;
-    const part = marks.slice(begin, at);
-    sorted += part.sort((a, b) => (ranks.get(a) as number) - (ranks.get(b) as number)).join("") + mark;
-    begin = at + 1;
-  });
-  return sorted;
-}
-
-/** `inForm` by the tables of the reference, which are those of Unicode 9. */
-function inOldForm(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
-  const changed = inForm(text, form);
-  if (changed === text || !hasNoForm.test(text)) return changed;
-  const parts = text.split(new RegExp(`(${hasNoForm.source})`, "u"));
-  return parts.map((part, index) => (index % 2 ? part : inForm(part, form))).join("");
-}
-
-/** A character's full decomposition by the same tables. */
-function decomposed(character: string): string {
-  const parts = character.normalize("NFKD");
-  return parts === character || hasNoForm.test(character) ? character : parts;
-}
-
-/**
- * A Unicode normalization form. A character that is taken apart is the origin of all its parts; one that is put together
- * comes from the first.
- */
-export function unicodeForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
-  return acrossCharacters((input) => {
-    const { text } = input;
-    if (/^\p{ASCII}*$/u.test(text)) return input;
-    let out: Rewriter | undefined;
-    let kept = 0;
-    const { length } = text;
-    const isAscii = (at: number): boolean => text.charCodeAt(at) < 0x80;
-    // Forms change nothing across the place before an ASCII character.
-    for (let at = 0; at < length; ) {
-      let index = at;
-      while (index < length && isAscii(index)) index++;
-      // The last one may be put together with what follows.
-      if (index > at) index--;
-      at = index + 1;
-      while (at < length && !isAscii(at)) at++;
-      const part = text.slice(index, at);
-      const changed = inOldForm(part, form);
-      if (changed === part) continue;
-      out ??= new Rewriter(input);
-      out.keep(kept, index);
-      appendForm(out, part, index, changed);
-      kept = index + part.length;
-    }
-    out?.keep(kept, text.length);
-    return out?.finish() ?? input;
-  });
-}
-
-/**
- * Appends a part of the text in its new form. The reference gives every character of the full decomposition a change in
- * length (0 for the first of an old character, 1 for the others), adds those up where characters join (one less for each
- * that joined), and then walks along the old characters.
- * @see tokenizers src/tokenizer/normalizer.rs, NormalizedString::transform_range
- */
-function appendForm(out: Rewriter, part: string, index: number, changed: string): void {
-  // The changes of each decomposed character, in order; the canonical order moves equal ones together.
-  const changes = new Map<string, { readonly values: number[]; next: number }>();
-  const ends: number[] = [];
-  let length = 0;
-  for (const character of part) {
-    length += character.length;
-    ends.push(length);
-    [...decomposed(character)].forEach((found, position) => {
-      const known = changes.get(found);
-      if (known) known.values.push(Math.min(position, 1));
-      else changes.set(found, { values: [Math.min(position, 1)], next: 0 });
-    });
-  }
-  const beginAt = (at: number): number => (at > 0 ? ends[Math.min(at, ends.length) - 1] : 0);
-  let old = 0;
-  for (const character of changed) {
-    let change = 1;
-    for (const found of decomposed(character)) {
-      const known = changes.get(found);
-      change += (known?.values[known.next++] ?? 0) - 1;
-    }
-    const origin = change > 0 ? Math.max(old - 1, 0) : Math.min(old, ends.length - 1);
-    out.add(character, index + beginAt(origin), index + ends[origin]);
-    if (change <= 0) old += 1 - change;
-  }
-}

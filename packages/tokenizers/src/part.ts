@@ -16,8 +16,7 @@ export class Part {
   length = 0;
   /** How many words there are. */
   wordCount = 0;
-  /** The text of tokens that their ids do not tell: an unknown piece, an added token with the space that it took. */
-  readonly texts = new Map<number, string>();
+  readonly #texts: Map<number, string>[] = [];
   readonly #blocks: Numbers[] = [];
   #last: Numbers = none;
   readonly #first: number;
@@ -53,6 +52,16 @@ export class Part {
     return this.#number(at, 3);
   }
 
+  /** The text of a token whose id does not tell it: an unknown piece, an added token with the space that it took. */
+  text(at: number): string | undefined {
+    return this.#texts[Math.floor(at / blockLength)]?.get(at);
+  }
+
+  setText(at: number, text: string): void {
+    this.#texts[Math.floor(at / blockLength)] ??= new Map();
+    this.#texts[Math.floor(at / blockLength)].set(at, text);
+  }
+
   #number(at: number, field: number): number {
     return this.#blocks[Math.floor(at / blockLength)][(at % blockLength) * fields + field];
   }
@@ -73,25 +82,22 @@ export class Part {
 }
 
 /** What takes tokens: a text's, or a piece's that is kept. */
-export type TokenSink = Pick<Part, "length" | "wordCount" | "texts" | "push">;
+export type TokenSink = Pick<Part, "length" | "wordCount" | "setText" | "push">;
 
 /** The tokens of a piece, in one list, as they are few: four numbers each, as `push` takes them. */
 export class PieceTokens implements TokenSink {
   numbers: number[] = [];
   wordCount = 0;
-  #texts?: Map<number, string>;
+  /** Of those whose ids do not tell it. */
+  texts?: Map<number, string>;
 
   get length(): number {
     return this.numbers.length / fields;
   }
 
-  get texts(): Map<number, string> {
-    this.#texts ??= new Map();
-    return this.#texts;
-  }
-
-  get hasTexts(): boolean {
-    return this.#texts !== undefined;
+  setText(at: number, text: string): void {
+    this.texts ??= new Map();
+    this.texts.set(at, text);
   }
 
   push(id: number, begin: number, end: number, word: number): void {

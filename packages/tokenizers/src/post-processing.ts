@@ -25,25 +25,25 @@ export const postProcessor: PostProcessor = { arrange, pad };
  * @throws {TokenizerError} `code: "options"` when a text cannot be cut as asked
  * @see tokenizers src/tokenizer/mod.rs, post_process
  */
-function* arrange(
+function arrange(
   parts: readonly Part[],
   tokenizer: Tokenizer,
   template: Template,
   options: EncodeOptions,
   view: EncodingView,
-): Generator<void, Encoding> {
+): Encoding {
   const { add_special_tokens: adds } = options;
   const pieces = piecesOf(template, parts.length, adds);
   const windows = truncate(parts, countSpecial(pieces), countSpecial(piecesOf(template, 1)), tokenizer, options);
   const first = windows.map((ranges) => ranges[0]);
-  const encoding = yield* assemble(parts, template, adds, view, first);
+  const encoding = assemble(parts, template, adds, view, first);
   const overflowing = options.return_overflowing_tokens ? windows : [];
   const longest = overflowing.reduce((sum, [[begin, end]]) => sum + end - begin, 0);
   const tokens = overflowing.reduce((product, { length }) => product * length, longest);
   if (tokens > mostTokens)
     throw mismatch("options", "encode: stride", `windows of at most ${mostTokens} tokens together`, tokens);
   for (const ranges of options.return_overflowing_tokens ? overflows(windows, pieces) : []) {
-    encoding.overflowing.push(yield* assemble(parts, template, adds, view, ranges));
+    encoding.overflowing.push(assemble(parts, template, adds, view, ranges));
   }
   return encoding;
 }

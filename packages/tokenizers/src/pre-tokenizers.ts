@@ -1,21 +1,23 @@
 import { type Aligned, beginOf, charLength, slice } from "./aligned.ts";
 import { CharacterFinder, type Finder, findNext, LiteralFinder } from "./finder.ts";
-import { type Normalizer, normalizeInChunks, prepend } from "./normalizers.ts";
+import { chunkLength, type Normalizer, normalizeInChunks, prepend } from "./normalizers.ts";
 import { CharacterKinds } from "./regex/character-set.ts";
+import { drain } from "./steps.ts";
 import { isPunctuation, isWhiteSpace, scriptOf } from "./unicode.ts";
 
 /** Cuts a text into the pieces that a model sees one by one; no piece is empty. */
 export interface PreTokenizer {
   /** Changes the whole piece before it is cut; it is local, but for what it may put at the begin. */
   readonly prepare?: Normalizer;
-  /** Appends pieces from unit `from` on, about `limit` at most, and returns where the next call goes on. */
-  readonly split?: (piece: Aligned, from: number, limit: number, out: Aligned[]) => number;
+  /** Appends the pieces to a list, from which those that are there may be taken in each pause. */
+  readonly split?: (piece: Aligned, out: Aligned[]) => Generator<undefined>;
   /** Changes every piece after the cut; it is local. */
   readonly finish?: Normalizer;
 }
 
-// A call ends after so many units for each piece that it may append: where all of a text goes, it has few.
-const unitsPerPiece = 64;
+// How many pieces are cut, or units looked at, before other work may have its turn.
+const batchSize = 1024;
+const scanned = 2 ** 16;
 
 /** What becomes of the matches that a text is cut at. */
 export const behaviors = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
@@ -27,45 +29,38 @@ export type Behavior = (typeof behaviors)[number];
  * @see tokenizers src/tokenizer/normalizer.rs, NormalizedString::split
  */
 export function splitAt(finder: Finder, behavior: Behavior, invert = false): PreTokenizer {
-  const split = (piece: Aligned, from: number, limit: number, out: Aligned[]): number => {
+  function* split(piece: Aligned, out: Aligned[]): Generator<undefined> {
     const { text } = piece;
-    const stop = out.length + limit;
-    const farthest = from + limit * unitsPerPiece;
     // The piece that may still grow, and whether its last part was a match.
-    let begin = from;
-    let end = from;
+    let begin = 0;
+    let end = 0;
     let wasMatch = false;
-    const push = (nextBegin: number, nextEnd: number): void => {
-      if (begin < end) out.push(slice(piece, begin, end));
-      begin = nextBegin;
-      end = nextEnd;
-    };
-    // Takes one part, unless there are enough pieces and the next call may as well begin with it.
-    const add = (partBegin: number, partEnd: number, isMatch: boolean): boolean => {
+    const add = (partBegin: number, partEnd: number, isMatch: boolean): void => {
       const grows =
         (behavior === "Contiguous" && isMatch === wasMatch) ||
         (behavior === "MergedWithPrevious" && isMatch && !wasMatch) ||
         (behavior === "MergedWithNext" && !isMatch && wasMatch);
-      if (!grows && (out.length >= stop || partBegin > farthest)) return false;
-      if (behavior === "Removed" && isMatch) push(partEnd, partEnd);
-      else if (grows) end = partEnd;
-      else push(partBegin, partEnd);
       wasMatch = isMatch;
-      return true;
+      if (!grows && begin < end) out.push(slice(piece, begin, end));
+      if (!grows) begin = behavior === "Removed" && isMatch ? partEnd : partBegin;
+      end = partEnd;
     };
-    let at = from;
-    for (let lastEnd = -1; at < text.length; lastEnd = at) {
-      const isFound = findNext(finder, text, at, lastEnd);
-      const next = isFound ? finder.begin : text.length;
-      if (at < next && !add(at, next, invert)) break;
-      at = next;
-      if (!isFound) break;
-      if (!add(at, finder.end, !invert)) break;
-      at = finder.end;
+    let pauseAt = scanned;
+    for (let at = 0, from = 0, lastEnd = -1; at < text.length; ) {
+      const isFound = findNext(finder, text, from, lastEnd, pauseAt);
+      from = finder.end;
+      if (isFound || from >= text.length) {
+        const next = isFound ? finder.begin : text.length;
+        if (at < next) add(at, next, invert);
+        if (isFound) add(next, from, !invert);
+        at = lastEnd = from;
+      }
+      if (out.length < batchSize && from < pauseAt) continue;
+      yield;
+      pauseAt = from + scanned;
     }
-    push(0, 0);
-    return at;
-  };
+    if (begin < end) out.push(slice(piece, begin, end));
+  }
   return { split };
 }
 
@@ -79,20 +74,19 @@ const bertKinds = /* @__PURE__ */ new CharacterKinds((codePoint) =>
 
 /** Cuts at white space, which goes, and around every punctuation character. */
 export const bertPreTokenizer: PreTokenizer = {
-  split: (piece, from, limit, out) => {
+  *split(piece, out) {
     const { text } = piece;
-    const stop = out.length + limit;
-    const farthest = from + limit * unitsPerPiece;
-    let at = from;
-    for (let begin = at; at < text.length && out.length < stop && at <= farthest; begin = at) {
-      const length = charLength(text, at);
+    let pauseAt = scanned;
+    for (let at = 0; at < text.length; ) {
+      const begin = at;
       const kind = bertKinds.of(text.codePointAt(at) as number);
-      at += length;
-      while (kind === 1 && at < text.length && bertKinds.of(text.codePointAt(at) as number) === 1)
-        at += charLength(text, at);
+      at += charLength(text, at);
+      if (kind === 1) at = bertKinds.endOf(1, text, at);
       if (kind !== 0) out.push(slice(piece, begin, at));
+      if (out.length < batchSize && at < pauseAt) continue;
+      yield;
+      pauseAt = at + scanned;
     }
-    return at;
   },
 };
 
@@ -121,33 +115,37 @@ export function metaspace(replacement: string, scheme: "always" | "first" | "nev
  * @see tokenizers src/pre_tokenizers/unicode_scripts/pre_tokenizer.rs
  */
 export const unicodeScripts: PreTokenizer = {
-  split: (piece, _from, _limit, out) => {
+  *split(piece, out) {
     const { text } = piece;
     // Spaces before the first script belong to no piece.
     let begin = -1;
     let script = 0;
+    let count = 0;
     for (let at = 0; at < text.length; at += charLength(text, at)) {
       const here = (text[at] !== " " && scriptOf(text.codePointAt(at) as number)) || script;
       if (here !== script && begin >= 0) out.push(slice(piece, begin, at));
       if (here !== script) begin = at;
       script = here;
+      if (++count % scanned === 0 || out.length >= batchSize) yield;
     }
     if (begin >= 0) out.push(slice(piece, begin, text.length));
-    return text.length;
   },
 };
 
 /** Cuts after every `length` characters. */
 export function fixedLength(length: number): PreTokenizer {
-  const split = (piece: Aligned, _from: number, _limit: number, out: Aligned[]): number => {
+  function* split(piece: Aligned, out: Aligned[]): Generator<undefined> {
     const { text } = piece;
+    let pauseAt = scanned;
     for (let at = 0; at < text.length; ) {
       const begin = at;
       for (let count = 0; count < length && at < text.length; count++) at += charLength(text, at);
       out.push(slice(piece, begin, at));
+      if (out.length < batchSize && at < pauseAt) continue;
+      yield;
+      pauseAt = at + scanned;
     }
-    return text.length;
-  };
+  }
   return { split };
 }
 
@@ -155,38 +153,65 @@ export function fixedLength(length: number): PreTokenizer {
 export interface Cutter {
   /** Changes the whole text before the first cut. */
   readonly prepare?: Normalizer;
-  /** Appends pieces by the first pre-tokenizer from unit `from` on; returns where the next call goes on. */
-  cut(section: Aligned, from: number, out: Aligned[]): number;
-  /** What the others make of such a piece, with a pause now and then. */
-  words(piece: Aligned): Generator<void, Aligned[]>;
+  /** The pieces that the first pre-tokenizer cuts off, some at a time. */
+  cut(section: Aligned): Generator<readonly Aligned[]>;
+  /** What the others make of such a piece. */
+  words(piece: Aligned): readonly Aligned[];
+  /** The same for a long piece: some words at a time, or a pause. */
+  someWords(piece: Aligned): Generator<readonly Aligned[] | undefined>;
 }
 
-// How many pieces are cut before other work may have its turn.
-const batchSize = 1024;
-
 /** Without pre-tokenizers all of a text is one piece. */
-export function cutterOf([first, ...rest]: readonly PreTokenizer[]): Cutter | undefined {
+export function cutterOf([first, ...others]: readonly PreTokenizer[]): Cutter | undefined {
   if (!first) return undefined;
+  const rest = [{ finish: first.finish }, ...others];
   return {
     prepare: first.prepare,
-    cut(section, from, out) {
-      if (first.split) return first.split(section, from, batchSize, out);
-      out.push(section);
-      return section.text.length;
-    },
-    *words(piece) {
-      let pieces = [first.finish ? yield* normalizeInChunks(first.finish, piece) : piece];
-      for (const { prepare, split, finish } of rest) {
-        const parts: Aligned[] = [];
-        for (const whole of pieces) {
-          const prepared = prepare ? yield* normalizeInChunks(prepare, whole) : whole;
-          if (!split) parts.push(prepared);
-          else for (let at = 0; at < prepared.text.length; yield) at = split(prepared, at, batchSize, parts);
-        }
-        pieces = [];
-        for (const part of parts) pieces.push(finish ? yield* normalizeInChunks(finish, part) : part);
-      }
-      return pieces;
-    },
+    cut: (section) => batches(first, section),
+    words: (piece) => cutAll([piece], rest),
+    someWords: (piece) => cutSome([piece], rest),
   };
+}
+
+function* batches({ split }: PreTokenizer, piece: Aligned): Generator<Aligned[]> {
+  const pieces: Aligned[] = [];
+  if (!split) pieces.push(piece);
+  else {
+    for (const _ of split(piece, pieces)) yield pieces.splice(0);
+  }
+  yield pieces;
+}
+
+function cutAll(pieces: readonly Aligned[], preTokenizers: readonly PreTokenizer[]): readonly Aligned[] {
+  let cut = pieces;
+  for (const { prepare, split, finish } of preTokenizers) {
+    if (prepare) cut = cut.map((piece) => prepare(piece));
+    if (split) {
+      const parts: Aligned[] = [];
+      for (const piece of cut) drain(split(piece, parts));
+      cut = parts;
+    }
+    if (finish) cut = cut.map((piece) => finish(piece));
+  }
+  return cut;
+}
+
+/** What each pre-tokenizer cuts off goes through the others before it cuts more. */
+function* cutSome(
+  pieces: readonly Aligned[],
+  [first, ...others]: readonly PreTokenizer[],
+): Generator<readonly Aligned[] | undefined> {
+  if (!first || pieces.every(({ text }) => text.length <= chunkLength)) {
+    yield cutAll(pieces, first ? [first, ...others] : []);
+    return;
+  }
+  const { prepare, finish } = first;
+  for (const piece of pieces) {
+    const prepared = prepare ? yield* normalizeInChunks(prepare, piece) : piece;
+    for (const parts of batches(first, prepared)) {
+      for (const [index, part] of parts.entries()) if (finish) parts[index] = yield* normalizeInChunks(finish, part);
+      yield* cutSome(parts, others);
+      yield;
+    }
+  }
 }

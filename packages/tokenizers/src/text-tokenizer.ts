@@ -55,7 +55,7 @@ export interface TextTokenizer extends SpecialIds {
  */
 export function checkText(text: unknown, where: string): string {
   if (typeof text !== "string") throw mismatch("text", where, "a string", text);
-  return /[\ud800-\udfff]/.test(text) ? text.replace(/\p{Surrogate}/gu, "\ufffd") : text;
+  return text.toWellFormed();
 }
 
 /** @throws {TokenizerError} `code: "ids"` when it is no list */

@@ -26,8 +26,8 @@ export interface AddedVocabulary {
   readonly maxId: number;
   /** Those that are found before a text is normalized. */
   readonly raw: readonly string[];
-  /** The parts of a text in order; `splits` says whether special tokens are cut like other text. */
-  sections(input: Aligned, splits: boolean): Generator<void, Section[]>;
+  /** The parts of a text in order, or a pause; `splits` says whether special tokens are cut like other text. */
+  sections(input: Aligned, splits: boolean): Generator<Section | undefined>;
   tokenToId(token: string): number | undefined;
   idToToken(id: number): string | undefined;
   isSpecial(id: number): boolean;
@@ -41,7 +41,7 @@ export interface PostProcessor {
     template: Template,
     options: EncodeOptions,
     view: EncodingView,
-  ): Generator<void, Encoding>;
+  ): Encoding;
   pad(encodings: Encoding[], tokenizer: Tokenizer, options: EncodeOptions): Encoding[];
 }
 
@@ -148,8 +148,8 @@ export class Tokenizer implements TextTokenizer {
   }
 
   /**
-   * The same in steps of some 16 ms, between which timers run. With texts of many megabytes some steps take longer: joining a text, the
-   * list of ids, one match or one word that is all of it.
+   * The same in steps of some 16 ms, between which timers run. With texts of many megabytes some steps take longer: joining a text, one
+   * match that is all of it, one letter with millions of marks that stay where they are, one word whose characters are tokens by where they stand.
    */
   async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
     const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));
@@ -250,7 +250,7 @@ export class Tokenizer implements TextTokenizer {
     throw mismatch("ids", "decode", "an id of the vocabulary", id);
   }
 
-  *#encode(text: string, options: EncodeOptions): Generator<void, Encoding> {
+  *#encode(text: string, options: EncodeOptions): Generator<undefined, Encoding> {
     const { template, trim, postProcessor } = this.parts;
     const parts: Part[] = [];
     const texts: string[] = [];
@@ -259,38 +259,39 @@ export class Tokenizer implements TextTokenizer {
       texts.push(checkText(item, "encode"));
       parts.push(yield* this.#tokenize(texts[texts.length - 1], options));
     }
-    yield;
     const idToToken = (id: number): string | undefined => this.idToToken(id);
     const view = { idToToken, trim, texts, countsCodePoints: options.offsets === "code_points" };
-    if (postProcessor) return yield* postProcessor.arrange(parts, this, template, options, view);
+    if (postProcessor) return postProcessor.arrange(parts, this, template, options, view);
     const lacking = Object.keys(options).find((name) => /trunc|pad|length|stride|overflow/.test(name));
     if (lacking) throw mismatch("options", "encode", "a format that was given a postProcessor", lacking);
-    return yield* assemble(parts, template, options.add_special_tokens, view);
+    return assemble(parts, template, options.add_special_tokens, view);
   }
 
   *#tokenize(
     text: string,
     { split_special_tokens: splits = this.parts.splitsSpecialTokens ?? false }: EncodeOptions,
-  ): Generator<void, Part> {
+  ): Generator<undefined, Part> {
     const { added, normalize, cutter } = this.parts;
     const part = new Part(text.length >> 1);
     const whole = { text, at: 0 };
     const normal = normalize ? yield* normalize(whole) : whole;
-    for (const section of added ? yield* added.sections(normal, splits) : [normal]) {
-      const { id } = section as Section;
+    for (const section of added ? added.sections(normal, splits) : [normal as Section]) {
+      yield;
+      if (!section) continue;
+      const { id } = section;
       if (id !== undefined) {
-        part.texts.set(part.length, section.text);
+        part.setText(part.length, section.text);
         part.push(id, beginOf(section, 0), endOf(section, section.text.length - 1), part.wordCount++);
         continue;
       }
       const prepared = cutter?.prepare ? yield* normalizeInChunks(cutter.prepare, section) : section;
-      for (let from = 0; from < prepared.text.length; ) {
-        const pieces: Aligned[] = [];
-        from = cutter?.cut(prepared, from, pieces) ?? prepared.text.length * pieces.push(prepared);
+      for (const pieces of cutter?.cut(prepared) ?? [[prepared]]) {
         for (const piece of pieces) {
           // What a piece becomes is kept by its text, unless it is cut again and several of its units are the text's first character.
           const isOdd = cutter && piece.begins !== undefined && piece.text.length > 1 && beginOf(piece, 1) === 0;
-          if (isOdd || !this.#pushPiece(part, piece)) yield* this.#pushWords(part, piece);
+          if (!isOdd && this.#pushPiece(part, piece)) continue;
+          if (piece.text.length > longPiece) yield* this.#pushLong(part, piece);
+          else this.#pushWords(part, piece);
         }
         yield;
       }
@@ -313,8 +314,8 @@ export class Tokenizer implements TextTokenizer {
       part.push(tokens, beginOf(piece, 0), endOf(piece, text.length - 1), part.wordCount++);
       return true;
     }
-    if (tokens.hasTexts) {
-      for (const [index, found] of tokens.texts) part.texts.set(part.length + index, found);
+    if (tokens.texts) {
+      for (const [index, found] of tokens.texts) part.setText(part.length + index, found);
     }
     // A loop of its own, as engines run faster what always sees the same kinds of objects.
     const { numbers } = tokens;
@@ -331,28 +332,45 @@ export class Tokenizer implements TextTokenizer {
   /** What the further pre-tokenizers and the model make of a piece; `at` only says whether a text begins with it. */
   #tokensOf(piece: Aligned): KeptTokens {
     const tokens = new PieceTokens();
-    drain(this.#pushWords(tokens, piece, piece.at));
-    const { length, numbers, wordCount, hasTexts } = tokens;
+    this.#pushWords(tokens, piece, piece.at);
+    const { length, numbers, wordCount, texts } = tokens;
     const isOne = length === 1 && numbers[1] === 0 && numbers[2] === piece.text.length && wordCount === 1;
-    if (isOne && !hasTexts) return numbers[0];
+    if (isOne && !texts) return numbers[0];
     // A list that grew has room for more.
     tokens.numbers = numbers.slice();
     return tokens;
   }
 
-  /** The same for a piece that is not kept, a part of its tokens at a time; all places are less `offset`. */
-  *#pushWords(part: TokenSink, piece: Aligned, offset = 0): Generator<void> {
+  /** The same for a piece that is not kept; all places are less `offset`. */
+  #pushWords(part: TokenSink, piece: Aligned, offset = 0): void {
+    for (const word of this.parts.cutter?.words(piece) ?? [piece]) this.#pushWord(part, word, offset);
+  }
+
+  /** The same for a long one, a part of its tokens at a time. */
+  *#pushLong(part: TokenSink, piece: Aligned): Generator<undefined> {
     const { model, cutter, surfaceId } = this.parts;
-    for (const word of cutter ? yield* cutter.words(piece) : [piece]) {
-      const { text } = word;
-      if (text === "") continue;
-      const isLong = text.length > longPiece;
-      for (const tokens of (isLong && model.tokenizeLong?.(text)) || [model.tokenize(text)]) {
-        if (tokens) pushTokens(part, word, tokens, offset, surfaceId);
+    for (const words of cutter?.someWords(piece) ?? [[piece]]) {
+      for (const word of words ?? []) {
+        const { text } = word;
+        const steps = text.length > longPiece && model.tokenizeLong?.(text);
+        if (steps) {
+          for (const tokens of steps) {
+            if (tokens) pushTokens(part, word, tokens, 0, surfaceId);
+            yield;
+          }
+          part.wordCount++;
+        } else this.#pushWord(part, word, 0);
         yield;
       }
-      part.wordCount++;
+      yield;
     }
+  }
+
+  #pushWord(part: TokenSink, word: Aligned, offset: number): void {
+    if (word.text === "") return;
+    const { model, surfaceId } = this.parts;
+    pushTokens(part, word, model.tokenize(word.text), offset, surfaceId);
+    part.wordCount++;
   }
 
   /** Fills up a batch, where that is asked for. */
@@ -376,7 +394,7 @@ function pushTokens(
     const [id, begin, end] = [ids[at], begins[at], ends[at]];
     const from = placeOf(piece, begin);
     const to = end > begin ? endOf(piece, end - 1) : from;
-    if (id === surfaceId) part.texts.set(part.length, piece.text.slice(begin, end));
+    if (id === surfaceId) part.setText(part.length, piece.text.slice(begin, end));
     part.push(id, from - offset, to - offset, part.wordCount);
   }
 }

@@ -1,8 +1,11 @@
 // What is worked on in parts gives what it gives in one: across blocks of tokens, stretches that are searched, chunks that are merged.
 import { expect, test } from "vitest";
+import type { Aligned } from "../src/aligned.ts";
 import { LongestMatch } from "../src/longest-match.ts";
 import { Part, PieceTokens } from "../src/part.ts";
 import { PieceCache } from "../src/piece-cache.ts";
+import { drain } from "../src/steps.ts";
+import { unicodeForm } from "../src/unicode-forms.ts";
 import { bertLike, bpe, openJson } from "./tokenizer-files.ts";
 
 test("tokens come back from every block, whatever room there was at first", () => {
@@ -188,4 +191,46 @@ test("what normalizers make of a long text in parts is what they make of it in o
   for (const word of ["a", "ab"]) {
     expect(spell(word + ".".repeat(many), dots).spelled).toBe(`${word}${"b".repeat(many >> 1)}.`);
   }
+});
+
+test("texts of tokens come back from every block", () => {
+  const part = new Part();
+  for (let at = 0; at < 40_000; at += 3) part.setText(at, `text ${at}`);
+  const wrong = Array.from({ length: 40_000 }, (_, at) => at).filter(
+    (at) => part.text(at) !== (at % 3 === 0 ? `text ${at}` : undefined),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("a character of two units is cut nowhere in a long word without an unknown token", () => {
+  const { ids, offsets } = openJson({ type: "BPE", vocab: { a: 0, "😀": 1 }, merges: [] }).encode(
+    `a${"😀".repeat(9000)}`,
+  );
+  expect([ids.length, ids.slice(1).every((id) => id === 1), offsets[9000]]).toEqual([9001, true, [17_999, 18_001]]);
+});
+
+test("where characters vanish from a long word, places are sums of lengths across its parts", () => {
+  // As the library: what is left counts from the beginning, as if nothing had been between.
+  const { ids, offsets } = openJson({ type: "BPE", vocab: { a: 0 }, merges: [] }).encode("éa".repeat(20_000));
+  expect(ids.length).toBe(20_000);
+  expect([offsets[0], offsets[1], offsets[2], offsets[3]]).toEqual([
+    [0, 1],
+    [0, 1],
+    [1, 2],
+    [2, 3],
+  ]);
+  expect(offsets[19_999]).toEqual([13_332, 13_333]);
+});
+
+test.each([
+  ["NFKC", "x", "\uff8a\uff9e"],
+  ["NFC", "x", "\u1100\u1161"],
+  ["NFC", "x", "\u1100\u1161\u11a8"],
+  ["NFC", "xy", "e\u0323\u0301"],
+  ["NFD", "", "\u00e9"],
+  ["NFKC", "", "か\u3099"],
+] as const)("%s of a text that begins with %j and goes on with %j is the same with pauses", (form, begin, unit) => {
+  const text = begin + unit.repeat(40_000);
+  const changed = drain(unicodeForm(form).steps?.({ text, at: 0 }) as Generator<undefined, Aligned>);
+  expect(changed.text === text.normalize(form)).toBe(true);
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { inForm, unicodeForm } from "../src/normalizers.ts";
+import { type Aligned, beginOf, endOf } from "../src/aligned.ts";
+import { inForm, unicodeForm } from "../src/unicode-forms.ts";
 import { openJson, wordLevel } from "./tokenizer-files.ts";
 
 const forms = ["NFC", "NFD", "NFKC", "NFKD"] as const;
@@ -18,6 +19,36 @@ test("long runs of marks come out in the engine's order", () => {
     }),
     { seed: 4, numRuns: 300 },
   );
+});
+
+test.each(forms)("%s of a letter with tens of thousands of marks is the same with pauses", (form) => {
+  const normalize = unicodeForm(form);
+  const letters = ["e", "é", "ệ", "ﬁ", "か", "ﾊ", "가", "", "ẛ", "\u09c7", "㌀"];
+  const runs = [
+    "\u0301\u0323",
+    "\u0308\u0301\u0301",
+    "\u3099\u0345\u0302",
+    "\u0344\u0327",
+    "\u0316\u09be",
+    "\u0301\u1abf",
+  ];
+  for (const [index, letter] of letters.entries()) {
+    for (const run of [runs[index % runs.length], runs[(index + 1) % 5]]) {
+      const text = `ab é${letter}${run.repeat(40_000 / run.length)}é b`;
+      const steps = normalize.steps?.({ text, at: 0 }) as Generator<undefined, Aligned>;
+      let pauses = 0;
+      let changed = steps.next();
+      for (; !changed.done; pauses++) changed = steps.next();
+      expect(pauses).toBeGreaterThan(5);
+      const found = changed.value as Aligned;
+      const expected = normalize({ text, at: 0 });
+      expect([letter, run, found.text === expected.text]).toEqual([letter, run, true]);
+      for (let at = 0; at < found.text.length; at++) {
+        const [begin, end] = [beginOf(found, at), endOf(found, at)];
+        if (begin !== beginOf(expected, at) || end !== endOf(expected, at)) expect.fail(`${letter} ${run} at ${at}`);
+      }
+    }
+  }
 });
 
 test("and take time by their length", () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { findNext } from "../src/finder.ts";
 import { compilePattern } from "../src/regex/pattern.ts";
@@ -243,4 +244,97 @@ describe.skipIf(!shared)("the published split patterns", () => {
       }
     });
   }
+});
+
+describe("long runs", () => {
+  // Our syntax, and JavaScript's for the same.
+  const patterns: readonly (readonly [ours: string, theirs: string])[] = [
+    ["a+b", "a+b"],
+    ["[ab]+|c", "[ab]+|c"],
+    ["[^\\nx]*\\n|\\s+(?!\\S)|\\s+", "[^\\nx]*\\n|\\s+(?!\\S)|\\s+"],
+    ["a{0,100}", "a{0,100}"],
+    ["a{64,}b|[ab]{66}", "a{64,}b|[ab]{66}"],
+    ["a{65,90}b", "a{65,90}b"],
+    ["a{60,70}", "a{60,70}"],
+    ["a++b|b*+a", "(?=(a+))\\1b|(?=(b*))\\2a"],
+    ["(?i:A+)B?", "a+B?"],
+    ["(?<=a{2})b+", "(?<=a{2})b+"],
+    ["(a+)\\1b", "(a+)\\1b"],
+    ["[a😀]+😀b|[😀\\s]+x", "[a😀]+😀b|[😀\\s]+x"],
+    ["x|\\z", "x|$"],
+    ["(?:ab|cd)*e|a", "(?:ab|cd)*e|a"],
+  ];
+  const run = fc.tuple(
+    fc.constantFrom("a", "b", "c", "ab", "\n", " ", "x", "😀", "é"),
+    fc.constantFrom(1, 2, 3, 63, 64, 65, 66, 67, 100, 130),
+  );
+  const text = fc.array(run, { maxLength: 8 }).map((runs) => runs.map(([unit, count]) => unit.repeat(count)).join(""));
+
+  test.each(patterns)("%s finds the same where it may stop on the way, in one text after the other", (ours, theirs) => {
+    const pattern = compilePattern(ours, "test");
+    const expression = new RegExp(theirs, "gu");
+    const places = (searched: string, step: number): number[][] => {
+      const found: number[][] = [];
+      for (let from = 0; from <= searched.length; ) {
+        if (pattern.exec(searched, from, from + step)) {
+          found.push([pattern.begin, pattern.end]);
+          if (pattern.begin < pattern.end) from = pattern.end;
+          else from = pattern.end + ((searched.codePointAt(pattern.end) ?? 0) > 0xffff ? 2 : 1);
+        } else if (pattern.end < searched.length) from = pattern.end;
+        else break;
+      }
+      return found;
+    };
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 2, maxLength: 3 }), fc.integer({ min: 1, max: 200 }), (texts, step) => {
+        for (const searched of texts) {
+          const expected = Array.from(searched.matchAll(expression), ({ index, 0: { length } }) => [
+            index,
+            index + length,
+          ]);
+          expect(places(searched, step)).toEqual(expected);
+        }
+      }),
+      { seed: 22, numRuns: 150 },
+    );
+  });
+
+  test("a run is not taken for a later one that was looked at before", () => {
+    const pattern = compilePattern("(?=a+ba+)a+", "test");
+    const searched = `${"a".repeat(100)}b${"a".repeat(100)}`;
+    expect([pattern.exec(searched, 0), pattern.begin, pattern.end]).toEqual([true, 0, 100]);
+  });
+
+  test("what asks where a search began is not stopped on the way", () => {
+    const pattern = compilePattern("\\Ga", "test");
+    expect([pattern.exec(`${"b".repeat(20)}a`, 0, 10), pattern.end]).toEqual([false, 21]);
+  });
+
+  test("a search that stops on the way goes on with what it knows", () => {
+    const time = (length: number): number => {
+      const pattern = compilePattern("(?:ab|cd)*e", "test");
+      const searched = "abcd".repeat(length / 4);
+      const began = performance.now();
+      for (let from = 0; from < length; from = pattern.end)
+        expect(pattern.exec(searched, from, from + 10_000)).toBe(false);
+      return performance.now() - began;
+    };
+    const best = (length: number): number => Math.min(time(length), time(length), time(length));
+    // Each stretch by itself would look at the text to its end: 16 times as long.
+    expect(best(800_000) / best(200_000)).toBeLessThan(9);
+  });
+
+  test("searches of equal texts in turns are searches of their own", () => {
+    const pattern = compilePattern("a*!|[a ]", "test");
+    const searched = `${"a".repeat(700)} `.repeat(150);
+    const ends = [0, 0, 0, 0];
+    while (ends[3] < searched.length) {
+      for (const [index, from] of ends.entries()) {
+        for (let count = 0, at = from; count < 1000 && at < searched.length; count++) {
+          expect(pattern.exec(searched, at)).toBe(true);
+          at = ends[index] = pattern.end;
+        }
+      }
+    }
+  });
 });

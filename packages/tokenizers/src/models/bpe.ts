@@ -1,6 +1,7 @@
 import { charLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
-import { utf8Bytes, utf8Length } from "../utf8.ts";
+import { drain } from "../steps.ts";
+import { utf8Length } from "../utf8.ts";
 import { byteTokens, spell } from "./byte-tokens.ts";
 import { mergeSteps } from "./merge-steps.ts";
 import { allTokens, appendTokens, type Model, noTokens, oneToken, type Tokens } from "./model.ts";
@@ -88,7 +89,7 @@ const noRank = 0xffffffff;
 const longChunk = 16_384;
 const batchSize = 8192;
 // Characters that are looked at before other work may have its turn.
-const scanned = 2 ** 19;
+const scanned = 2 ** 16;
 // The rows of the table are 32-bit numbers: no token with a larger id merges.
 const largestId = 2 ** 31 - 1;
 
@@ -259,8 +260,11 @@ export class Bpe extends TokenMap implements Model {
     return pairs;
   }
 
-  /** The characters of a word as tokens. */
-  #symbols(word: string): Tokens {
+  /**
+   * The characters of a word as tokens.
+   * @param allLengths takes the lengths of all in bytes, where places are made of those afterwards
+   */
+  #symbols(word: string, allLengths?: number[]): Tokens {
     const { continuing_subword_prefix: prefix = "", end_of_word_suffix: suffix = "", fuse_unk } = this.#options;
     const isPlain = this.#isPlain;
     const tokens = noTokens();
@@ -315,7 +319,8 @@ export class Bpe extends TokenMap implements Model {
       at = end;
     }
     flush();
-    if (isOdd) this.#sumLengths(word, tokens, lengths);
+    if (allLengths) for (const length of lengths) allLengths.push(length);
+    else if (isOdd) drain(this.#sumLengths(word, tokens, lengths));
     return tokens;
   }
 
@@ -323,17 +328,24 @@ export class Bpe extends TokenMap implements Model {
    * Where characters vanish (they have no token, and there is no unknown one), or bytes come before an unknown run that
    * they follow, the reference's offsets are the sums of the tokens' lengths in bytes.
    */
-  #sumLengths(word: string, { begins, ends }: Tokens, lengths: readonly number[]): void {
-    const unitOfByte: number[] = [];
-    for (let at = 0; at < word.length; at += charLength(word, at)) {
-      for (const _ of utf8Bytes(word.codePointAt(at) as number)) unitOfByte.push(at);
-    }
+  *#sumLengths(word: string, { begins, ends }: Symbols, lengths: readonly number[]): Generator<undefined> {
+    // The character that a byte is part of, and the bytes up to its end.
+    let at = 0;
+    let bytes = utf8Length(word.codePointAt(0) as number);
+    const characterOf = (byte: number): number => {
+      while (byte >= bytes && at + charLength(word, at) < word.length) {
+        at += charLength(word, at);
+        bytes += utf8Length(word.codePointAt(at) as number);
+      }
+      return at;
+    };
     let byte = 0;
     for (const [index, length] of lengths.entries()) {
-      begins[index] = unitOfByte[Math.min(byte, unitOfByte.length - 1)];
+      begins[index] = characterOf(byte);
       byte += length;
-      const last = unitOfByte[Math.min(byte, unitOfByte.length) - 1];
+      const last = characterOf(byte - 1);
       ends[index] = last + charLength(word, last);
+      if (index % batchSize === batchSize - 1) yield;
     }
   }
 
@@ -344,15 +356,16 @@ export class Bpe extends TokenMap implements Model {
 
   /** The characters of a long word, a part at a time: a part ends behind a character that is known, so that no unknown run crosses. */
   *#symbolsLong(word: string, canCut: boolean): Generator<undefined, Symbols> {
-    if (!canCut) return this.#symbols(word);
+    if (!this.#isPlain) return this.#symbols(word);
     // At most as many as there are code units, or bytes of those: three for each.
     const ids = new Int32Array((this.#byteIds.length > 0 ? 3 : 1) * word.length);
     const [begins, ends] = [new Int32Array(ids.length), new Int32Array(ids.length)];
+    const lengths: number[] = [];
     let count = 0;
     for (let begin = 0; begin < word.length; yield) {
       let end = Math.min(begin + longChunk, word.length);
       while (end < word.length && !this.#isSeam(word, end)) end++;
-      const part = this.#symbols(word.slice(begin, end));
+      const part = this.#symbols(word.slice(begin, end), canCut ? undefined : lengths);
       ids.set(part.ids, count);
       for (let at = 0; at < part.ids.length; at++) {
         begins[count] = begin + part.begins[at];
@@ -360,13 +373,14 @@ export class Bpe extends TokenMap implements Model {
       }
       begin = end;
     }
+    if (!canCut) yield* this.#sumLengths(word, { ids, begins, ends }, lengths);
     return { ids: ids.subarray(0, count), begins, ends };
   }
 
   /** Whether no unknown run, and no character, goes on across a place. */
   #isSeam(word: string, at: number): boolean {
     if (this.#unitIds[word.charCodeAt(at - 1)] >= 0) return true;
-    return this.#hasAllBytes && charLength(word, at - 1) === 1;
+    return (this.#hasAllBytes || this.#unk === undefined) && charLength(word, at - 1) === 1;
   }
 
   /** Merges many symbols, and gives the tokens a part at a time, or a pause. */

@@ -16,19 +16,20 @@ export interface Merges {
 /**
  * Byte-pair merging of symbols 0 to `count - 1`: always the lowest rank, ties leftmost, in O(n log n).
  *
- * Heap entries are `rank * count + left`, one number each. An entry is stale when the pair that starts at `left` now
+ * Heap entries are `(rank + 1) * count + left`, one number each. An entry is stale when the pair that starts at `left` now
  * has another rank; the same rank means an equal entry, so nothing else has to be remembered.
  * @returns by symbol that is left, the next one that is (from 0 on, `count` behind the last), after a pause for every so many steps
  */
 export function* mergeSteps(count: number, merges: Merges): Generator<undefined, Int32Array> {
   const previous = new Int32Array(count);
   const next = new Int32Array(count);
-  const ranks = new Int32Array(count).fill(-1);
-  const heap = new Heap();
+  // Ranks and one more: 0 where two never merge.
+  const ranks = new Int32Array(count);
+  const heap = new Heap(count);
   const offer = (left: number): void => {
     if (left < 0) return;
-    ranks[left] = next[left] < count ? merges.rank(left, next[left]) : -1;
-    if (ranks[left] >= 0) heap.push(ranks[left] * count + left);
+    ranks[left] = next[left] < count ? merges.rank(left, next[left]) + 1 : 0;
+    if (ranks[left] > 0) heap.push(ranks[left] * count + left);
   };
   for (let symbol = 0; symbol < count; symbol++) {
     previous[symbol] = symbol - 1;
@@ -43,7 +44,7 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
     if (ranks[left] !== (entry - left) / count) continue;
     const right = next[left];
     merges.merge(left, right);
-    ranks[right] = -1;
+    ranks[right] = 0;
     next[left] = next[right];
     if (next[left] < count) previous[next[left]] = left;
     offer(previous[left]);
@@ -55,11 +56,16 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
 /** Numbers, of which the least comes out first. */
 class Heap {
   length = 0;
-  #entries = new Float64Array(64);
+  #entries: Float64Array;
+
+  /** @param capacity how many to make room for at first: to move millions takes long */
+  constructor(capacity: number) {
+    this.#entries = new Float64Array(capacity);
+  }
 
   push(entry: number): void {
     if (this.length === this.#entries.length) {
-      const larger = new Float64Array(2 * this.length);
+      const larger = new Float64Array(2 * this.length + 1);
       larger.set(this.#entries);
       this.#entries = larger;
     }

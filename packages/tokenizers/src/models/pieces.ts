@@ -16,7 +16,7 @@ export interface PieceOptions {
 }
 
 /** Adds the pieces of a word in order, with a pause now and then; text that is none has the unknown id. */
-export type Cut = (word: string, add: PieceSink) => Generator<void>;
+export type Cut = (word: string, add: PieceSink) => Generator<undefined>;
 
 /** Where the pieces of a word go: each begins where the last one ended. */
 export type PieceSink = (id: number, begin: number, end: number) => void;

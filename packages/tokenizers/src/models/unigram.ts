@@ -59,7 +59,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
   // Arrays that no run needs now.
   const spare: Run[] = [];
 
-  function* cut(word: string, add: PieceSink): Generator<void> {
+  function* cut(word: string, add: PieceSink): Generator<undefined> {
     const { length } = word;
     const room = 2 * windowLength + longest;
     const run = spare.pop() ?? {

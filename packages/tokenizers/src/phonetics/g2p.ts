@@ -1,9 +1,9 @@
 import { mismatch } from "../errors.ts";
 import { readJson } from "../json.ts";
 import { TokenMap } from "../models/token-map.ts";
-import { inForm } from "../normalizers.ts";
 import { checkOptions, type DecodeStreamOptions, streamChecks } from "../options.ts";
 import { checkIds, checkText, type DecodeStream, type PlainEncoding, type TextTokenizer } from "../text-tokenizer.ts";
+import { inForm } from "../unicode-forms.ts";
 import { compatibilityJamo, splitHangul } from "./jamo.ts";
 
 /** A part of a text: a word that the vocabulary can spell, or whatever stands between words. */

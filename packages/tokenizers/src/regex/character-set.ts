@@ -1,3 +1,5 @@
+import { charLength } from "../aligned.ts";
+
 /** A small number for every code point, which is asked for once. */
 export class CharacterKinds {
   /** By code point the kind + 1, or 0 where it has not been asked for. */
@@ -14,6 +16,16 @@ export class CharacterKinds {
     const kind = this.#kindOf(codePoint);
     this.#known[codePoint] = kind + 1;
     return kind;
+  }
+
+  /** Where the characters of a kind end that stand in a text from a place on, or `until`. */
+  endOf(kind: number, text: string, from: number, until = text.length): number {
+    const known = this.#known;
+    for (let at = from; ; at += charLength(text, at)) {
+      // Most are known, and one unit.
+      while (at < until && text.charCodeAt(at) < 0xd800 && known[text.charCodeAt(at)] === kind + 1) at++;
+      if (at >= until || this.of(text.codePointAt(at) as number) !== kind) return at;
+    }
   }
 }
 

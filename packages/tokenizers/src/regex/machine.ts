@@ -18,7 +18,7 @@ export const acceptBehind = 10; // a match if it ends where the lookbehind began
 export interface Instruction {
   readonly op: number;
   readonly next: number;
-  /** By kind: 1 for the characters of a set; for a choice the bits of the branches that can begin with one. */
+  /** By kind: 1 for the characters of a set; for a choice the bits of the branches that can begin with one. For kind 0, which is no kind, -1. */
   readonly table: number[];
   readonly branches: number[];
   readonly min: number;
@@ -33,6 +33,14 @@ export interface CharacterTable {
   readonly table: number[];
 }
 
+/** Where characters of a set follow one another. */
+interface Run {
+  readonly table: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+const noRun: Run = { table: [], begin: 0, end: -1 };
+
 /** What a pattern is compiled to. */
 export interface Program {
   readonly where: string;
@@ -46,6 +54,10 @@ export interface Program {
 
 /** The kind of what is in no set, such as the end of the text. */
 const endKind = 1;
+/** The `max` of a run of any length. */
+export const endless = 2 ** 30 - 1;
+// A run of so many characters is looked at in another way, which takes long to begin with.
+const longRun = 64;
 const smallStack = 1 << 12;
 const keptStack = 1 << 16;
 const largestStack = 1 << 27;
@@ -69,8 +81,15 @@ export class Pattern implements Finder {
   readonly #kindBySignature = new Map<string, number>();
   /** Three numbers for each state to go back to: instruction, position, and what is left to try there. */
   #stack: Int32Array = new Int32Array(smallStack);
+  /** Whether what matches depends on where a search began. */
+  readonly #asksForStart: boolean;
   #text = "";
+  /** Where the search began, and the last call; and where a call stopped from which the search goes on, or -1. */
   #from = 0;
+  #last = 0;
+  #stoppedAt = -1;
+  /** The last long run in this text. */
+  #longRun = noRun;
   /** Counted from the beginning of a text on. */
   #steps = 0;
   #mostSteps = 0;
@@ -82,42 +101,56 @@ export class Pattern implements Finder {
   constructor(program: Program) {
     this.#program = program;
     this.#registers = new Int32Array(program.registers);
+    this.#asksForStart = program.instructions.some(({ op }) => op === searchStart);
     this.#learn("");
   }
 
   /** @throws {TokenizerError} `unsupported` where this takes too many steps or too much memory */
-  exec(text: string, from: number): boolean {
+  exec(text: string, from: number, until = text.length): boolean {
     const { start, instructions } = this.#program;
     const { table } = instructions[start];
-    if (from === 0 || text !== this.#text) {
+    // Back in a text: it is encoded anew, or several times at once.
+    if (from === 0 || from < this.#last || text !== this.#text) {
+      this.#longRun = noRun;
       this.#steps = 0;
       this.#spareSteps = manySteps + 128 * text.length;
+      this.#stoppedAt = -1;
     }
-    // A search takes long by itself, or as all of them together do.
-    this.#mostSteps = Math.min(this.#steps + smallStack + 8 * (text.length - from), manySteps + 512 * text.length);
+    this.#last = from;
     this.#text = text;
-    this.#from = from;
-    this.#tried = undefined;
+    if (from !== this.#stoppedAt) {
+      // A search takes long by itself, or as all of them together do.
+      this.#mostSteps = Math.min(this.#steps + smallStack + 8 * (text.length - from), manySteps + 512 * text.length);
+      this.#from = from;
+      this.#tried = undefined;
+    }
     if (this.#registers.length > 0) this.#registers.fill(-1);
     let end = -1;
-    for (let begin = from; end < 0 && begin <= text.length; begin = this.#after(begin)) {
+    let begin = from;
+    let isStopped = false;
+    while (!isStopped) {
       if (table[this.#kindAt(begin)] > 0) end = this.#match(start, begin, 0);
       this.begin = begin;
+      if (end >= 0 || begin >= text.length) break;
+      begin = this.#skip(table, 0, this.#after(begin), until);
+      isStopped = begin >= until && begin < text.length && !this.#asksForStart;
     }
-    this.end = end;
+    this.end = end >= 0 ? end : begin;
+    this.#stoppedAt = isStopped ? begin : -1;
+    if (this.#stack.length > keptStack) this.#stack = new Int32Array(smallStack);
+    if (isStopped) return false;
     if (this.#tried) this.#spareSteps = this.#mostSteps - this.#steps;
     this.#tried = undefined;
-    if (this.#stack.length > keptStack) this.#stack = new Int32Array(smallStack);
     return end >= 0;
   }
 
   #kindAt(position: number): number {
     const text = this.#text;
     if (position >= text.length) return endKind;
-    const kind = this.#kinds[text.charCodeAt(position)];
-    if (kind > 0) return kind;
     const codePoint = text.codePointAt(position)!;
-    const learned = this.#kinds[codePoint] || this.#learn(String.fromCodePoint(codePoint));
+    const kind = this.#kinds[codePoint];
+    if (kind > 0) return kind;
+    const learned = this.#learn(String.fromCodePoint(codePoint));
     if (codePoint >> 10 !== 0x36) this.#kinds[codePoint] = learned;
     return learned;
   }
@@ -189,6 +222,11 @@ export class Pattern implements Finder {
               if (table[known || this.#kindAt(position)] === 0) break;
               position = known > 0 ? position + 1 : this.#after(position);
               if (count < min) keep = position;
+              else if (count === longRun && max === endless) {
+                const begin = position;
+                position = this.#skipRun(table, begin);
+                count += position - begin;
+              }
             }
             failed = count < min;
             this.#steps += count;
@@ -272,12 +310,36 @@ export class Pattern implements Finder {
     }
   }
 
+  /** Goes on from `position` over characters that a table says `value` for, as far as their kinds are known, and to `until` or one unit more. */
+  #skip(table: readonly number[], value: number, position: number, until: number): number {
+    const text = this.#text;
+    const kinds = this.#kinds;
+    const end = Math.min(until, text.length);
+    for (let at = position; ; at += 2) {
+      while (at < end && table[kinds[text.charCodeAt(at)]] === value) at++;
+      const codePoint = at < end ? text.codePointAt(at)! : 0;
+      if (codePoint <= 0xffff || table[kinds[codePoint]] !== value) return at;
+    }
+  }
+
+  /** The same for the members of a set, to the end of their run, which another branch may ask for again. */
+  #skipRun(table: readonly number[], position: number): number {
+    const { table: last, begin, end } = this.#longRun;
+    if (table === last && begin <= position && position <= end) return end;
+    this.#longRun = { table, begin: position, end: this.#skip(table, 1, position, this.#text.length) };
+    return this.#longRun.end;
+  }
+
   /** Where a run of several goes on: what comes next may need a character of a set, and then fails behind all others. */
   #giveBack({ op, min, table }: Instruction, position: number, least: number): number {
     if (op > possessiveRun || min === 0) return position;
-    const text = this.#text;
+    if (position - least > longRun) {
+      // The engine's own expressions look fastest.
+      const { members } = this.#program.sets.find((set) => set.table === table)!;
+      if (!members.test(this.#text.slice(least, this.#after(position)))) return least;
+    }
     let at = position;
-    while (at > least && table[this.#kinds[text.charCodeAt(at)] || this.#kindAt(at)] === 0) at = this.#before(at);
+    while (at > least && table[this.#kindAt(at)] === 0) at = this.#before(at);
     return at;
   }
 

@@ -13,7 +13,6 @@ interface Part {
   compile(next: number): number;
 }
 
-const endless = 2 ** 30 - 1;
 const mostRepeats = 1000;
 const mostInstructions = 50_000;
 const deepest = 200;
@@ -79,7 +78,7 @@ export function compilePattern(pattern: string, where: string): machine.Pattern 
   // What parts are made of.
 
   function add(op: number, next: number, fields: Partial<machine.Instruction> = {}): number {
-    const { table = [0], branches = [], min = 0, max = 0 } = fields;
+    const { table = [-1], branches = [], min = 0, max = 0 } = fields;
     const canRemember = op <= machine.choice && looks + lastReference === 0;
     if (instructions.length > mostInstructions) fail();
     return instructions.push({ op, next, table, branches, min, max, canRemember }) - 1;
@@ -100,7 +99,7 @@ export function compilePattern(pattern: string, where: string): machine.Pattern 
     let set = sets.get(flags + members);
     if (!set) {
       try {
-        set = { members: new RegExp(members, flags), table: [0] };
+        set = { members: new RegExp(members, flags), table: [-1] };
       } catch {
         fail();
       }
@@ -136,11 +135,11 @@ export function compilePattern(pattern: string, where: string): machine.Pattern 
     // What takes no character is the same once as often.
     const least = longest > 0 ? min : Math.min(min, 1);
     const most = longest > 0 ? max : Math.min(max, 1);
-    if (least > mostRepeats || (most > mostRepeats && most < endless)) fail();
+    if (least > mostRepeats || (most > mostRepeats && most < machine.endless)) fail();
     const inOrder = (again: number, exit: number): number[] => (isLazy ? [exit, again] : [again, exit]);
     const rest = part(longest * (most - least), true, (next) => {
       let entry = next;
-      if (most < endless) {
+      if (most < machine.endless) {
         for (let count = least; count < most; count++) entry = addChoice(inOrder(once.compile(entry), next));
         return entry;
       }
@@ -166,7 +165,7 @@ export function compilePattern(pattern: string, where: string): machine.Pattern 
 
   function look(body: Part, isBehind: boolean, isNegated: boolean): Part {
     const max = isBehind ? body.longest : 0;
-    if (max >= endless) fail();
+    if (max >= machine.endless) fail();
     isCut ||= groups > 0;
     return part(0, true, (next) => {
       looks++;
@@ -195,7 +194,7 @@ export function compilePattern(pattern: string, where: string): machine.Pattern 
     if (!found) return once;
     const [, symbol, suffix = found[6] ?? "", exactly, least = exactly, most = exactly] = found;
     const min = symbol ? Number(symbol === "+") : Number(least);
-    return quantified(repeat(once, min, symbol === "?" ? 1 : Number(most || endless), suffix));
+    return quantified(repeat(once, min, symbol === "?" ? 1 : Number(most || machine.endless), suffix));
   }
 
   function atom(options: string): Part {
@@ -220,7 +219,7 @@ export function compilePattern(pattern: string, where: string): machine.Pattern 
     if (reference) {
       if (ignoresCase) fail();
       lastReference = Math.max(lastReference, reference);
-      return part(endless, true, (next) => add(machine.sameText, next, { min: 2 * reference - 2 }));
+      return part(machine.endless, true, (next) => add(machine.sameText, next, { min: 2 * reference - 2 }));
     }
     if (/[*+?]/.test(source[at])) fail();
     const begin = at;
