@@ -26,8 +26,8 @@ export function inForm(text: string, form: UnicodeForm): string {
     end = begin;
     while (end < text.length && marks.has(text.codePointAt(end) as number)) end += charLength(text, end);
     if (end - begin >= shortRun) {
-      const lists = drain(sortMarks(text.slice(begin, end)));
-      sorted += text.slice(kept, begin) + lists?.map((list) => list.join("")).join("");
+      const lists = drain(sortMarks(text.slice(begin, end))) ?? [];
+      sorted += text.slice(kept, begin) + lists.map((list) => list.join("")).join("");
       kept = end;
     }
     if (end === begin) end += charLength(text, end);
@@ -171,9 +171,8 @@ const mostComposed = 16;
 function* markedInForm(text: string, form: UnicodeForm): Generator<undefined, Iterable<string> | undefined> {
   const length = charLength(text, 0);
   const [, letter, own] = /^(\P{M}*)(.*)$/su.exec(text.slice(0, length).normalize(form.replace("C", "D"))) as string[];
-  const sorted = hasNoForm.test(text) ? undefined : yield* sortMarks(own + text.slice(length), false);
-  if (!sorted) return undefined;
-  const lists = sorted;
+  const lists = hasNoForm.test(text) ? undefined : yield* sortMarks(own + text.slice(length), false);
+  if (!lists) return undefined;
   // What the letter is put together with comes first in each list.
   const fronts = lists.map((list) => list.slice(0, mostComposed));
   const front = (letter + fronts.map((list) => list.join("")).join("")).normalize(form);
@@ -184,12 +183,12 @@ function* markedInForm(text: string, form: UnicodeForm): Generator<undefined, It
     if (index !== undefined) left[index]++;
     return index === undefined;
   });
-  function* characters(): Generator<string> {
+  const characters = function* (): Generator<string> {
     yield* composed;
     for (const [index, list] of lists.entries()) {
       for (let at = fronts[index].length - left[index]; at < list.length; at++) yield list[at];
     }
-  }
+  };
   return characters();
 }
 
