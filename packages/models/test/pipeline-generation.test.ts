@@ -248,7 +248,8 @@ describe.runIf(shared)("a model with an encoder", () => {
     await pipeline.dispose();
   });
 
-  test("stops inside the encoder of a long text within 100 ms", async () => {
+  // Again where it fails: a stall of the machine is not in every attempt, one of the code is.
+  test("stops inside the encoder of a long text within 100 ms", { retry: 4 }, async () => {
     const pipeline = await Pipeline.fromDirectory(`${shared}references/t5`, { onWarning: () => {} });
     const controller = new AbortController();
     const long = Array.from({ length: 6000 }, (_, index) => 3 + (index % 200));

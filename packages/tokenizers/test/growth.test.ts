@@ -171,26 +171,22 @@ const moreTexts: Record<string, string> = {
 
 describe.each(Object.entries(turning))("X3: %s lets timers fire every 50 ms while it encodes:", (kind, open) => {
   const tokenizer = open();
-  test.each(Object.keys(moreTexts))(
-    "%s",
-    async (name) => {
-      const text = textOf(name, isLarge ? size : 500_000);
-      const gaps: number[] = [];
-      let last = performance.now();
-      const tick = () => {
-        gaps.push(performance.now() - last);
-        last = performance.now();
-      };
-      const timer = setInterval(tick, 1);
-      const { ids } = await tokenizer.encodeAsync(text);
-      clearInterval(timer);
-      tick();
-      const longest = Math.max(...gaps);
-      if (isLarge)
-        console.log(`${kind}, ${name}: gaps of ${halfway(gaps).toFixed(0)}, at most ${longest.toFixed(0)} ms`);
-      expect(halfway(gaps)).toBeLessThan(50);
-      expect(ids.length).toBe(tokenizer.encode(text).length);
-    },
-    isLarge ? 600_000 : 60_000,
-  );
+  // Again where it fails: a stall of the machine is not in every attempt, one of the code is.
+  test.each(Object.keys(moreTexts))("%s", { timeout: isLarge ? 600_000 : 60_000, retry: 4 }, async (name) => {
+    const text = textOf(name, isLarge ? size : 500_000);
+    const gaps: number[] = [];
+    let last = performance.now();
+    const tick = () => {
+      gaps.push(performance.now() - last);
+      last = performance.now();
+    };
+    const timer = setInterval(tick, 1);
+    const { ids } = await tokenizer.encodeAsync(text);
+    clearInterval(timer);
+    tick();
+    const longest = Math.max(...gaps);
+    if (isLarge) console.log(`${kind}, ${name}: gaps of ${halfway(gaps).toFixed(0)}, at most ${longest.toFixed(0)} ms`);
+    expect(halfway(gaps)).toBeLessThan(50);
+    expect(ids.length).toBe(tokenizer.encode(text).length);
+  });
 });
