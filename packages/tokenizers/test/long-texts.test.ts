@@ -1,5 +1,5 @@
 // What is worked on in parts gives what it gives in one: across blocks of tokens, stretches that are searched, chunks that are merged.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Aligned } from "../src/aligned.ts";
 import { LongestMatch } from "../src/longest-match.ts";
 import { Part, PieceTokens } from "../src/part.ts";
@@ -154,6 +154,30 @@ test("an encoding of many blocks has every list whole, and an added token where 
   }
   const text = "a b ".repeat(20_000);
   expect((await tokenizer.encodeAsync(text)).toJSON()).toEqual(tokenizer.encode(text).toJSON());
+});
+
+test("encodeAsync waits for messages where there are any: pages hold timers back, for a minute where nobody sees them", async () => {
+  const tokenizer = bertLike();
+  const text = "a b ".repeat(250_000);
+  const expected = tokenizer.encode(text).length;
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  const messages = vi.spyOn(MessagePort.prototype, "postMessage");
+  expect((await tokenizer.encodeAsync(text)).length).toBe(expected);
+  expect([timers.mock.calls.length, messages.mock.calls.length > 1]).toEqual([0, true]);
+  vi.restoreAllMocks();
+});
+
+test("encodeAsync waits for timers elsewhere", async () => {
+  vi.stubGlobal("MessageChannel", undefined);
+  vi.resetModules();
+  const files = await import("./tokenizer-files.ts");
+  vi.unstubAllGlobals();
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  const text = "a b ".repeat(250_000);
+  const tokenizer = files.bertLike();
+  expect((await tokenizer.encodeAsync(text)).length).toBe(tokenizer.encode(text).length);
+  expect(timers.mock.calls.length).toBeGreaterThan(1);
+  vi.restoreAllMocks();
 });
 
 test("a word of many chunks merges as a whole", () => {
