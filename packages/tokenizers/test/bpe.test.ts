@@ -28,15 +28,15 @@ function merge(text: string, ranks: ReadonlyMap<string, number>): { pieces: stri
 /** The definition: look at every pair, take the lowest rank, the leftmost of equal ones, and begin again. */
 function mergeSlowly(text: string, ranks: ReadonlyMap<string, number>): string[] {
   const pieces = [...text];
+  const rankAt = (at: number): number => ranks.get(pieces[at] + pieces[at + 1]) ?? Number.POSITIVE_INFINITY;
+  const pairs = pieces.slice(1).map((_, at) => rankAt(at));
   for (;;) {
-    let best = -1;
-    let bestRank = Number.POSITIVE_INFINITY;
-    for (let at = 0; at + 1 < pieces.length; at++) {
-      const rank = ranks.get(pieces[at] + pieces[at + 1]) ?? Number.POSITIVE_INFINITY;
-      if (rank < bestRank) [best, bestRank] = [at, rank];
-    }
-    if (best < 0) return pieces;
+    let best = 0;
+    for (let at = 1; at < pairs.length; at++) if (pairs[at] < pairs[best]) best = at;
+    if (!(pairs[best] < Number.POSITIVE_INFINITY)) return pieces;
     pieces.splice(best, 2, pieces[best] + pieces[best + 1]);
+    pairs.splice(best, 1);
+    for (const at of [best - 1, best]) if (at >= 0 && at < pairs.length) pairs[at] = rankAt(at);
   }
 }
 
@@ -51,6 +51,36 @@ test("merging by rank is the slow definition", () => {
     }),
     { seed: 7, numRuns: 2000 },
   );
+});
+
+test("of many symbols, too, with equal ranks and others", () => {
+  const entries = fc.array(fc.tuple(fc.stringMatching(/^[abc]{2,4}$/), fc.nat(30)), { maxLength: 60 });
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.constantFrom(2, 3),
+      fc.constantFrom(1, 3, 30),
+      entries,
+      (seed, letters, different, entries) => {
+        let random = seed;
+        const text = Array.from({ length: 4500 }, () => {
+          random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
+          return "abc"[(random >>> 16) % letters];
+        }).join("");
+        const ranks = new Map(entries.map(([token, rank]) => [token, rank % different]));
+        expect(merge(text, ranks).pieces).toEqual(mergeSlowly(text, ranks));
+      },
+    ),
+    { seed: 8, numRuns: 150 },
+  );
+});
+
+test("of equal ranks the leftmost first, where it came up after others", () => {
+  const ranks = new Map([...["ab", "cc"].entries()].map(([rank, token]) => [token, rank]));
+  for (const token of ["ccab", "abc"]) ranks.set(token, 2);
+  for (const count of [1, 1000]) {
+    expect(merge("ccabc ".repeat(count), ranks).pieces).toEqual(Array(count).fill(["ccab", "c", " "]).flat());
+  }
 });
 
 test("each merge looks up two new pairs, so a text costs at most three lookups a symbol", () => {

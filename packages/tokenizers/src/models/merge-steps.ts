@@ -2,6 +2,8 @@
 
 // Steps before other work may have its turn.
 const batchSize = 8192;
+// More symbols than these are taken by lists: a heap of so many no longer lies close by.
+const manySymbols = 4096;
 
 /**
  * How the symbols of one text merge. Symbols are numbered from left to right; a merge keeps the left one's number.
@@ -16,8 +18,10 @@ export interface Merges {
 /**
  * Byte-pair merging of symbols 0 to `count - 1`: always the lowest rank, ties leftmost, in O(n log n).
  *
- * Heap entries are `(rank + 1) * count + left`, one number each. An entry is stale when the pair that starts at `left` now
- * has another rank; the same rank means an equal entry, so nothing else has to be remembered.
+ * Pairs of few symbols wait in a heap, as `(rank + 1) * count + left`, one number each. Of many symbols, the pairs of one rank wait in a list, and
+ * are found from left to right nearly always. The lists are taken in the order of ranks; meanwhile the heap has what came up
+ * and does not wait for another list: all of that is to the left of what the list still has. An entry is stale when the pair that
+ * starts at `left` now has another rank; the same rank means an equal entry, so nothing else has to be remembered.
  * @returns by symbol that is left, the next one that is (from 0 on, `count` behind the last), after a pause for every so many steps
  */
 export function* mergeSteps(count: number, merges: Merges): Generator<undefined, Int32Array> {
@@ -25,11 +29,28 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
   const next = new Int32Array(count);
   // Ranks and one more: 0 where two never merge.
   const ranks = new Int32Array(count);
-  const heap = new Heap(count);
+  const hasLists = count > manySymbols;
+  const heap = new Heap(hasLists ? 0 : count);
+  const lists = new Map<number, List>();
+  const listed = new Heap();
+  // The rank, and one more, of the list that is taken: larger ones wait in lists.
+  let current = hasLists ? 0 : Infinity;
   const offer = (left: number): void => {
     if (left < 0) return;
-    ranks[left] = next[left] < count ? merges.rank(left, next[left]) + 1 : 0;
-    if (ranks[left] > 0) heap.push(ranks[left] * count + left);
+    const rank = next[left] < count ? merges.rank(left, next[left]) + 1 : 0;
+    ranks[left] = rank;
+    if (rank === 0) return;
+    if (rank <= current) {
+      heap.push(rank * count + left);
+      return;
+    }
+    let list = lists.get(rank);
+    if (!list) {
+      list = new List();
+      lists.set(rank, list);
+      listed.push(rank);
+    }
+    list.push(left);
   };
   for (let symbol = 0; symbol < count; symbol++) {
     previous[symbol] = symbol - 1;
@@ -37,11 +58,28 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
     offer(symbol);
     if (symbol % batchSize === batchSize - 1) yield;
   }
-  for (let step = 1; heap.length > 0; step++) {
+  let list = new List();
+  for (let at = 0, step = 1; ; step++) {
     if (step % batchSize === 0) yield;
-    const entry = heap.pop();
-    const left = entry % count;
-    if (ranks[left] !== (entry - left) / count) continue;
+    let left: number;
+    let rank = current;
+    if (at < list.length && !list.isAscending) {
+      heap.push(rank * count + list.items[at++]);
+      continue;
+    } else if (heap.length > 0) {
+      const entry = heap.pop();
+      left = entry % count;
+      rank = (entry - left) / count;
+    } else if (at < list.length) {
+      left = list.items[at++];
+    } else if (listed.length > 0) {
+      current = listed.pop();
+      list = lists.get(current) as List;
+      lists.delete(current);
+      at = 0;
+      continue;
+    } else return next;
+    if (ranks[left] !== rank) continue;
     const right = next[left];
     merges.merge(left, right);
     ranks[right] = 0;
@@ -50,7 +88,29 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
     offer(previous[left]);
     offer(left);
   }
-  return next;
+}
+
+function twice<T extends Int32Array | Float64Array>(items: T, Type: new (length: number) => T): T {
+  const larger = new Type(Math.max(16, 2 * items.length));
+  larger.set(items);
+  return larger;
+}
+
+const noNumbers = new Int32Array(0);
+
+/** Whole numbers, and whether each is larger than the one before. */
+class List {
+  length = 0;
+  isAscending = true;
+  items = noNumbers;
+
+  push(item: number): void {
+    const { length } = this;
+    if (length === this.items.length) this.items = twice(this.items, Int32Array);
+    if (length > 0 && item <= this.items[length - 1]) this.isAscending = false;
+    this.items[length] = item;
+    this.length++;
+  }
 }
 
 /** Numbers, of which the least comes out first. */
@@ -58,17 +118,13 @@ class Heap {
   length = 0;
   #entries: Float64Array;
 
-  /** @param capacity how many to make room for at first: to move millions takes long */
-  constructor(capacity: number) {
+  /** @param capacity how many to make room for at first */
+  constructor(capacity = 0) {
     this.#entries = new Float64Array(capacity);
   }
 
   push(entry: number): void {
-    if (this.length === this.#entries.length) {
-      const larger = new Float64Array(2 * this.length + 1);
-      larger.set(this.#entries);
-      this.#entries = larger;
-    }
+    if (this.length === this.#entries.length) this.#entries = twice(this.#entries, Float64Array);
     const heap = this.#entries;
     let at = this.length++;
     while (at > 0) {
