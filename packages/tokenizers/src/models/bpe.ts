@@ -27,16 +27,23 @@ function pairHash(text: string, at: number): number {
 class MergeTable {
   readonly #rows: Int32Array;
   readonly #mask: number;
+  /** A bit for each of the hashes that pairs have, as most that are looked for are none, and these bits lie closer than rows. */
+  readonly #bits: Int32Array;
 
   constructor(count: number) {
-    const capacity = 2 ** Math.ceil(Math.log2(Math.max(2 * count, 2)));
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(2 * count, 32)));
     this.#rows = new Int32Array(capacity * 4).fill(-1);
     this.#mask = capacity - 1;
+    this.#bits = new Int32Array(capacity >> 4);
+  }
+
+  #hash(left: number, right: number): number {
+    return (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 7;
   }
 
   /** The row of a pair: where it is, or where it would be. */
   #find(left: number, right: number): number {
-    let row = (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 7;
+    let row = this.#hash(left, right);
     for (;;) {
       const at = (row & this.#mask) * 4;
       if (this.#rows[at] === -1 || (this.#rows[at] === left && this.#rows[at + 1] === right)) return at;
@@ -45,6 +52,8 @@ class MergeTable {
   }
 
   set(left: number, right: number, rank: number, id: number): void {
+    const hash = this.#hash(left, right);
+    this.#bits[(hash >>> 5) & (this.#bits.length - 1)] |= 1 << hash;
     const at = this.#find(left, right);
     this.#rows[at] = left;
     this.#rows[at + 1] = right;
@@ -54,6 +63,8 @@ class MergeTable {
 
   /** The rank of merging two ids, or -1. */
   rank(left: number, right: number): number {
+    const hash = this.#hash(left, right);
+    if (((this.#bits[(hash >>> 5) & (this.#bits.length - 1)] >>> hash) & 1) === 0) return -1;
     return this.#rows[this.#find(left, right) + 2];
   }
 
@@ -84,6 +95,9 @@ const shortWord = 24;
 const fewSymbols = 128;
 const nexts = new Int32Array(fewSymbols);
 const ranks = new Uint32Array(fewSymbols);
+// The symbols of least rank of so many in a row, 2 to the power of this.
+const rowBits = 4;
+const leasts = new Int32Array(fewSymbols >> rowBits);
 const noRank = 0xffffffff;
 // A longer chunk is merged in steps, of so many symbols.
 const longChunk = 16_384;
@@ -92,6 +106,14 @@ const batchSize = 8192;
 const scanned = 2 ** 16;
 // The rows of the table are 32-bit numbers: no token with a larger id merges.
 const largestId = 2 ** 31 - 1;
+
+/** Of a row of symbols, of which there are so many in all: the first of least rank. */
+function leastOf(row: number, length: number): number {
+  let best = row << rowBits;
+  const end = Math.min(best + (1 << rowBits), length);
+  for (let at = best + 1; at < end; at++) if (ranks[at] < ranks[best]) best = at;
+  return best;
+}
 
 /**
  * Byte-pair encoding with ranked merges: a word's characters, and then always the pair of lowest rank, the leftmost
@@ -416,9 +438,13 @@ export class Bpe extends TokenMap implements Model {
       nexts[at] = at + 1;
       ranks[at] = rankAt(at);
     }
+    const lastRow = (length - 1) >> rowBits;
+    let row = 0;
+    let end = lastRow;
     for (;;) {
-      let best = 0;
-      for (let at = 1; at < length; at++) if (ranks[at] < ranks[best]) best = at;
+      for (; row <= end; row++) leasts[row] = leastOf(row, length);
+      let best = leasts[0];
+      for (let at = 1; at <= lastRow; at++) if (ranks[leasts[at]] < ranks[best]) best = leasts[at];
       if (ranks[best] === noRank) break;
       const right = nexts[best];
       ids[best] = merges.merged(ids[best], ids[right]);
@@ -429,6 +455,8 @@ export class Bpe extends TokenMap implements Model {
       let before = best - 1;
       while (before >= 0 && nexts[before] !== best) before--;
       if (before >= 0) ranks[before] = rankAt(before);
+      row = Math.max(before, 0) >> rowBits;
+      end = right >> rowBits;
     }
     let count = 0;
     for (let at = 0; at < length; at = nexts[at]) {
