@@ -5,3 +5,29 @@ export function drain<Value>(steps: Generator<unknown, Value>): Value {
     if (done) return value;
   }
 }
+
+const turnMilliseconds = 16;
+
+/** The same with a turn of the event loop after every so many milliseconds. */
+export async function drainInTurns<Value>(steps: Generator<unknown, Value>): Promise<Value> {
+  for (let since = performance.now(); ; ) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (performance.now() - since < turnMilliseconds) continue;
+    await nextTurn();
+    since = performance.now();
+  }
+}
+
+// Pages let timers wait 4 ms, and those that nobody sees a second or more, but no message. The core's turn is out of reach, as this package depends
+// on nothing.
+const nextTurn =
+  typeof MessageChannel === "function" ? messageTurn : () => new Promise((resolve) => setTimeout(resolve));
+
+function messageTurn(): Promise<unknown> {
+  const { port1, port2 } = new MessageChannel();
+  port2.postMessage(0);
+  return new Promise((resolve) => {
+    port1.onmessage = () => resolve(port1.close());
+  });
+}

@@ -17,7 +17,7 @@ import {
 import { fields, Part, PieceTokens, type TokenSink } from "./part.ts";
 import { type KeptTokens, PieceCache } from "./piece-cache.ts";
 import type { Cutter } from "./pre-tokenizers.ts";
-import { drain } from "./steps.ts";
+import { drain, drainInTurns } from "./steps.ts";
 import { checkIds, checkText, type DecodeStream, type SpecialIds, type TextTokenizer } from "./text-tokenizer.ts";
 
 /** Tokens that are found in the text before the model sees it; `AddedTokens` is the one there is. */
@@ -100,7 +100,6 @@ export interface ChatOptions {
 
 // A longer piece of a text is worked on in parts.
 const longPiece = 16_384;
-const turnMilliseconds = 16;
 const largestBatch = 2 ** 18;
 
 /** Text in, token ids out and back. */
@@ -153,13 +152,7 @@ export class Tokenizer implements TextTokenizer {
    */
   async encodeAsync(text: string, options?: EncodeOptions): Promise<Encoding> {
     const steps = this.#encode(text, checkOptions(options, encodeChecks, "encode"));
-    for (let since = performance.now(); ; ) {
-      const { done, value } = steps.next();
-      if (done) return this.#pad([value], options)[0];
-      if (performance.now() - since < turnMilliseconds) continue;
-      await nextTurn();
-      since = performance.now();
-    }
+    return this.#pad([await drainInTurns(steps)], options)[0];
   }
 
   /**
@@ -397,18 +390,6 @@ function pushTokens(
     if (id === surfaceId) part.setText(part.length, piece.text.slice(begin, end));
     part.push(id, from - offset, to - offset, part.wordCount);
   }
-}
-
-/** Gives the event loop a turn. Pages let timers wait 4 ms, and those that nobody sees a second or more, but no message. */
-const nextTurn =
-  typeof MessageChannel === "function" ? messageTurn : () => new Promise((resolve) => setTimeout(resolve));
-
-function messageTurn(): Promise<unknown> {
-  const { port1, port2 } = new MessageChannel();
-  port2.postMessage(0);
-  return new Promise((resolve) => {
-    port1.onmessage = () => resolve(port1.close());
-  });
 }
 
 /** Where a token begins in the user's text that begins at a unit, or behind the last one. */

@@ -32,6 +32,7 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
   const hasLists = count > manySymbols;
   const heap = new Heap(hasLists ? 0 : count);
   const lists = new Map<number, List>();
+  // The ranks, and one more, that have a list.
   const listed = new Heap();
   // The rank, and one more, of the list that is taken: larger ones wait in lists.
   let current = hasLists ? 0 : Infinity;
