@@ -4,8 +4,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBuilt } from "../built.mjs";
+import { browserCases } from "./browsers.mjs";
 import { checkRuns, wholeStory } from "./check.mjs";
-import { chromiumCases } from "./chromium.mjs";
+
 import { pickModel } from "./model.mjs";
 import { bundleForNode, checkTypes, makeProject, project } from "./project.mjs";
 import { build, execute, installTools, program, Skip } from "./tools.mjs";
@@ -45,7 +46,8 @@ const inNode = (node) =>
   `${checkRuns(tell(node(), join(project, "node.js")), model.stories)}, Node ${versionOf(node())}`;
 const here = () => process.execPath;
 const newer = () => program("node");
-const browser = chromiumCases(model);
+const browsers = browserCases(model);
+process.once("SIGINT", () => browsers.stop().finally(() => process.exit(130)));
 const cases = [
   [`Node ${process.versions.node.split(".")[0]}`, () => inNode(here)],
   ["Node 24", () => inNode(newer)],
@@ -64,13 +66,13 @@ const cases = [
     },
   ],
   ["types, as strict programs see them", async () => checkTypes()],
-  ...browser.cases,
+  ...browsers.cases,
   ["workerd, static .wasm imports", () => workerdCase(model)],
   ["workerd, one packed file", () => workerdPackedCase(model)],
   ["workerd, our own G2P", workerdG2PCase],
 ].filter(([label]) => label.includes(values.only ?? ""));
 if (cases.length === 0) {
-  await browser.stop();
+  await browsers.stop();
   console.error(`--only ${values.only}: expected names that contain it, got none`);
   process.exit(1);
 }
@@ -92,6 +94,6 @@ for (const [label, run] of cases) {
     else report("fail", error.message);
   }
 }
-await browser.stop();
+await browsers.stop();
 console.log(`${counts.ok} passed, ${counts.skip} skipped, ${counts.fail} failed`);
 process.exitCode = counts.fail > 0 ? 1 : 0;

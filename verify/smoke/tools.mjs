@@ -12,6 +12,23 @@ export const build = join(here, "build");
 /** Why a test cannot run here; its line says so. */
 export class Skip extends Error {}
 
+/** What did not answer in time. */
+export class NoAnswer extends Error {}
+
+/** What never answers must not hang the tests. */
+export async function within(milliseconds, promise) {
+  let timer;
+  const limit = new Promise((_, reject) => {
+    const fail = () => reject(new NoAnswer(`no answer within ${milliseconds / 1000} s`));
+    timer = setTimeout(fail, milliseconds);
+  });
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Runs a command to its end; throws with its output when it fails. */
 export function execute(command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: "utf8", timeout: 300_000, ...options });
@@ -54,19 +71,19 @@ export function program(name) {
   throw new Skip(`${name} is not installed`);
 }
 
-const browsers = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+/** The first of some programs that the PATH has. */
+export function onPath(...names) {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+}
 
 /** The Chromium of CHROMIUM_PATH, else of the PATH. */
 export function chromiumPath() {
   const given = process.env.CHROMIUM_PATH;
-  const candidates = given
-    ? [given]
-    : browsers.flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name)));
-  const found = candidates.find(isExecutable);
+  if (given && !isExecutable(given)) throw new Skip(`CHROMIUM_PATH, ${given}, is no program`);
+  const found = given || onPath("chromium", "chromium-browser", "google-chrome-stable", "google-chrome");
   if (found) return found;
-  throw new Skip(
-    given ? `CHROMIUM_PATH, ${given}, is no program` : "no Chromium on the PATH; install one or set CHROMIUM_PATH",
-  );
+  throw new Skip("no Chromium on the PATH; install one or set CHROMIUM_PATH");
 }
 
 function isExecutable(file) {

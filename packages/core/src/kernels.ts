@@ -191,17 +191,18 @@ export async function compileFile(file: WasmFile, name: string): Promise<WebAsse
     return await WebAssembly.compile(content);
   } catch (cause) {
     if (cause instanceof RuntimeError) throw cause;
-    const reason = reasonOf(cause);
-    const hint = /unsafe-eval|Content Security Policy|disallowed by embedder/i.test(reason)
-      ? "; a page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', and Workers need a static import of the .wasm file"
-      : "";
-    throw new RuntimeError(
-      "kernels-refused",
-      `${name}: expected kernels that this engine compiles, got: ${reason}${hint}`,
-      { name },
-      { cause },
-    );
+    throw refusal(name, cause);
   }
+}
+
+/** The error for kernels that the engine does not take; a page's policy stops WebKit only where a module is instantiated. */
+export function refusal(name: string, cause: unknown): RuntimeError {
+  const reason = reasonOf(cause);
+  const hint = /unsafe-eval|Content Security Policy|\bCSP\b|disallowed by embedder/i.test(reason)
+    ? "; a page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', and Workers need a static import of the .wasm file"
+    : "";
+  const message = `${name}: expected kernels that this engine compiles, got: ${reason}${hint}`;
+  return new RuntimeError("kernels-refused", message, { name }, { cause });
 }
 
 /** Looks at no global: in Node the first look at `Response` loads all that fetches, for 30 ms. */

@@ -10,7 +10,14 @@ import type {
 import { PAGE, pageFloats } from "./cache.ts";
 import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
 import { activationNumbers, gateKernels, inputKernels, productKernels } from "./kernel-names.ts";
-import { chooseBuild, compileKernels, compileSharedKernels, type KernelBuild, type Kernels } from "./kernels.ts";
+import {
+  chooseBuild,
+  compileKernels,
+  compileSharedKernels,
+  type KernelBuild,
+  type Kernels,
+  refusal,
+} from "./kernels.ts";
 import { ADDRESSABLE_BYTES, MemoryMap } from "./memory.ts";
 import { Queue } from "./queue.ts";
 import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
@@ -421,7 +428,7 @@ function productPiece(M: number, N: number, begin: number, count: number) {
   return { row: begin, rows: count, column: 0, columns: N };
 }
 
-/** @throws {RuntimeError} `wrong-kernels` for modules that are none of ours */
+/** @throws {RuntimeError} `wrong-kernels` for modules that are none of ours, `kernels-refused` */
 async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<WebAssembly.Exports> {
   const wrong = (cause?: unknown) => {
     const message = "wasm: expected the kernels of this package, got another WebAssembly module";
@@ -432,6 +439,7 @@ async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memor
     if (exports.RELAXED instanceof WebAssembly.Global) return exports;
   } catch (cause) {
     if (cause instanceof WebAssembly.LinkError || cause instanceof TypeError) throw wrong(cause);
+    if (cause instanceof WebAssembly.CompileError) throw refusal("wasm", cause);
     throw cause;
   }
   throw wrong();

@@ -169,7 +169,7 @@ test("the kernels' bytes come from wherever they are given", async () => {
   });
 });
 
-test("an engine without relaxed SIMD, and one without memory, say so", async () => {
+test("an engine without relaxed SIMD, one without memory, and a policy that WebKit applies late, say so", async () => {
   const { file } = await pack(await kernelBytes("simd"), 64);
   const opened = await openPackedModule(file);
   const reservation = { ...Weights.over(new Map()).finish(), bytes: 64 };
@@ -177,6 +177,11 @@ test("an engine without relaxed SIMD, and one without memory, say so", async () 
   await expect(instantiatePacked(opened, reservation)).rejects.toMatchObject({
     code: "no-memory",
     message: "packed model: expected WebAssembly memory for the weights, got none: could not allocate memory",
+  });
+  vi.spyOn(WebAssembly, "instantiate").mockRejectedValueOnce(new WebAssembly.CompileError("blocked by CSP"));
+  await expect(instantiatePacked(opened, reservation)).rejects.toMatchObject({
+    code: "kernels-refused",
+    message: expect.stringContaining("needs script-src 'wasm-unsafe-eval'"),
   });
   vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
   vi.spyOn(WebAssembly, "compile").mockRejectedValueOnce(new WebAssembly.CompileError("invalid opcode 0xfd105"));

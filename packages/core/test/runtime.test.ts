@@ -87,16 +87,18 @@ describe("kernels are taken", () => {
     );
   });
 
-  test("and a page's Content-Security-Policy that forbids them is named", async () => {
-    const refused = new WebAssembly.CompileError(
-      "Refused to compile: 'unsafe-eval' is not an allowed source of script",
-    );
-    const compile = vi.spyOn(WebAssembly, "compile").mockRejectedValue(refused);
-    await expect(compileKernels("simd", kernels("simd"))).rejects.toMatchObject({
+  test.each([
+    ["Chromium", "compile", "Refused to compile: 'unsafe-eval' is not an allowed source of script"],
+    ["Firefox", "compile", "call to WebAssembly.compile() blocked by CSP"],
+    ["WebKit", "instantiate", "Refused to create a WebAssembly object because 'wasm-unsafe-eval' is not allowed"],
+  ] as const)("and a page's Content-Security-Policy that forbids them is named: %s", async (_, step, message) => {
+    const refusing = vi.spyOn(WebAssembly, step).mockRejectedValue(new WebAssembly.CompileError(message));
+    const created = Runtime.create({ wasm: kernels("simd"), build: "simd" });
+    await expect(created).rejects.toMatchObject({
       code: "kernels-refused",
-      message: expect.stringContaining("needs script-src 'wasm-unsafe-eval'"),
+      message: expect.stringMatching(/^wasm: .* got: .* needs script-src 'wasm-unsafe-eval'/),
     });
-    compile.mockRestore();
+    refusing.mockRestore();
   });
 });
 

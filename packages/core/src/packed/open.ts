@@ -1,6 +1,6 @@
 // Opens a packed module: its instance's memory already holds the weights.
 import { MemoryError, PackedError, RuntimeError, reasonOf } from "../errors.ts";
-import { compileFile, isResponse, type Kernels, supportsBuild, type WasmFile } from "../kernels.ts";
+import { compileFile, isResponse, type Kernels, refusal, supportsBuild, type WasmFile } from "../kernels.ts";
 import { Runtime } from "../runtime.ts";
 import type { RuntimeOptions } from "../runtime-options.ts";
 import type { Reservation } from "../weights.ts";
@@ -73,7 +73,7 @@ export type PackedRuntimeOptions = Pick<RuntimeOptions, "deterministic" | "limit
  * Instantiates a packed module: the engine fills its memory, and a runtime takes it over with the weights in place.
  * @param reservation what the embedded config reserves over the directory's tensors; it is settled here
  * @throws {PackedError} `wrong-layout`, `damaged`
- * @throws {RuntimeError} `wrong-kernels`
+ * @throws {RuntimeError} `wrong-kernels`, `kernels-refused`
  * @throws {MemoryError} `over-limit` before memory is taken, `no-memory` when the engine gives none
  */
 export async function instantiatePacked(
@@ -111,6 +111,7 @@ async function instantiate(file: string, module: WebAssembly.Module) {
   try {
     ({ exports } = await WebAssembly.instantiate(module, {}));
   } catch (cause) {
+    if (cause instanceof WebAssembly.CompileError) throw refusal(file, cause);
     const reason = reasonOf(cause);
     if (!(cause instanceof RangeError)) return failDamaged(file, "a module that can be instantiated", reason, cause);
     const message = `${file}: expected WebAssembly memory for the weights, got none: ${reason}`;
