@@ -8,6 +8,10 @@ import { gzipSync } from "node:zlib";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const port = Number(process.env.PORT ?? 8080);
+if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+  console.error(`demo: expected PORT to be a whole number up to 65535, got ${process.env.PORT}`);
+  process.exit(1);
+}
 const types = {
   ".html": "text/html; charset=utf-8",
   ".css": "text/css; charset=utf-8",
@@ -47,6 +51,10 @@ const server = createServer(async (request, response) => {
     ...(zipped ? { "content-encoding": "gzip" } : {}),
   };
   return response.writeHead(200, headers).end(zipped ? gzipSync(body, { level: 9 }) : body);
+});
+server.once("error", ({ message }) => {
+  console.error(`demo: expected a port that is free, got ${message} (PORT=8081 npm run demo takes another)`);
+  process.exit(1);
 });
 server.listen(port, "127.0.0.1", () => {
   console.log(`demo: http://127.0.0.1:${server.address().port}/`);

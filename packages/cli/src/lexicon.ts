@@ -14,12 +14,13 @@ export async function readLexiconFile(file: string): Promise<Map<string, string[
   for (const [index, line] of new TextDecoder().decode(bytes).split(/\r?\n/).entries()) {
     if (line.trim() === "" || line.startsWith("#")) continue;
     const [word, fields, ...others] = line.split("\t");
-    if (word.trim() === "" || fields === undefined || others.length > 0) {
+    const all = (fields ?? "").split(",").map((ipa) => ipa.trim().replace(/^\/(.*)\/$/, "$1"));
+    const said = all.filter((ipa) => ipa !== "");
+    if (word.trim() === "" || said.length === 0 || others.length > 0) {
       const got = line.length > 60 ? `${line.slice(0, 57)}...` : line;
       throw new UsageError(`${file}:${index + 1}: expected a word, a tab and its IPA, got ${JSON.stringify(got)}`);
     }
-    const all = fields.split(",").map((ipa) => ipa.trim().replace(/^\/(.*)\/$/, "$1"));
-    lexicon.set(word.trim(), [...(lexicon.get(word.trim()) ?? []), ...all]);
+    lexicon.set(word.trim(), [...(lexicon.get(word.trim()) ?? []), ...said]);
   }
   return lexicon;
 }

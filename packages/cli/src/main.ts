@@ -5,11 +5,14 @@ import { run } from "./run.ts";
 // Node's own handler, which ends at once.
 const interrupt = new AbortController();
 const graceMilliseconds = 3000;
+let received: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
+    received = 128 + constants.signals[signal];
     interrupt.abort();
-    setTimeout(() => process.exit(128 + constants.signals[signal]), graceMilliseconds).unref();
+    setTimeout(() => process.exit(received), graceMilliseconds).unref();
   });
 }
 const { stdin, stdout, stderr, env } = process;
-process.exitCode = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: interrupt.signal });
+const code = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: interrupt.signal });
+process.exitCode = code === 130 ? received : code;

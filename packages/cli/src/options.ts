@@ -1,4 +1,4 @@
-import { Option } from "commander";
+import { type Command, Option } from "commander";
 import type { GenerationOptions } from "kiloformer";
 import { UsageError } from "./errors.ts";
 
@@ -12,9 +12,9 @@ const fromZero: Range = { expected: "a number from 0", holds: (value) => value >
 const aboveZero: Range = { expected: "a number above 0", holds: (value) => value > 0 };
 const share: Range = { expected: "a number from 0 to 1", holds: (value) => value >= 0 && value <= 1 };
 const anyNumber: Range = { expected: "a number", holds: () => true };
-const fromOne: Range = {
-  expected: "a whole number from 1",
-  holds: (value) => Number.isSafeInteger(value) && value >= 1,
+const beams: Range = {
+  expected: "a whole number from 1 to 256",
+  holds: (value) => Number.isSafeInteger(value) && value >= 1 && value <= 256,
 };
 const shareAboveZero: Range = { expected: "a number above 0 and at most 1", holds: (value) => value > 0 && value <= 1 };
 
@@ -40,7 +40,7 @@ const numbers: Readonly<Record<NumberKey, readonly [description: string, range: 
   seed: ["draw the same text each time", count],
   repetition_penalty: ["above 1 makes tokens that came before less likely", aboveZero],
   no_repeat_ngram_size: ["never repeat N tokens in a row; 0 for no such rule", count],
-  num_beams: ["keep the N likeliest texts in view and print the best; 1 for no such search", fromOne],
+  num_beams: ["keep the N likeliest texts in view and print the best; 1 for no such search", beams],
   length_penalty: ["with beams: above 0 favours long texts, below 0 short ones (default: 1)", anyNumber],
 };
 
@@ -50,7 +50,7 @@ const flagOf = (key: string) => `--${key.replaceAll("_", "-")}`;
 export function generationOptions(): Option[] {
   return Object.entries(numbers).map(([key, [description, range]]) => {
     const flag = flagOf(key);
-    const isCount = range === count || range === fromOne;
+    const isCount = range === count || range === beams;
     const option = new Option(`${flag} <${isCount ? "N" : "X"}>`, description);
     // Without this, commander reads --no-repeat-ngram-size as the opposite of --repeat-ngram-size.
     option.negate = false;
@@ -58,9 +58,29 @@ export function generationOptions(): Option[] {
   });
 }
 
-/** An option that is a whole number from 1. */
-export function countOption(flag: string, description: string): Option {
-  return new Option(`${flag} <N>`, description).argParser((text) => parseNumber(flag, text, fromOne));
+const needed = new WeakSet<Option>();
+
+/** An option that must be there; a path must not be empty. Commander asks for its own kind before it says which flag is misspelt. */
+export function neededOption(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  needed.add(option);
+  return option;
+}
+
+/** Throws where an option that a command needs is missing or empty. */
+export function checkNeeded(command: Command): void {
+  for (const option of command.options.filter((option) => needed.has(option))) {
+    const value = command.getOptionValue(option.attributeName());
+    const hint = `see kiloformer ${command.name()} --help`;
+    if (value === undefined) throw new UsageError(`required option '${option.flags}' not specified`, hint);
+    if (value === "" && !option.flags.endsWith("<TEXT>"))
+      throw new UsageError(`${option.long}: expected a path, got none`, hint);
+  }
+}
+
+/** An option that is as many as a search keeps in view. */
+export function beamsOption(flag: string, description: string): Option {
+  return new Option(`${flag} <N>`, description).argParser((text) => parseNumber(flag, text, beams));
 }
 
 /** The parsed options under the names of the library. */

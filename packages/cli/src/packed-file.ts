@@ -49,7 +49,10 @@ export function readPacked(path: string, file: Uint8Array): PackedSummary {
   const named = metadata.sections.map(({ section, size }, index, { length }) => {
     const begin = size.loc.end.column;
     if (index === length - 1 && begin + size.value !== file.length) {
-      const message = `${path}: expected nothing behind the last section, got ${file.length - begin - size.value} bytes`;
+      const more = file.length - begin - size.value;
+      const expected = more > 0 ? "nothing behind the last section" : "all of the last section";
+      const got = more > 0 ? `${more} bytes` : `a file cut short by ${-more} bytes`;
+      const message = `${path}: expected ${expected}, got ${got}`;
       throw new PackedError("damaged", message, { file: path });
     }
     const payload = file.subarray(begin, begin + size.value);

@@ -1,8 +1,9 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { Option } from "commander";
 import { type DtypeOption, dtypeOptions, openPacked, type PackedOptions, Pipeline } from "kiloformer";
 import { UsageError } from "./errors.ts";
 import { runsRelaxed } from "./kernels.ts";
+import { isWasm } from "./packed-file.ts";
 import { createProgress } from "./progress.ts";
 import { note, type Terminal } from "./terminal.ts";
 
@@ -30,7 +31,9 @@ export async function withPipeline(
     warn(message);
   };
   const options = { threads, signal: terminal.signal, onWarning, onProgress: progress.update };
-  const opened = isPacked(path) ? openFile(path, options, dtype) : Pipeline.fromDirectory(path, { ...options, dtype });
+  const opened = (await isPacked(path))
+    ? openFile(path, options, dtype)
+    : Pipeline.fromDirectory(path, { ...options, dtype });
   const pipeline = await opened.finally(progress.clear);
   try {
     await use(pipeline);
@@ -39,7 +42,11 @@ export async function withPipeline(
   }
 }
 
-const isPacked = (path: string) => path.endsWith(".wasm");
+/** By its content, and by its name where it is damaged or not there. */
+async function isPacked(path: string): Promise<boolean> {
+  const info = await stat(path).catch(() => undefined);
+  return path.endsWith(".wasm") ? !info?.isDirectory() : info?.isFile() === true && isWasm(path);
+}
 
 async function openFile(path: string, options: PackedOptions, dtype: DtypeOption | undefined): Promise<Pipeline> {
   if (dtype !== undefined) {

@@ -8,6 +8,7 @@ import { addQuantize } from "./commands/quantize.ts";
 import { addTokenize } from "./commands/tokenize.ts";
 import { addVerify } from "./commands/verify.ts";
 import { report, usageError } from "./errors.ts";
+import { checkNeeded } from "./options.ts";
 import { type Terminal, watchErrors } from "./terminal.ts";
 
 const examples = `
@@ -30,11 +31,18 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   watchErrors(terminal);
   const program = createProgram(terminal);
   try {
-    await program.parseAsync(argv.length > 0 ? argv : ["--help"], { from: "user" });
+    await program.parseAsync(argumentsOf(argv, program), { from: "user" });
     return 0;
   } catch (error) {
     return report(error, terminal, program.opts().verbose === true);
   }
+}
+
+/** Nothing asks for help; help with a command that is none is the same mistake as that command. */
+function argumentsOf([first, ...others]: readonly string[], { commands }: Command): string[] {
+  if (first === undefined) return ["--help"];
+  const isLost = first === "help" && others.length > 0 && !commands.some((command) => command.name() === others[0]);
+  return isLost ? others : [first, ...others];
 }
 
 function createProgram(terminal: Terminal): Command {
@@ -57,6 +65,7 @@ function createProgram(terminal: Terminal): Command {
   addQuantize(program, terminal);
   addTokenize(program, terminal);
   addVerify(program, terminal);
+  program.hook("preAction", (_, command) => checkNeeded(command));
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "kiloformer" : `kiloformer ${command.name()}`;
     command.exitOverride((error) => {

@@ -48,13 +48,21 @@ describe("g2p", () => {
   });
 
   test("takes a lexicon of lines, as ipa-dict has them too", async () => {
-    const folder = folderOf({ "names.tsv": "# names\n\nABC\tˈɑ\r\nbad\t/b/, /x/\n", "bad.tsv": "abc\tx\n\nbad x\n" });
+    const folder = folderOf({
+      "names.tsv": "# names\n\nABC\tˈɑ\r\nbad\t/b/, /x/\n",
+      "bad.tsv": "abc\tx\n\nbad x\n",
+      "mute.tsv": "abc\t,\n",
+      "more.tsv": "abc\tk,",
+    });
     const say = (file: string, ...argv: string[]) =>
       kiloformer(["g2p", "--model", modelFolder(), "--lexicon", join(folder, file), ...argv]);
     expect(await say("names.tsv", "Abc, BAD!")).toEqual({ code: 0, stdout: "ˈɑ, b!\n", stderr: "" });
     expect((await say("bad.tsv", "abc")).stderr).toBe(
       `kiloformer: ${join(folder, "bad.tsv")}:3: expected a word, a tab and its IPA, got "bad x"\n`,
     );
+    expect((await say("mute.tsv", "abc")).stderr).toMatch(/:1: expected a word, a tab and its IPA, got "abc\\t,"\n$/);
+    const both = await say("names.tsv", "--lexicon", join(folder, "more.tsv"), "Abc, BAD!");
+    expect(both).toEqual({ code: 0, stdout: "k, b!\n", stderr: "" });
     expect((await say("absent.tsv", "abc")).stderr).toMatch(/^kiloformer: --lexicon: expected a file, got .*ENOENT/);
   });
 
@@ -110,11 +118,13 @@ describe("g2p", () => {
 
   test("refuses counts and ways that it does not know", async () => {
     const say = async (...argv: string[]) => (await kiloformer(["g2p", ...argv, "bad"])).stderr;
-    expect(await say("--n-best", "0")).toBe('kiloformer: --n-best: expected a whole number from 1, got "0"\n');
-    expect(await say("--num-beams", "x")).toBe('kiloformer: --num-beams: expected a whole number from 1, got "x"\n');
+    expect(await say("--n-best", "0")).toBe('kiloformer: --n-best: expected a whole number from 1 to 256, got "0"\n');
+    expect(await say("--num-beams", "x")).toBe(
+      'kiloformer: --num-beams: expected a whole number from 1 to 256, got "x"\n',
+    );
     expect(await say("--numbers", "digits")).toMatch(/^kiloformer: .*--numbers/);
     const beams = ["--model", modelFolder(), "--num-beams", "2", "--n-best", "3"];
-    expect(await say(...beams)).toMatch(/^kiloformer: generate: expected as many num_beams/);
+    expect(await say(...beams)).toBe("kiloformer: --n-best: expected at most as many as --num-beams, 2, got 3\n");
   });
 
   test("is one line where the model is no G2P, after what is wrong with its tokenizer", async () => {

@@ -1,5 +1,17 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { supportsBuild } from "kiloformer";
 import { describe, expect, test } from "vitest";
@@ -56,6 +68,43 @@ describe("pack", () => {
     );
     expect((await kiloformer(["g2p", "--model", file, "abc"])).stderr).toMatch(/expected a file to read, got an error/);
   });
+
+  test("writes over a packed file and no other, and a file that cannot be whole leaves the earlier one", async () => {
+    const folder = modelFolder();
+    for (const name of ["model.safetensors", "config.json"]) {
+      const before = readFileSync(join(folder, name));
+      const { code, stderr } = await kiloformer(["pack", folder, "-o", join(folder, name)]);
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/--output: expected a new file or a packed one, got .*, which is another file/),
+      });
+      expect(readFileSync(join(folder, name))).toEqual(before);
+    }
+    const { file } = await pack(folder);
+    const link = join(folderOf({}), "link.wasm");
+    symlinkSync(file, link);
+    expect((await kiloformer(["pack", folder, "--dtype", "q8", "-o", link])).code).toBe(0);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    const earlier = readFileSync(file);
+    const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+    const script = `trap '' XFSZ; ulimit -f 8; exec ${process.execPath} ${main} pack ${folder} -o ${file}`;
+    const { status, stderr } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/can be written, got EFBIG/) });
+    expect(readFileSync(file)).toEqual(earlier);
+    expect(readdirSync(dirname(file))).toEqual(["model.wasm"]);
+  });
+
+  test("a packed file is one by its content, whatever its name", async () => {
+    const folder = modelFolder();
+    const { file } = await pack(folder);
+    const expected = await kiloformer(["g2p", "--model", file, ...texts]);
+    const unnamed = join(folderOf({}), "model");
+    copyFileSync(file, unnamed);
+    const named = join(folderOf({}), "folder.wasm");
+    cpSync(folder, named, { recursive: true });
+    for (const model of [unnamed, named])
+      expect(await kiloformer(["g2p", "--model", model, ...texts])).toEqual(expected);
+  });
 });
 
 describe("inspect of a packed file", () => {
@@ -99,6 +148,12 @@ describe("inspect of a packed file", () => {
   });
 
   test("refuses another module, and one that is damaged", async () => {
+    const { file: whole } = await pack(modelFolder());
+    const cut = join(folderOf({}), "cut.wasm");
+    writeFileSync(cut, readFileSync(whole).subarray(0, 1000));
+    expect((await kiloformer(["inspect", cut])).stderr).toMatch(
+      /expected all of the last section, got a file cut short by \d+ bytes/,
+    );
     const folder = folderOf({ "other.wasm": new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]) });
     expect((await kiloformer(["inspect", join(folder, "other.wasm")])).stderr).toMatch(
       /expected a model that kiloformer packed, got another module/,

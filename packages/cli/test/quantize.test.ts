@@ -73,11 +73,13 @@ describe("quantize", () => {
     expect((await kiloformer(["quantize", link, "--dtype", "q8", "-o", join(model, "out")])).code).toBe(0);
     expect(readdirSync(join(model, "out"))).not.toContain("out");
     rmSync(join(model, "out"), { recursive: true });
-    const output = folderOf({ "model.safetensors": "older" });
+    const output = folderOf({});
+    expect((await kiloformer(["quantize", model, "--dtype", "q4", "-o", output])).code).toBe(0);
+    const older = readFileSync(join(output, "model.safetensors"));
     const whole = readFileSync(join(model, "model.safetensors"));
     writeFileSync(join(model, "model.safetensors"), whole.subarray(0, whole.length - 1));
     expect((await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).code).toBe(1);
-    expect(readFileSync(join(output, "model.safetensors"), "utf8")).toBe("older");
+    expect(readFileSync(join(output, "model.safetensors"))).toEqual(older);
     writeFileSync(join(model, "model.safetensors"), whole);
     expect((await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).code).toBe(0);
     expect(readdirSync(output)).not.toContain("model.safetensors.unfinished");
@@ -93,6 +95,24 @@ describe("quantize", () => {
     expect(readdirSync(output).sort()).toEqual(["generation_config.json", "notes.md"]);
     rmSync(join(output, "generation_config.json"));
     for (let round = 0; round < 2; round++) expect(await kiloformer(argv)).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("a folder whose files have the same names but are another model's stays as it is, and so does what is no folder", async () => {
+    const [model, other] = [modelFolder({}), modelFolder({})];
+    const before = readFileSync(join(other, "model.safetensors"));
+    const quantize = async (output: string) =>
+      (await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).stderr;
+    expect(await quantize(other)).toMatch(/^kiloformer: --output: expected a new folder, got .* with another model\n$/);
+    writeFileSync(join(other, "config.json"), "{");
+    expect(await quantize(other)).toMatch(/with another model\n$/);
+    rmSync(join(other, "config.json"));
+    expect(await quantize(other)).toMatch(/with another model\n$/);
+    expect(readFileSync(join(other, "model.safetensors"))).toEqual(before);
+    expect(await quantize(join(other, "model.safetensors"))).toMatch(
+      /expected a folder's name, got .*, which is no folder/,
+    );
+    expect(await quantize("")).toMatch(/--output: expected a path, got none/);
+    expect(existsSync("model.safetensors")).toBe(false);
   });
 
   test("threads give the same text, and a wrong count is refused before anything is loaded", async () => {

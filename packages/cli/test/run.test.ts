@@ -36,6 +36,12 @@ describe("a bad command line is one line with a hint", () => {
     [["frobnicate"], "unknown command 'frobnicate' (see kiloformer --help)"],
     [["--frobnicate"], "unknown option '--frobnicate' (see kiloformer --help)"],
     [["g2p", "--modle", "x"], "unknown option '--modle' (did you mean --model?)"],
+    [["help", "frobnicate"], "unknown command 'frobnicate' (see kiloformer --help)"],
+    [["generate", "--modle", "x", "--prompt", "a"], "unknown option '--modle' (did you mean --model?)"],
+    [
+      ["generate", "--model", "", "--prompt", "a"],
+      "--model: expected a path, got none (see kiloformer generate --help)",
+    ],
     [["g2p", "-hello"], "unknown option '-hello' (see kiloformer g2p --help)"],
     [["g2p", "--model"], "option '--model <PATH>' argument missing (see kiloformer g2p --help)"],
     [["generate", "--prompt", "a"], "required option '--model <PATH>' not specified (see kiloformer generate --help)"],

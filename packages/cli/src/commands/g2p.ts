@@ -1,15 +1,16 @@
 import { type Command, Option } from "commander";
 import type { PhonemizeOptions, Pipeline, Pronunciation } from "kiloformer";
+import { UsageError } from "../errors.ts";
 import { readLexiconFile } from "../lexicon.ts";
 import { batches, lineBatches } from "../lines.ts";
 import { findG2PModel } from "../model-path.ts";
-import { countOption } from "../options.ts";
+import { beamsOption } from "../options.ts";
 import { dtypeOption, type HoldingOptions, threadsOption, withPipeline } from "../pipeline.ts";
 import { note, print, type Terminal } from "../terminal.ts";
 
 interface G2POptions extends HoldingOptions {
   readonly model?: string;
-  readonly lexicon?: string;
+  readonly lexicon?: readonly string[];
   readonly numbers: "words" | "pass";
   readonly numBeams?: number;
   readonly nBest?: number;
@@ -38,17 +39,21 @@ export function addG2P(program: Command, terminal: Terminal): void {
     )
     .addOption(dtypeOption())
     .addOption(threadsOption())
-    .option("--lexicon <FILE>", "words that are said otherwise, a line each: word, tab, IPA")
+    .option(
+      "--lexicon <FILE>",
+      "words that are said otherwise, a line each: word, tab, IPA; of several files, the last that has a word counts",
+      (file, others: string[] = []) => [...others, file],
+    )
     .addOption(
       new Option("--numbers <HOW>", "read numbers out, or pass them through")
         .choices(["words", "pass"])
         .default("words"),
     )
     .addOption(
-      countOption("--num-beams", "keep the N likeliest ways to say a word in view, not only the likeliest phone"),
+      beamsOption("--num-beams", "keep the N likeliest ways to say a word in view, not only the likeliest phone"),
     )
     .addOption(
-      countOption("--n-best", "the N likeliest ways to say each text, a line each, after their log probability"),
+      beamsOption("--n-best", "the N likeliest ways to say each text, a line each, after their log probability"),
     )
     .option("--align", "after a tab, the characters that each phone is written with")
     .option("--json", 'one JSON object a line: {"text", "ipa"}, with --n-best or --align "pronunciations" too')
@@ -60,7 +65,12 @@ async function g2p(texts: readonly string[], parsed: G2POptions, terminal: Termi
   const { stdin, env, signal } = terminal;
   const fromInput = texts.length === 0 || (texts.length === 1 && texts[0] === "-");
   const directory = findG2PModel(parsed.model, env);
-  const lexicon = parsed.lexicon === undefined ? undefined : await readLexiconFile(parsed.lexicon);
+  const { lexicon: files, nBest = 1, numBeams = nBest } = parsed;
+  if (nBest > numBeams) {
+    throw new UsageError(`--n-best: expected at most as many as --num-beams, ${numBeams}, got ${nBest}`);
+  }
+  const lexicons = files && (await Promise.all(files.map(readLexiconFile)));
+  const lexicon = lexicons && new Map(lexicons.flatMap((words) => [...words]));
   const options = { lexicon, numbers: parsed.numbers, num_beams: parsed.numBeams, signal };
   await withPipeline(
     directory,

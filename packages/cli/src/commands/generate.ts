@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { GenerationOptions, Pipeline } from "kiloformer";
 import { readAll } from "../lines.ts";
-import { generationOptions, toGenerationOptions } from "../options.ts";
+import { generationOptions, neededOption, toGenerationOptions } from "../options.ts";
 import { dtypeOption, type HoldingOptions, threadsOption, withPipeline } from "../pipeline.ts";
 import { print, type Terminal } from "../terminal.ts";
 
@@ -27,8 +27,10 @@ export function addGenerate(program: Command, terminal: Terminal): void {
   const command = program
     .command("generate")
     .description("continue a prompt, printing the new text as it comes")
-    .requiredOption("--model <PATH>", "folder or packed file of a language model")
-    .requiredOption("--prompt <TEXT>", "text to continue; - reads standard input, less the line break that ends it");
+    .addOption(neededOption("--model <PATH>", "folder or packed file of a language model"))
+    .addOption(
+      neededOption("--prompt <TEXT>", "text to continue; - reads standard input, less the line break that ends it"),
+    );
   for (const option of generationOptions()) command.addOption(option);
   command
     .option("--stop <TEXT...>", "end the text where one of these comes")

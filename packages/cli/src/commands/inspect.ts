@@ -69,6 +69,9 @@ async function inspect(path: string, json: boolean, terminal: Terminal): Promise
     const got = cause.code === "ENOENT" ? "nothing there" : `an error: ${cause.message}`;
     throw new UsageError(`${path}: expected a model's folder or a .safetensors file, got ${got}`, undefined, { cause });
   });
+  if (!info.isFile() && !info.isDirectory()) {
+    throw new UsageError(`${path}: expected a model's folder or a file, got something else`);
+  }
   if (info.isFile() && (await isWasm(path))) return inspectPacked(path, json);
   const inspection = info.isDirectory() ? await openFolder(path, terminal) : await inspectFile(path, terminal);
   return json ? `${JSON.stringify(toJson(inspection))}\n` : toText(inspection);

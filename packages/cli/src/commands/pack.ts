@@ -5,7 +5,9 @@ import { readDirectory } from "kiloformer/node";
 import { UsageError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { runsRelaxed } from "../kernels.ts";
+import { neededOption } from "../options.ts";
 import { writeOutput } from "../output.ts";
+import { isWasm } from "../packed-file.ts";
 import { dtypeOption, warnings } from "../pipeline.ts";
 import { createProgress } from "../progress.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
@@ -30,7 +32,7 @@ export function addPack(program: Command, terminal: Terminal): void {
     .command("pack")
     .description("write a whole model as one WebAssembly file")
     .argument("<DIR>", "a model's folder")
-    .requiredOption("-o, --output <FILE>", "the file to write")
+    .addOption(neededOption("-o, --output <FILE>", "the file to write"))
     .option("--relaxed", "the faster kernels, for engines with relaxed SIMD only (default: those that run everywhere)")
     .addOption(dtypeOption())
     .addHelpText("after", examples)
@@ -47,9 +49,7 @@ async function pack(
       "--relaxed: expected an engine with relaxed SIMD, as packing runs the kernels, got one without",
     );
   }
-  if ((await stat(output).catch(() => undefined))?.isDirectory()) {
-    throw new UsageError(`--output: expected a file's name, got the folder ${output}`);
-  }
+  await expectReplaceable(output);
   const progress = createProgress(terminal);
   const warn = warnings(terminal);
   const onWarning = (message: string) => {
@@ -66,4 +66,12 @@ async function pack(
   } finally {
     await close();
   }
+}
+
+/** Throws where a folder, or a file that nobody packed, is in the way. */
+async function expectReplaceable(output: string): Promise<void> {
+  const info = await stat(output).catch(() => undefined);
+  if (info?.isDirectory()) throw new UsageError(`--output: expected a file's name, got the folder ${output}`);
+  if (!info?.isFile() || info.size === 0 || (await isWasm(output))) return;
+  throw new UsageError(`--output: expected a new file or a packed one, got ${output}, which is another file`);
 }

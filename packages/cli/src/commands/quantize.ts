@@ -1,10 +1,12 @@
-import { copyFile, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { architectures, quantizeModel } from "kiloformer";
 import { readDirectory } from "kiloformer/node";
 import { UsageError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
+import { neededOption } from "../options.ts";
+import { replaceFile } from "../output.ts";
 import { warnings } from "../pipeline.ts";
 import { placeOf } from "../place.ts";
 import { createProgress } from "../progress.ts";
@@ -23,7 +25,7 @@ each, and 8 elsewhere. The new folder opens like the old one; config.json says i
 
 Examples:
   kiloformer quantize ./minilm --dtype q8 -o ./minilm-q8
-  kiloformer quantize ./stories --dtype q4 -o ./stories-q4 && kiloformer generate --model ./stories-q4`;
+  kiloformer quantize ./stories --dtype q4 -o ./stories-q4 && kiloformer generate --model ./stories-q4 --prompt "Once"`;
 
 /** Adds `kiloformer quantize`. */
 export function addQuantize(program: Command, terminal: Terminal): void {
@@ -31,8 +33,8 @@ export function addQuantize(program: Command, terminal: Terminal): void {
     .command("quantize")
     .description("write a model's folder again with weights in 8 or 4 bits")
     .argument("<DIR>", "folder with config.json and model.safetensors, or its shards")
-    .addOption(new Option("--dtype <TYPE>", "bits of the weights").choices(["q8", "q4"]).makeOptionMandatory())
-    .requiredOption("-o, --output <DIR>", "the new folder")
+    .addOption(neededOption("--dtype <TYPE>", "bits of the weights").choices(["q8", "q4"]))
+    .addOption(neededOption("-o, --output <DIR>", "the new folder"))
     .addHelpText("after", examples)
     .action((directory: string, options: QuantizeOptions) => quantize(directory, options, terminal));
 }
@@ -42,13 +44,16 @@ async function quantize(directory: string, { dtype, output }: QuantizeOptions, t
   if ((await placeOf(directory)) === (await placeOf(output))) {
     throw new UsageError(`--output: expected another folder than the model's, got ${output}`);
   }
+  if ((await stat(output).catch(() => undefined))?.isDirectory() === false) {
+    throw new UsageError(`--output: expected a folder's name, got ${output}, which is no folder`);
+  }
   const { files, close } = await readDirectory(directory);
   try {
     const model = await quantizeModel(files, architectures, { dtype, signal, onWarning: warnings(terminal) });
     const replaced = (name: string) => isReplaced(name, model.folder);
     const target = join(output, model.folder);
     const others = await otherFiles(directory, output, replaced);
-    await expectOwn(output, [...others, join(model.folder, WEIGHTS), join(model.folder, "config.json")]);
+    await expectOwn(output, target, model.config, others);
     await mkdir(target, { recursive: true });
     await replaceFile(join(target, WEIGHTS), (path) => writeWeights(path, model, terminal));
     for (const name of others) {
@@ -98,18 +103,6 @@ async function writeWeights(
   }
 }
 
-/** A file takes its name when it is whole: what had that name before, a link too, stays until then, and nothing unfinished is left. */
-async function replaceFile(path: string, write: (unfinished: string) => Promise<void>): Promise<void> {
-  const unfinished = `${path}.unfinished`;
-  try {
-    await write(unfinished);
-    await rename(unfinished, path);
-  } catch (error) {
-    await rm(unfinished, { force: true });
-    throw error;
-  }
-}
-
 /** Tokenizer, generation settings, modules: everything but the weights and the config, by paths within the folder. */
 async function otherFiles(directory: string, output: string, replaced: (name: string) => boolean): Promise<string[]> {
   const [from, place] = [await placeOf(directory), await placeOf(output)];
@@ -123,12 +116,40 @@ async function otherFiles(directory: string, output: string, replaced: (name: st
   return names;
 }
 
-/** Throws where the new folder would keep files of another model, which would be taken for this one's. */
-async function expectOwn(output: string, written: readonly string[]): Promise<void> {
-  const entries = await readdir(output, { recursive: true, withFileTypes: true }).catch(() => []);
+/** Throws where the new folder holds another model: what stayed of it would be taken for this one's, and the rest would be lost. */
+async function expectOwn(output: string, target: string, config: string, others: readonly string[]): Promise<void> {
+  const entries = await readdir(output, { recursive: true, withFileTypes: true }).catch((error) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
   const files = entries.filter((entry) => !entry.isDirectory());
   const names = files.map((entry) => relative(output, join(entry.parentPath, entry.name)));
-  const other = names.find((name) => /\.(safetensors|json|model|txt|jinja)$/.test(name) && !written.includes(name));
-  if (other === undefined) return;
-  throw new UsageError(`--output: expected a new folder, got ${output} with ${other}, which the model does not have`);
+  const own = ["config.json", WEIGHTS].map((name) => relative(output, join(target, name)));
+  const written = new Set([...others, ...own]);
+  const other = names.find((name) => /\.(safetensors|json|model|txt|jinja)$/.test(name) && !written.has(name));
+  if (other !== undefined) {
+    throw new UsageError(`--output: expected a new folder, got ${output} with ${other}, which the model does not have`);
+  }
+  // A link is written over, and what it leads to stays.
+  const kept = files.filter((entry) => !entry.isSymbolicLink());
+  const lost = kept.map((entry) => relative(output, join(entry.parentPath, entry.name)));
+  if (!own.some((name) => lost.includes(name)) || (await isQuantizedForm(join(target, "config.json"), config))) return;
+  throw new UsageError(`--output: expected a new folder, got ${output} with another model`);
+}
+
+/** Whether a config is that of the same model in 8 or 4 bits. */
+async function isQuantizedForm(path: string, config: string): Promise<boolean> {
+  const [found, made] = [await readFile(path, "utf8").catch(() => ""), config].map((text) => {
+    try {
+      const { quantization_config: form, ...rest } = JSON.parse(text);
+      return { form, rest: JSON.stringify(rest) };
+    } catch {
+      return undefined;
+    }
+  });
+  return (
+    found?.form?.quant_method !== undefined &&
+    found.form.quant_method === made?.form.quant_method &&
+    found.rest === made?.rest
+  );
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { KiloformerError, Tokenizer } from "kiloformer";
 import { UsageError } from "../errors.ts";
 import { batches, lineBatches } from "../lines.ts";
+import { neededOption } from "../options.ts";
 import { note, print, type Terminal } from "../terminal.ts";
 import { readTokenizerFiles } from "../tokenizer-files.ts";
 
@@ -39,7 +40,9 @@ export function addTokenize(program: Command, terminal: Terminal): void {
     .command("tokenize")
     .description("text to token ids, and back")
     .argument("[TEXT...]", "texts, or lists of ids with --decode; without any, the lines of standard input")
-    .requiredOption("--tokenizer <PATH>", "tokenizer.json, .model, .tiktoken, vocab.txt, vocab.json, or a folder")
+    .addOption(
+      neededOption("--tokenizer <PATH>", "tokenizer.json, .model, .tiktoken, vocab.txt, vocab.json, or a folder"),
+    )
     .option("--pair <TEXT>", "a second text for each text")
     .option("--no-special", "leave out the tokens that the model expects around a text")
     .option("--code-points", "offsets count code points")

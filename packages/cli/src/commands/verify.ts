@@ -144,7 +144,12 @@ async function readExpected(directory: string, name: string): Promise<Uint8Array
   try {
     return await readFile(join(directory, name));
   } catch (cause) {
-    throw new ConfigError("missing-file", `${directory}: expected ${name}, got none`, { directory, name }, { cause });
+    throw new ConfigError(
+      "missing-expected",
+      `${directory}: expected ${name}, got none`,
+      { directory, name },
+      { cause },
+    );
   }
 }
 
