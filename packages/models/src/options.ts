@@ -65,10 +65,9 @@ export function expectObject(call: string, options: object): void {
 /** Also of another realm or a polyfill, of which `instanceof` knows nothing. */
 function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
-  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
-  return (
-    typeof aborted === "boolean" && [addEventListener, removeEventListener].every((of) => typeof of === "function")
-  );
+  const { aborted, throwIfAborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
+  const methods = [throwIfAborted, addEventListener, removeEventListener];
+  return typeof aborted === "boolean" && methods.every((method) => typeof method === "function");
 }
 
 /** @throws {OptionError} `bad-text`, `too-many-texts` */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   architectures,
   type BareModel,
+  createPipeline,
   DisposedError,
   KiloformerError,
   openBareModel,
@@ -128,6 +129,92 @@ test("a call that fails leaves the caches that it fed as they were", async () =>
     expect((await decoder.step([{ cache, ids: more }]))[0]).toEqual(expected);
     expect(cache.length).toBe(43);
     await bare.dispose();
+  }
+});
+
+test("a cache that is cut goes on as a new one would, on whichever side of a limit of its rotations", async () => {
+  const bare = await openBareModel(filesOf("phi3-longrope-crossing"), architectures, quiet);
+  const { decoder } = bare;
+  const { vocabSize, recomputesBeyond: limit } = bare.model as { vocabSize: number; recomputesBeyond: number };
+  const ids = Array.from({ length: 40 }, (_, index) => (index * 7 + 3) % vocabSize);
+  const after = async (all: readonly number[]) => (await decoder.logits(all)).slice(-vocabSize);
+  expect(limit).toBeLessThan(30);
+  const cache = decoder.newCache();
+  await decoder.logits(ids, { cache });
+  for (const [kept, added] of [
+    [8, [5]],
+    [9, ids.slice(9, 30)],
+    [limit + 3, [4]],
+    [limit - 2, [6]],
+    [0, [3, 4]],
+  ] as const) {
+    cache.truncate(kept);
+    const before = cache.ids.slice();
+    const fork = cache.fork();
+    await expect(decoder.step([{ cache, ids: [...added] }], { signal: AbortSignal.abort() })).rejects.toThrow();
+    const expected = await after([...before, ...added]);
+    expect((await decoder.step([{ cache: fork, ids: [...added] }]))[0]).toEqual(expected);
+    fork.dispose();
+    expect((await decoder.step([{ cache, ids: [...added] }]))[0]).toEqual(expected);
+  }
+  cache.dispose();
+  await bare.dispose();
+});
+
+test("lists are the caller's again as soon as a call has begun", async () => {
+  const bare = await openBareModel(filesOf("gpt2-odd"), architectures, quiet);
+  const { decoder } = bare;
+  const long = Array.from({ length: 40 }, (_, index) => 3 + (index % 9));
+  const expected = await decoder.logits(long);
+  const change = (ids: number[]) => {
+    ids.fill(1e6);
+    ids.length = 1;
+  };
+  const given = long.slice();
+  const cache = decoder.newCache();
+  const going = decoder.logits(given, { cache, chunkRows: 7 });
+  change(given);
+  expect(await going).toEqual(expected);
+  expect(cache.ids).toEqual(long);
+  const next = [4, 5];
+  const step = decoder.step([{ cache, ids: next }]);
+  change(next);
+  await step;
+  expect(cache.ids).toEqual([...long, 4, 5]);
+  cache.dispose();
+  await bare.dispose();
+  const encoders = await openBareModel(filesOf("t5-odd"), architectures, quiet);
+  const rows = [{ ids: long.slice() }, { ids: [3, 4] }];
+  const states = await encoders.encoder.states([{ ids: long }, { ids: [3, 4] }]);
+  const running = encoders.encoder.states(rows);
+  for (const { ids } of rows) change(ids);
+  expect(await running).toEqual(states);
+  await encoders.dispose();
+  const pipeline = await Pipeline.fromFiles(filesOf("gpt2-odd"), quiet);
+  const asked = {
+    max_new_tokens: 6,
+    return_dict_in_generate: true,
+    suppress_tokens: [6],
+    bad_words_ids: [[7, 8]],
+  } as const;
+  const plain = await pipeline.generate([3, 4], asked);
+  const [prompt, suppress, words] = [[3, 4], [6], [[7, 8]]];
+  const writing = pipeline.generate(prompt, { ...asked, suppress_tokens: suppress, bad_words_ids: words });
+  prompt.push(7);
+  suppress.push(...plain.ids);
+  words[0].splice(0, 2, plain.ids[0]);
+  expect(await writing).toEqual(plain);
+  await pipeline.dispose();
+});
+
+test("a signal must do what signals do, and a pipeline's architectures are a list", async () => {
+  const half = Object.assign(new EventTarget(), { aborted: true });
+  const refused = expect.objectContaining({ code: "bad-option", message: expect.stringContaining("an AbortSignal") });
+  await expect(Pipeline.fromFiles(filesOf("gpt2-odd"), { signal: half as never })).rejects.toEqual(refused);
+  for (const wrong of [undefined, null, { tokenizers: [] }]) {
+    expect(() => createPipeline(wrong as never)).toThrow(
+      expect.objectContaining({ code: "bad-option", message: expect.stringMatching(/^createPipeline: expected arch/) }),
+    );
   }
 });
 

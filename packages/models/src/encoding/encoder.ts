@@ -72,7 +72,7 @@ export class Encoder {
    * @returns `[count * N]` for each text
    */
   async run(
-    rows: readonly TokenRow[],
+    given: readonly TokenRow[],
     head: (hidden: TD, batch: EncoderBatch, rows: readonly TokenRow[]) => TD | Forward<TD>,
     count: (row: TokenRow) => number,
     options: RunOptions = {},
@@ -80,9 +80,11 @@ export class Encoder {
     expectLive(this.#lifetime);
     expectOptions("texts", options, ["signal", "observe"]);
     const { signal, observe } = options;
-    if (!Array.isArray(rows))
-      throw new OptionError("bad-texts", `texts: expected a list of { ids }, got ${show(rows)}`);
-    for (const row of rows) this.#expect(row);
+    if (!Array.isArray(given))
+      throw new OptionError("bad-texts", `texts: expected a list of { ids }, got ${show(given)}`);
+    for (const row of given) this.#expect(row);
+    // Copies: the caller's lists are theirs again as soon as the call has begun.
+    const rows = given.map(({ ids, typeIds }) => ({ ids: ids.slice(), typeIds: typeIds?.slice() }));
     const { model, runtime } = this;
     const results: Float32Array[] = [];
     for (const group of groupsOf(rows, ({ ids }) => ids.length, BATCH_WORK / model.layerWork)) {

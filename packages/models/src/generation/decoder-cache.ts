@@ -7,6 +7,8 @@ import { isCount } from "../options.ts";
 export class DecoderCache {
   /** Ids whose keys and values are cached, or were before a call that failed: the next one computes them again. */
   readonly ids: number[] = [];
+  /** The most positions that it had since its keys were computed: some rotations depend on how far a sequence reaches. */
+  reached = 0;
   /** Whether a call feeds it now. */
   isBusy = false;
   readonly memory: Memory | undefined;
@@ -27,6 +29,7 @@ export class DecoderCache {
   fork(): DecoderCache {
     const fork = new DecoderCache(this.self.fork(), this.memory);
     for (const id of this.ids) fork.ids.push(id);
+    fork.reached = this.reached;
     return fork;
   }
 

@@ -91,7 +91,9 @@ export class Decoder {
     expectLive(this.#lifetime);
     expectOptions("step", options, ["signal"]);
     this.#expectFeeds(given);
-    return this.#feed(given, (feeds) => this.#step(feeds, options));
+    // Copies: the caller's lists are theirs again as soon as the call has begun.
+    const own = given.map(({ cache, ids }) => ({ cache, ids: ids.slice() }));
+    return this.#feed(own, (feeds) => this.#step(feeds, options));
   }
 
   /** What does not fit into one forward is fed first, for each long sequence alone. */
@@ -187,7 +189,9 @@ export class Decoder {
     const feeds = given.map((feed) => this.#whole(feed));
     for (const { cache } of given) cache.isBusy = true;
     try {
-      return await run(feeds);
+      const result = await run(feeds);
+      for (const { cache } of given) cache.reached = Math.max(cache.reached, cache.length);
+      return result;
     } catch (error) {
       for (const [index, { cache }] of given.entries()) {
         const isAnew = feeds[index] !== given[index];
@@ -202,10 +206,11 @@ export class Decoder {
     }
   }
 
-  async #rows(ids: readonly number[], options: RowOptions & RowKind): Promise<Float32Array> {
+  async #rows(given: readonly number[], options: RowOptions & RowKind): Promise<Float32Array> {
     expectLive(this.#lifetime);
     expectOptions("ids", options, ["signal", "chunkRows", "cache", "memory", "wanted", "observe"]);
-    this.expectIds(ids);
+    this.expectIds(given);
+    const ids = given.slice();
     if (options.cache !== undefined) this.#expectCache(options.cache);
     const { memory } = options;
     if (memory !== undefined) this.#expectMemory(memory);
@@ -237,16 +242,20 @@ export class Decoder {
     return all;
   }
 
-  /** The new ids of a sequence; or all of them, where its cache becomes useless as it grows or was lost to a call that failed. */
+  /**
+   * The new ids of a sequence; or all of them, where its cache becomes useless as it grows, or as it grows less far than it was
+   * before it was cut, or was lost to a call that failed.
+   */
   #whole(feed: Feed): Feed {
     const { cache, ids } = feed;
     const { recomputesBeyond: limit = Number.POSITIVE_INFINITY } = this.model;
-    const { length } = cache;
-    const isUseless = length > 0 && length <= limit && length + ids.length > limit;
+    const { length, reached } = cache;
+    const isUseless = length > 0 && reached > limit !== length + ids.length > limit;
     if (!isUseless && cache.self.length === length) return feed;
     const all = [...cache.ids, ...ids];
     cache.self.truncate(0);
     cache.ids.length = 0;
+    cache.reached = 0;
     return { cache, ids: all };
   }
 

@@ -264,7 +264,7 @@ export function resolveGenerationOptions(
     });
   }
   const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  const given: GenerationOptions = Object.fromEntries(entries.map(([key, value]) => [key, value ?? []]));
+  const given: GenerationOptions = Object.fromEntries(entries.map(([key, value]) => [key, copyOf(value ?? [])]));
   const sampling = samplingKeys.filter((key) => key in given && !(key === "temperature" && given.temperature === 0));
   const merged = { ...standard, ...defaults.options, ...(sampling.length > 0 && { do_sample: true }), ...given };
   // Below, a division could overflow: the likeliest token is the limit.
@@ -289,6 +289,11 @@ export function resolveGenerationOptions(
     signal: options.signal,
     renormalizes: defaults.renormalizes,
   } as GenerationSettings;
+}
+
+/** Lists stay as they were checked, whatever the caller does while a call runs. */
+function copyOf(value: unknown): unknown {
+  return Array.isArray(value) ? value.map(copyOf) : value;
 }
 
 /** @throws {OptionError} `conflicting-options` */

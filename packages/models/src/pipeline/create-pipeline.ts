@@ -3,7 +3,7 @@ import type { TokenizerFormat } from "@kiloformer/tokenizers";
 import { readDirectory } from "#directory";
 import type { Architecture, DecoderModel, EncoderModel } from "../architecture.ts";
 import type { RawConfig } from "../config.ts";
-import { expectObject } from "../options.ts";
+import { badOption, expectObject } from "../options.ts";
 import { type FileLike, type ModelFiles, nameTokenizer, withSources } from "./files.ts";
 import { architectureFor, loadModel, type Plan, planModel } from "./load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./options.ts";
@@ -113,12 +113,15 @@ function describe({ model, reservation }: Plan): MemoryPlan {
  */
 export function createPipeline(
   architectures: readonly Architecture[],
-  formats: readonly TokenizerFormat[] = architectures.flatMap(({ tokenizers }) => tokenizers),
+  formats?: readonly TokenizerFormat[],
   tasks: Tasks = {},
 ): typeof OpeningPipeline {
+  if (!Array.isArray(architectures)) {
+    throw badOption("createPipeline", "architectures", "a list, such as [llama]", architectures);
+  }
   return class extends OpeningPipeline {
     static override readonly architectures = architectures;
-    static override readonly tokenizers = formats;
+    static override readonly tokenizers = formats ?? architectures.flatMap(({ tokenizers }) => tokenizers);
     static override readonly tasks = tasks;
   };
 }

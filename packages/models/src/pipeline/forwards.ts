@@ -51,10 +51,13 @@ export function encodedIds(context: TaskContext, text: string | Ids): readonly n
   return typeof text === "string" ? tokenizerOf(context, "encode").encode(text).ids : idList(text);
 }
 
-/** @throws {OptionError} `bad-ids` */
+/**
+ * A copy, which stays as it was checked whatever the caller does while a call runs.
+ * @throws {OptionError} `bad-ids`
+ */
 export function idList(ids: Ids): readonly number[] {
-  if (Array.isArray(ids)) return ids;
-  if (ids instanceof Int32Array || ids instanceof Uint32Array || ids instanceof Uint16Array) return Array.from(ids);
+  if (Array.isArray(ids) || ids instanceof Int32Array || ids instanceof Uint32Array || ids instanceof Uint16Array)
+    return Array.from(ids);
   throw new OptionError("bad-ids", `ids: expected an array of integers, got ${show(ids)}`);
 }
 
