@@ -123,6 +123,46 @@ describe("embedBatch", () => {
     await pipeline.dispose();
   });
 
+  test("texts are the caller's again as soon as the call has begun", async () => {
+    const { pipeline } = await open("bert-cls");
+    const texts = ["hello", "hello world", "a b c"];
+    const expected = await pipeline.embedBatch(texts);
+    const given = texts.slice();
+    const going = pipeline.embedBatch(given);
+    given.fill("other", 1);
+    given.length = 2;
+    expect(await going).toEqual(expected);
+    await pipeline.dispose();
+  });
+
+  test("a tokenizer's max_len is the older name of model_max_length", async () => {
+    const text = "hello world hello world hello world";
+    const vectorOf = async (settings: object) => {
+      const { pipeline } = await open("bert-no-modules", { "tokenizer_config.json": settings });
+      const vector = await pipeline.embed(text);
+      await pipeline.dispose();
+      return vector;
+    };
+    const [cut, older, both, whole] = [
+      await vectorOf({ model_max_length: 4 }),
+      await vectorOf({ max_len: 4 }),
+      await vectorOf({ max_len: 9, model_max_length: 4 }),
+      await vectorOf({}),
+    ];
+    expect(older).toEqual(cut);
+    expect(both).toEqual(cut);
+    expect(whole).not.toEqual(cut);
+  });
+
+  test("a table opens whatever the config beside it says, which may lack a type", async () => {
+    const { pipeline: expected } = await open("static-embedding");
+    const config = { max_length: 512, normalize: true, embedding_dtype: "float32" };
+    const { pipeline, warnings } = await open("static-embedding", { "config.json": config });
+    expect(warnings).toEqual([]);
+    expect(await pipeline.embed("hello world")).toEqual(await expected.embed("hello world"));
+    await Promise.all([pipeline.dispose(), expected.dispose()]);
+  });
+
   test("no text gives no vector", async () => {
     const { pipeline } = await open("static-embedding");
     expect(await pipeline.embedBatch([])).toEqual([]);

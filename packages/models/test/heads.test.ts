@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { modelFile } from "../../tokenizers/test/model-file.ts";
 import { Pipeline } from "../src/index.ts";
 import { withoutOverlaps } from "../src/pipeline/tag-tokens.ts";
 import { openChanged } from "./open.ts";
@@ -332,6 +333,19 @@ describe("tagTokens", () => {
     const pipeline = await openChanged(name, { id2label: one, label2id: undefined }, () => {}, others);
     const [{ word }] = await pipeline.tagTokens("Hello ☃ world, hello!", { aggregation_strategy: "simple" });
     expect(word).toBe("hello ☃ world, hello!");
+    await pipeline.dispose();
+  });
+
+  test("spans of a SentencePiece .model begin at letters, not at the spaces before them", async () => {
+    const pieces = ["<unk>", "<s>", "</s>", "▁", "▁hello", "▁world", "h", "e", "l", "o", "界"];
+    const kind = (id: number) => (id === 0 ? 2 : id < 3 ? 3 : 1);
+    const file = modelFile({ pieces: pieces.map((piece, id) => [piece, -id, kind(id)]), model_type: 1 });
+    const changes = { model_type: "xlm-roberta" };
+    const others = { "tokenizer.json": null, "tokenizer_config.json": null, "sentencepiece.bpe.model": file };
+    const pipeline = await openChanged("heads/roberta-tags", changes, () => {}, others as never);
+    const text = "  hello world  界 world";
+    const tags = await pipeline.tagTokens(text, { ignore_labels: [] });
+    expect(tags.map(({ start, end }) => text.slice(start, end))).toEqual(["hello", "world", "界", "界", "world"]);
     await pipeline.dispose();
   });
 

@@ -77,7 +77,8 @@ export class Settings extends Reader {
 
   /** How many tokens the model takes: what sentence-transformers says goes first. */
   get maxLength(): number | undefined {
-    const length = this.#sentence.get("max_seq_length", "number") ?? this.get("model_max_length", "number");
+    const own = this.get("model_max_length", "number") ?? this.get("max_len", "number");
+    const length = this.#sentence.get("max_seq_length", "number") ?? own;
     return length !== undefined && length >= 0 && length < noLimit ? length : undefined;
   }
 

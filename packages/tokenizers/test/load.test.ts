@@ -137,6 +137,7 @@ describe("the small files say", () => {
     expect(open({}).maxLength).toBe(undefined);
     expect(open({ model_max_length: 512 }).maxLength).toBe(512);
     expect(open({ model_max_length: 1e30 }).maxLength).toBe(undefined);
+    expect(open({ max_len: 512 }).maxLength).toBe(512);
     const sentence = { "sentence_bert_config.json": '{"max_seq_length": 5}' };
     const tokenizer = open({ model_max_length: 512 }, sentence);
     expect(tokenizer.maxLength).toBe(5);

@@ -1,5 +1,5 @@
 // What the files of sentence-transformers and model2vec say of a model's embeddings.
-import { bytesSource, ConfigError, type Source } from "@kiloformer/core";
+import { bytesSource, ConfigError, parseJsonObject, type Source } from "@kiloformer/core";
 import { readSmallFile } from "../pipeline/files.ts";
 import type { Plan } from "../pipeline/load.ts";
 import type { PipelineOptions } from "../pipeline/options.ts";
@@ -84,8 +84,11 @@ export async function arrangeFiles(
     const content = await readSmallFile(arranged, name, signal);
     if (content) put(name, content);
   }
-  if (isTable && !arranged.has("config.json")) {
-    put("config.json", new TextEncoder().encode('{"model_type":"static-embedding"}'));
+  if (isTable) {
+    const config = await readSmallFile(arranged, "config.json", signal);
+    const isTyped = config && parseJsonObject(config, "config.json").model_type !== undefined;
+    // The library reads no config of a table, and not all that is written beside one says what it is.
+    put("config.json", isTyped ? config : new TextEncoder().encode('{"model_type":"static-embedding"}'));
   }
   return arranged;
 }

@@ -39,7 +39,7 @@ export function textReader(context: Loaded, call: string, settings: TextSettings
   const full = tokenizer as Tokenizer;
   const { contextLength } = model.kind === "encoder-decoder" ? model.encoder : model;
   // The tokenizer's own maxLength is that of sentence-transformers, where there are files of both.
-  const { model_max_length: own } = tokenizerConfig;
+  const { max_len: older, model_max_length: own = older } = tokenizerConfig;
   const fromFiles = typeof own === "number" && own >= 0 ? own : contextLength;
   const limit = Math.min(settings.maxLength ?? fromFiles, contextLength);
   const cut = limit < NO_LIMIT ? { truncation: true, max_length: limit } : {};

@@ -48,6 +48,8 @@ export async function embedTexts(
 ): Promise<Float32Array[]> {
   const modules = modulesFor(context, options);
   checkTexts("embed", texts);
+  // A copy: the caller's list is theirs again as soon as the call has begun.
+  const own = texts.slice();
   const signal = context.signal(options.signal);
   const reader = textReader(context, "embed", modules.texts);
   if (modules.hasTemplate !== undefined) speakOfTemplate(context, modules.hasTemplate);
@@ -57,14 +59,14 @@ export async function embedTexts(
   const { model } = context;
   const { hiddenSize } = model.kind === "encoder-decoder" ? model.encoder : model;
   const vectors: Float32Array[] = [];
-  for await (const lot of inLots(texts, read)) {
+  for await (const lot of inLots(own, read)) {
     signal.throwIfAborted();
     const filled = lot.filter(({ ids }) => ids.length > 0).map(({ ids, typeIds }) => ({ ids, typeIds }));
     const states = await statesOf(context, filled, signal);
     let next = 0;
     for (const row of lot) {
-      const own = row.ids.length > 0 ? states[next++] : new Float32Array(0);
-      const vector = finish(own, row, hiddenSize, first, modules, options);
+      const found = row.ids.length > 0 ? states[next++] : new Float32Array(0);
+      const vector = finish(found, row, hiddenSize, first, modules, options);
       expectFinite("embed", vector);
       vectors.push(vector);
     }

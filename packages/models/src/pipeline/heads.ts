@@ -208,7 +208,7 @@ export async function rerank(
     if (logits.length !== 1)
       throw noHead(context.model.modelType, `a head of one score for rerank (not ${logits.length})`);
     const index = ranked.length;
-    const document = return_documents ? { document: documents[index] } : undefined;
+    const document = return_documents ? { document: pairs[index].text_pair } : undefined;
     ranked.push({ index, score: score(logits[0]), ...document });
   }
   return ranked.sort((a, b) => b.score - a.score).slice(0, top_k);

@@ -112,7 +112,7 @@ function tokensOf(tokenizer: Tokenizer, text: string, encoding: Encoding, logits
   const tokens: Token[] = [];
   for (const [index, id] of ids.entries()) {
     if (special_tokens_mask[index]) continue;
-    const [start, end] = offsets[index];
+    const [start, end] = tokenizer.kind === "sentencepiece" ? withoutSpace(text, offsets[index]) : offsets[index];
     const scores = softmax(logits.subarray(index * width, (index + 1) * width));
     expectFinite("tagTokens", scores);
     // A piece with its mark is longer than what it covers; without marks, what no space stands before goes on.
@@ -122,6 +122,13 @@ function tokensOf(tokenizer: Tokenizer, text: string, encoding: Encoding, logits
     tokens.push({ id, index, start, end, scores, continues: continues && id !== tokenizer.unkId });
   }
   return tokens;
+}
+
+/** A `.model` counts the space before a word to its first piece; spans have none, and a piece that is only a space has what follows. */
+function withoutSpace(text: string, [begin, end]: readonly [number, number]): readonly [number, number] {
+  let start = begin;
+  while (start < end && /[\s▁]/.test(text[start])) start++;
+  return start < end ? [start, end] : [start, Math.min(text.length, start + 1)];
 }
 
 /** Tokens with their labels, or words with theirs. */
