@@ -3,7 +3,7 @@ import { CommanderError } from "commander";
 import { KiloformerError } from "kiloformer";
 import { BrokenPipeError, note, oneLine, type Terminal } from "./terminal.ts";
 
-/** The command line asks for something that it cannot have. */
+/** The command line asks for something that it cannot have. Without a hint of its own, the command's help is one; "" is none. */
 export class UsageError extends Error {
   readonly hint: string | undefined;
 
@@ -41,20 +41,20 @@ export function usageError(error: CommanderError, command: string): Error {
   return new UsageError(message.replace(/\.$/, ""), hint);
 }
 
-/** Says on one line what went wrong; gives the exit code. */
-export function report(error: unknown, terminal: Terminal, verbose: boolean): number {
+/** Says on one line what went wrong, and what to do next; gives the exit code. */
+export function report(error: unknown, terminal: Terminal, command: string, verbose: boolean): number {
   if (error instanceof CommanderError) return error.exitCode;
   if (error instanceof BrokenPipeError) return 0;
   if (terminal.signal?.aborted) return 130;
   const message = oneLine(error instanceof Error ? error.message || error.name : String(error));
-  const hint = hintFor(error);
+  const hint = hintFor(error, command);
   note(terminal, hint ? `${message} (${hint})` : message);
   if (verbose) terminal.stderr.write(`${inspect(error)}\n`);
   return 1;
 }
 
-function hintFor(error: unknown): string | undefined {
-  if (error instanceof UsageError) return error.hint;
+function hintFor(error: unknown, command: string): string | undefined {
+  if (error instanceof UsageError) return error.hint ?? `see ${command} --help`;
   if (error instanceof KiloformerError) return Object.hasOwn(hints, error.code) ? hints[error.code] : undefined;
   return "--verbose shows where";
 }

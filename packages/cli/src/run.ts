@@ -34,7 +34,9 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     await program.parseAsync(argumentsOf(argv, program), { from: "user" });
     return 0;
   } catch (error) {
-    return report(error, terminal, program.opts().verbose === true);
+    const command = argv.find((argument) => program.commands.some((command) => command.name() === argument));
+    const name = ["kiloformer", command].join(" ").trimEnd();
+    return report(error, terminal, name, program.opts().verbose === true);
   }
 }
 

@@ -32,7 +32,9 @@ describe("g2p", () => {
     const model = join(modelFolder(), "absent");
     const { code, stderr } = await kiloformer(["g2p", "abc"], { env: { KILOFORMER_MODEL: model } });
     expect(code).toBe(1);
-    expect(stderr).toBe(`kiloformer: KILOFORMER_MODEL: expected a model's folder, got ${model}, where nothing is\n`);
+    expect(stderr).toBe(
+      `kiloformer: KILOFORMER_MODEL: expected a model's folder, got ${model}, where nothing is (see kiloformer g2p --help)\n`,
+    );
   });
 
   test("--json writes one object a line", async () => {
@@ -58,9 +60,9 @@ describe("g2p", () => {
       kiloformer(["g2p", "--model", modelFolder(), "--lexicon", join(folder, file), ...argv]);
     expect(await say("names.tsv", "Abc, BAD!")).toEqual({ code: 0, stdout: "ˈɑ, b!\n", stderr: "" });
     expect((await say("bad.tsv", "abc")).stderr).toBe(
-      `kiloformer: ${join(folder, "bad.tsv")}:3: expected a word, a tab and its IPA, got "bad x"\n`,
+      `kiloformer: ${join(folder, "bad.tsv")}:3: expected a word, a tab and its IPA, got "bad x" (see kiloformer g2p --help)\n`,
     );
-    expect((await say("mute.tsv", "abc")).stderr).toMatch(/:1: expected a word, a tab and its IPA, got "abc\\t,"\n$/);
+    expect((await say("mute.tsv", "abc")).stderr).toMatch(/:1: expected a word, a tab and its IPA, got "abc\\t,".*\n$/);
     const both = await say("names.tsv", "--lexicon", join(folder, "more.tsv"), "Abc, BAD!");
     expect(both).toEqual({ code: 0, stdout: "k, b!\n", stderr: "" });
     expect((await say("absent.tsv", "abc")).stderr).toMatch(/^kiloformer: --lexicon: expected a file, got .*ENOENT/);
@@ -118,13 +120,17 @@ describe("g2p", () => {
 
   test("refuses counts and ways that it does not know", async () => {
     const say = async (...argv: string[]) => (await kiloformer(["g2p", ...argv, "bad"])).stderr;
-    expect(await say("--n-best", "0")).toBe('kiloformer: --n-best: expected a whole number from 1 to 256, got "0"\n');
+    expect(await say("--n-best", "0")).toBe(
+      'kiloformer: --n-best: expected a whole number from 1 to 256, got "0" (see kiloformer g2p --help)\n',
+    );
     expect(await say("--num-beams", "x")).toBe(
-      'kiloformer: --num-beams: expected a whole number from 1 to 256, got "x"\n',
+      'kiloformer: --num-beams: expected a whole number from 1 to 256, got "x" (see kiloformer g2p --help)\n',
     );
     expect(await say("--numbers", "digits")).toMatch(/^kiloformer: .*--numbers/);
     const beams = ["--model", modelFolder(), "--num-beams", "2", "--n-best", "3"];
-    expect(await say(...beams)).toBe("kiloformer: --n-best: expected at most as many as --num-beams, 2, got 3\n");
+    expect(await say(...beams)).toBe(
+      "kiloformer: --n-best: expected at most as many as --num-beams, 2, got 3 (see kiloformer g2p --help)\n",
+    );
   });
 
   test("is one line where the model is no G2P, after what is wrong with its tokenizer", async () => {

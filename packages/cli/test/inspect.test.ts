@@ -227,7 +227,7 @@ describe("inspect of a file", () => {
     expect(await inspect(path)).toEqual({
       code: 1,
       stdout: "",
-      stderr: `kiloformer: ${path}: expected a model's folder or a .safetensors file, got nothing there\n`,
+      stderr: `kiloformer: ${path}: expected a model's folder or a .safetensors file, got nothing there (see kiloformer inspect --help)\n`,
     });
   });
 });

@@ -102,11 +102,13 @@ describe("quantize", () => {
     const before = readFileSync(join(other, "model.safetensors"));
     const quantize = async (output: string) =>
       (await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).stderr;
-    expect(await quantize(other)).toMatch(/^kiloformer: --output: expected a new folder, got .* with another model\n$/);
+    expect(await quantize(other)).toMatch(
+      /^kiloformer: --output: expected a new folder, got .* with another model \(see kiloformer quantize --help\)\n$/,
+    );
     writeFileSync(join(other, "config.json"), "{");
-    expect(await quantize(other)).toMatch(/with another model\n$/);
+    expect(await quantize(other)).toMatch(/with another model \(see kiloformer quantize --help\)\n$/);
     rmSync(join(other, "config.json"));
-    expect(await quantize(other)).toMatch(/with another model\n$/);
+    expect(await quantize(other)).toMatch(/with another model \(see kiloformer quantize --help\)\n$/);
     expect(readFileSync(join(other, "model.safetensors"))).toEqual(before);
     expect(await quantize(join(other, "model.safetensors"))).toMatch(
       /expected a folder's name, got .*, which is no folder/,

@@ -72,8 +72,10 @@ describe("a bad number is refused before the model is opened", () => {
   ];
   const each = cases.flatMap(([flag, expected, values]) => values.map((value) => [flag, value, expected] as const));
   test.each(each)("%s %j", async (flag, value, expected) => {
-    const outcome = await kiloformer(["generate", "--model", "/nowhere", "--prompt", "a", flag, value]);
-    expect(outcome).toEqual(failed(`${flag}: expected ${expected}, got ${JSON.stringify(value)}`));
+    const outcome = await kiloformer(["generate", "--model", "/nowhere", "--prompt", "g2p", flag, value]);
+    expect(outcome).toEqual(
+      failed(`${flag}: expected ${expected}, got ${JSON.stringify(value)} (see kiloformer generate --help)`),
+    );
   });
 });
 

@@ -76,7 +76,11 @@ describe("tokenize", () => {
 });
 
 describe("tokenize says on one line that", () => {
-  const failed = (line: string) => ({ code: 1, stdout: "", stderr: `kiloformer: ${line}\n` });
+  const failed = (line: string) => ({
+    code: 1,
+    stdout: "",
+    stderr: `kiloformer: ${line} (see kiloformer tokenize --help)\n`,
+  });
 
   test("there is no such file", async () => {
     const path = join(folderOf({}), "absent");

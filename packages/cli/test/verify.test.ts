@@ -96,7 +96,9 @@ describe("verify", () => {
     ]) {
       const { code, stderr } = await verify(folder, "--out", out);
       expect(code).toBe(1);
-      expect(stderr).toBe(`kiloformer: --out: expected a file outside the folder that is verified, got ${out}\n`);
+      expect(stderr).toBe(
+        `kiloformer: --out: expected a file outside the folder that is verified, got ${out} (see kiloformer verify --help)\n`,
+      );
     }
     expect(readFileSync(join(elsewhere, "weights.safetensors"))).toEqual(readFileSync(join(odd, "model.safetensors")));
   });

@@ -96,9 +96,9 @@ async function verify(directories: readonly string[], options: VerifyOptions, te
   if (!options.json) await print(terminal, `${plural(compared, "tensor")} compared, ${failed} failed${and}\n`);
   if (failed > 0) {
     const message = `verify: expected every tensor within its tolerance, got ${failed} of ${compared} that are not${and}`;
-    throw new UsageError(message);
+    throw new UsageError(message, "");
   }
-  if (broken > 0) throw new UsageError(`verify: expected folders that can be replayed, got ${folders}`);
+  if (broken > 0) throw new UsageError(`verify: expected folders that can be replayed, got ${folders}`, "");
 }
 
 /** Whether writing a file, which may not be there yet, would change what is in a folder, also by links. */
