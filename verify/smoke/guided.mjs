@@ -8,6 +8,7 @@ import { NoAnswer, onPath, Skip, within } from "./tools.mjs";
 
 const starting = 45_000;
 const answering = 60_000;
+const grace = 2_000;
 
 /** Firefox: of FIREFOX_PATH, else of the PATH. */
 export const firefox = {
@@ -58,7 +59,11 @@ export async function startGuided({ command, env }, directory) {
   let visited;
   let send;
   let agent;
+  let served = false;
   const server = await serveModel(directory, {
+    onPage() {
+      served = true;
+    },
     async "/asked"(userAgent) {
       agent = userAgent;
       return { call: visited.call, argument: visited.argument };
@@ -77,13 +82,20 @@ export async function startGuided({ command, env }, directory) {
     browser = send = undefined;
     if (ending?.pid === undefined || ending.exitCode !== null) return;
     const ended = new Promise((resolve) => ending.once("exit", resolve));
-    process.kill(-ending.pid, "SIGKILL");
+    // First so that displays remove their locks.
+    process.kill(-ending.pid, "SIGTERM");
+    await within(grace, ended).catch(() => {});
+    try {
+      process.kill(-ending.pid, "SIGKILL");
+    } catch {
+      // All have ended.
+    }
     await ended;
   };
   const go = (address) => {
     if (send) return send(address);
     // A group of its own, so that all its processes end with it.
-    const options = { stdio: "ignore", detached: true, env: { ...process.env, ...env } };
+    const options = { stdio: "ignore", detached: true, env: { ...process.env, ...env, TMPDIR: profile } };
     const started = spawn(program, [...args(profile), address], options);
     browser = started;
     started.once("error", ({ message }) => visited.reject(new Error(message)));
@@ -113,7 +125,8 @@ export async function startGuided({ command, env }, directory) {
     await visit("start/page.html", "String", "ready", starting);
   } catch (error) {
     await stop();
-    throw new Skip(`${program} does not start: ${error.message}`);
+    // One that has not even asked for the page is none that works here.
+    throw served ? error : new Skip(`${program} does not start: ${error.message}`);
   }
   return { visit, stop, agent: () => agent };
 }

@@ -47,7 +47,9 @@ const inNode = (node) =>
 const here = () => process.execPath;
 const newer = () => program("node");
 const browsers = browserCases(model);
-process.once("SIGINT", () => browsers.stop().finally(() => process.exit(130)));
+for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+  process.once(signal, () => browsers.stop().finally(() => process.exit(code)));
+}
 const cases = [
   [`Node ${process.versions.node.split(".")[0]}`, () => inNode(here)],
   ["Node 24", () => inNode(newer)],

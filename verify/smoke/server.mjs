@@ -17,13 +17,15 @@ const guided = '<script type="module" src="/guided.js"></script>';
 
 /**
  * Serves `http://127.0.0.1:PORT/<site>/...`; a site is `{ root, headers?, types?, pages?, missing?, gzip? }`.
- * @param guide answers what pages post to paths of its own, `{ "/path": async (value) => answer }`; all pages get guided.js then
+ * @param guide answers what pages post to paths of its own, `{ onPage, "/path": async (value) => answer }`; all pages get guided.js then
  */
 export async function serveSites(sites, guide) {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://127.0.0.1");
     if (guide && Object.hasOwn(guide, pathname)) {
-      return response.end(JSON.stringify(await guide[pathname](await json(request))));
+      const value = await json(request).catch(() => undefined);
+      // A page that ends while it tells something is nobody's answer.
+      return value === undefined ? response.destroy() : response.end(JSON.stringify(await guide[pathname](value)));
     }
     if (guide && pathname === "/guided.js") {
       return response.setHeader("content-type", types[".js"]).end(await readFile(join(here, "guided.js")));
@@ -37,7 +39,10 @@ export async function serveSites(sites, guide) {
       return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
     const extension = extname(path);
     const type = site.types?.[extension] ?? types[extension] ?? "application/octet-stream";
-    if (guide && extension === ".html") body += guided;
+    if (guide && extension === ".html") {
+      guide.onPage();
+      body += guided;
+    }
     response.setHeaders(new Headers({ "content-type": type, ...site.headers }));
     // Without a content-length, as servers that compress on the fly send it.
     if (site.gzip) return response.setHeader("content-encoding", "gzip").end(gzipSync(body));

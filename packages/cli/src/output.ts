@@ -1,4 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { reasonOf } from "kiloformer";
 import { UsageError } from "./errors.ts";
 import { placeOf } from "./place.ts";
@@ -7,8 +9,8 @@ import { placeOf } from "./place.ts";
 export async function writeOutput(option: string, path: string, file: Uint8Array): Promise<void> {
   try {
     const info = await stat(path).catch(() => undefined);
-    if (info && !info.isFile()) await writeFile(path, file);
-    else await replaceFile(await placeOf(path), (unfinished) => writeFile(unfinished, file));
+    if (info && !info.isFile()) return await writeFile(path, file);
+    await replaceFile(await placeOf(path), (unfinished) => writeFile(unfinished, file, { mode: info?.mode }));
   } catch (cause) {
     const reason = reasonOf(cause);
     throw new UsageError(`${option}: expected a file that can be written, got ${reason}`, undefined, { cause });
@@ -17,7 +19,7 @@ export async function writeOutput(option: string, path: string, file: Uint8Array
 
 /** A file takes its name when it is whole: what had that name before, a link too, stays until then, and nothing unfinished is left. */
 export async function replaceFile(path: string, write: (unfinished: string) => Promise<void>): Promise<void> {
-  const unfinished = `${path}.unfinished`;
+  const unfinished = join(dirname(path), `.${randomUUID()}.unfinished`);
   try {
     await write(unfinished);
     await rename(unfinished, path);

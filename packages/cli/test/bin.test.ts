@@ -23,12 +23,16 @@ describe.skipIf(!built)("bin/kiloformer.js", () => {
     expect(stderr).toBe("kiloformer: unknown command 'gp2' (did you mean g2p?)\n");
   });
 
-  test.skipIf(process.platform === "win32")("ends with 130 after SIGINT", async () => {
+  test.skipIf(process.platform === "win32").each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("after %s ends with %i", async (signal, code) => {
     const child = spawn(process.execPath, [bin, "g2p", "--model", modelFolder()], { env });
     const exit = new Promise((resolve) => child.on("exit", (code, signal) => resolve({ code, signal })));
     child.stdin.write("1\n");
-    child.stdout.once("data", () => child.kill("SIGINT"));
-    expect(await exit).toEqual({ code: 130, signal: null });
+    child.stdout.once("data", () => child.kill(signal));
+    expect(await exit).toEqual({ code, signal: null });
   });
 
   test("ends quietly when its reader is gone", async () => {

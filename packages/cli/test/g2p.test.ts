@@ -123,6 +123,7 @@ describe("g2p", () => {
     expect(await say("--n-best", "0")).toBe(
       'kiloformer: --n-best: expected a whole number from 1 to 256, got "0" (see kiloformer g2p --help)\n',
     );
+    expect(await say("--n-best", "257")).toMatch(/--n-best: expected a whole number from 1 to 256, got "257"/);
     expect(await say("--num-beams", "x")).toBe(
       'kiloformer: --num-beams: expected a whole number from 1 to 256, got "x" (see kiloformer g2p --help)\n',
     );

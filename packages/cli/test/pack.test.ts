@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -85,6 +87,21 @@ describe("pack", () => {
     symlinkSync(file, link);
     expect((await kiloformer(["pack", folder, "--dtype", "q8", "-o", link])).code).toBe(0);
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    chmodSync(file, 0o600);
+    expect((await kiloformer(["pack", folder, "-o", link])).code).toBe(0);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect((await kiloformer(["pack", folder, "-o", "/dev/null"])).code).toBe(0);
+    expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
+    const empty = join(folderOf({ "empty.wasm": "" }), "empty.wasm");
+    expect((await kiloformer(["pack", folder, "-o", empty])).code).toBe(0);
+    expect((await kiloformer(["pack", folder, "-o", `${join(folder, "new")}/`])).stderr).toMatch(
+      /got the folder .*new/,
+    );
+    const deep = folderOf({});
+    mkdirSync(join(deep, "deep/er"), { recursive: true });
+    symlinkSync(join(deep, "deep/er"), join(deep, "link"));
+    expect((await kiloformer(["pack", folder, "-o", `${deep}/link/../out.wasm`])).code).toBe(0);
+    expect(readdirSync(join(deep, "deep")).sort()).toEqual(["er", "out.wasm"]);
     const earlier = readFileSync(file);
     const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
     const script = `trap '' XFSZ; ulimit -f 8; exec ${process.execPath} ${main} pack ${folder} -o ${file}`;

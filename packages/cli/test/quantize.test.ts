@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Pipeline, parseSafetensors } from "kiloformer";
@@ -82,7 +82,7 @@ describe("quantize", () => {
     expect(readFileSync(join(output, "model.safetensors"))).toEqual(older);
     writeFileSync(join(model, "model.safetensors"), whole);
     expect((await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).code).toBe(0);
-    expect(readdirSync(output)).not.toContain("model.safetensors.unfinished");
+    expect(readdirSync(output).filter((name) => name.includes("unfinished"))).toEqual([]);
   });
 
   test("a folder with another model's files is refused, one that was written before is written again", async () => {
@@ -103,13 +103,27 @@ describe("quantize", () => {
     const quantize = async (output: string) =>
       (await kiloformer(["quantize", model, "--dtype", "q8", "-o", output])).stderr;
     expect(await quantize(other)).toMatch(
-      /^kiloformer: --output: expected a new folder, got .* with another model \(see kiloformer quantize --help\)\n$/,
+      /^kiloformer: --output: expected a new folder, got .* with .*, which would be lost \(see kiloformer quantize --help\)\n$/,
     );
     writeFileSync(join(other, "config.json"), "{");
-    expect(await quantize(other)).toMatch(/with another model \(see kiloformer quantize --help\)\n$/);
+    expect(await quantize(other)).toMatch(/with .*, which would be lost \(see kiloformer quantize --help\)\n$/);
     rmSync(join(other, "config.json"));
-    expect(await quantize(other)).toMatch(/with another model \(see kiloformer quantize --help\)\n$/);
+    expect(await quantize(other)).toMatch(/with .*, which would be lost \(see kiloformer quantize --help\)\n$/);
     expect(readFileSync(join(other, "model.safetensors"))).toEqual(before);
+    for (const name of ["vocab.json", "1_Pooling/config.json"]) {
+      const [folder] = name.includes("/") ? ["1_Pooling"] : [];
+      const files = folderOf({ "README.md": "mine" });
+      if (folder) mkdirSync(join(files, folder));
+      writeFileSync(join(files, name), "{}");
+      if (!folder) expect(await quantize(files)).toMatch(/with vocab\.json, which would be lost/);
+      else expect(await quantize(files)).toMatch(/with 1_Pooling.config\.json, which the model does not have/);
+    }
+    const quantized = join(folderOf({}), "out");
+    const wider = modelFolder({ config: { rms_norm_eps: 1e-4 } });
+    await kiloformer(["quantize", wider, "--dtype", "q8", "-o", quantized]);
+    expect(await quantize(quantized)).toMatch(/which would be lost/);
+    rmSync(join(quantized, "config.json"));
+    expect(await quantize(quantized)).toMatch(/which would be lost/);
     expect(await quantize(join(other, "model.safetensors"))).toMatch(
       /expected a folder's name, got .*, which is no folder/,
     );

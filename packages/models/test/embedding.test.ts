@@ -154,7 +154,7 @@ describe("embedBatch", () => {
     expect(whole).not.toEqual(cut);
   });
 
-  test("a table opens whatever the config beside it says, which may lack a type", async () => {
+  test("a table opens beside a config without a type", async () => {
     const { pipeline: expected } = await open("static-embedding");
     const config = { max_length: 512, normalize: true, embedding_dtype: "float32" };
     const { pipeline, warnings } = await open("static-embedding", { "config.json": config });

@@ -337,15 +337,23 @@ describe("tagTokens", () => {
   });
 
   test("spans of a SentencePiece .model begin at letters, not at the spaces before them", async () => {
-    const pieces = ["<unk>", "<s>", "</s>", "▁", "▁hello", "▁world", "h", "e", "l", "o", "界"];
+    const pieces = ["<unk>", "<s>", "</s>", "▁", "▁hello", "▁world", "h", "e", "l", "o", "界", "😀"];
     const kind = (id: number) => (id === 0 ? 2 : id < 3 ? 3 : 1);
     const file = modelFile({ pieces: pieces.map((piece, id) => [piece, -id, kind(id)]), model_type: 1 });
     const changes = { model_type: "xlm-roberta" };
     const others = { "tokenizer.json": null, "tokenizer_config.json": null, "sentencepiece.bpe.model": file };
     const pipeline = await openChanged("heads/roberta-tags", changes, () => {}, others as never);
-    const text = "  hello world  界 world";
+    const text = "  hello world  界 world 😀";
     const tags = await pipeline.tagTokens(text, { ignore_labels: [] });
-    expect(tags.map(({ start, end }) => text.slice(start, end))).toEqual(["hello", "world", "界", "界", "world"]);
+    expect(tags.map(({ start, end }) => text.slice(start, end))).toEqual([
+      "hello",
+      "world",
+      "界",
+      "界",
+      "world",
+      "😀",
+      "😀",
+    ]);
     await pipeline.dispose();
   });
 

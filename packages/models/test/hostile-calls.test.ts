@@ -147,6 +147,9 @@ test("a cache that is cut goes on as a new one would, on whichever side of a lim
     [limit + 3, [4]],
     [limit - 2, [6]],
     [0, [3, 4]],
+    [2, ids.slice(2, 32)],
+    [0, ids.slice(0, 5)],
+    [5, ids.slice(5, 35)],
   ] as const) {
     cache.truncate(kept);
     const before = cache.ids.slice();
@@ -176,6 +179,11 @@ test("lists are the caller's again as soon as a call has begun", async () => {
   change(given);
   expect(await going).toEqual(expected);
   expect(cache.ids).toEqual(long);
+  const states = await decoder.hiddenStates(long);
+  const again = long.slice();
+  const observing = decoder.hiddenStates(again);
+  change(again);
+  expect(await observing).toEqual(states);
   const next = [4, 5];
   const step = decoder.step([{ cache, ids: next }]);
   change(next);
@@ -185,10 +193,10 @@ test("lists are the caller's again as soon as a call has begun", async () => {
   await bare.dispose();
   const encoders = await openBareModel(filesOf("t5-odd"), architectures, quiet);
   const rows = [{ ids: long.slice() }, { ids: [3, 4] }];
-  const states = await encoders.encoder.states([{ ids: long }, { ids: [3, 4] }]);
+  const encoded = await encoders.encoder.states([{ ids: long }, { ids: [3, 4] }]);
   const running = encoders.encoder.states(rows);
   for (const { ids } of rows) change(ids);
-  expect(await running).toEqual(states);
+  expect(await running).toEqual(encoded);
   await encoders.dispose();
   const pipeline = await Pipeline.fromFiles(filesOf("gpt2-odd"), quiet);
   const asked = {

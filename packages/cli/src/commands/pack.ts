@@ -71,7 +71,8 @@ async function pack(
 /** Throws where a folder, or a file that nobody packed, is in the way. */
 async function expectReplaceable(output: string): Promise<void> {
   const info = await stat(output).catch(() => undefined);
-  if (info?.isDirectory()) throw new UsageError(`--output: expected a file's name, got the folder ${output}`);
+  if (info?.isDirectory() || /[\\/]$/.test(output))
+    throw new UsageError(`--output: expected a file's name, got the folder ${output}`);
   if (!info?.isFile() || info.size === 0 || (await isWasm(output))) return;
   throw new UsageError(`--output: expected a new file or a packed one, got ${output}, which is another file`);
 }

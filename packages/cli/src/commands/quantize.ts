@@ -132,9 +132,11 @@ async function expectOwn(output: string, target: string, config: string, others:
   }
   // A link is written over, and what it leads to stays.
   const kept = files.filter((entry) => !entry.isSymbolicLink());
-  const lost = kept.map((entry) => relative(output, join(entry.parentPath, entry.name)));
-  if (!own.some((name) => lost.includes(name)) || (await isQuantizedForm(join(target, "config.json"), config))) return;
-  throw new UsageError(`--output: expected a new folder, got ${output} with another model`);
+  const lost = kept
+    .map((entry) => relative(output, join(entry.parentPath, entry.name)))
+    .find((name) => written.has(name));
+  if (lost === undefined || (await isQuantizedForm(join(target, "config.json"), config))) return;
+  throw new UsageError(`--output: expected a new folder, got ${output} with ${lost}, which would be lost`);
 }
 
 /** Whether a config is that of the same model in 8 or 4 bits. */

@@ -7,7 +7,7 @@ import { isCount } from "../options.ts";
 export class DecoderCache {
   /** Ids whose keys and values are cached, or were before a call that failed: the next one computes them again. */
   readonly ids: number[] = [];
-  /** The most positions that it had since its keys were computed: some rotations depend on how far a sequence reaches. */
+  /** Positions after the last call that fed it: some rotations depend on how far a sequence reaches. */
   reached = 0;
   /** Whether a call feeds it now. */
   isBusy = false;

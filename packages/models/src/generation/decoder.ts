@@ -130,10 +130,11 @@ export class Decoder {
   /** Hidden states `[T * D]` by layer, the last one normalised, as `output_hidden_states` gives them. */
   async hiddenStates(ids: readonly number[], options: RowOptions = {}): Promise<Float32Array[]> {
     const states: Float32Array[] = [];
+    const count = ids?.length;
     const observe = (layer: number, hidden: Tensor, first: number) => {
       const values = this.runtime.readNow(hidden);
       const width = values.length / hidden.shape[0];
-      states[layer] ??= new Float32Array(ids.length * width);
+      states[layer] ??= new Float32Array(count * width);
       states[layer].set(values.subarray(Math.max(0, -first) * width), Math.max(0, first) * width);
     };
     await this.#rows(ids, { ...options, wanted: "states", observe });
@@ -190,7 +191,7 @@ export class Decoder {
     for (const { cache } of given) cache.isBusy = true;
     try {
       const result = await run(feeds);
-      for (const { cache } of given) cache.reached = Math.max(cache.reached, cache.length);
+      for (const { cache } of given) cache.reached = cache.length;
       return result;
     } catch (error) {
       for (const [index, { cache }] of given.entries()) {

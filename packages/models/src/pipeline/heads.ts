@@ -78,7 +78,8 @@ export async function fillMask(
   text: string,
   options: FillMaskOptions = {},
 ): Promise<MaskFill[] | MaskFill[][]> {
-  const { top_k = 5, targets } = options;
+  const { top_k = 5, targets: given } = options;
+  const targets = Array.isArray(given) ? given.slice() : given;
   checkOptions("fillMask", options, { top_k: positive, targets: anything, signal: abortSignal });
   const head = headOf(context, "maskedLm", "a masked-language head");
   checkTexts("fillMask", [text]);

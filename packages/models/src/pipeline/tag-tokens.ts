@@ -71,6 +71,7 @@ export async function tagTokens(context: TaskContext, text: string, options: Tag
   const { aggregation_strategy: strategy = "none", ignore_labels = ["O"], stride } = options;
   checkOptions("tagTokens", options, rules);
   checkTexts("tagTokens: ignore_labels", ignore_labels);
+  const ignored = ignore_labels.slice();
   const head = headOf(context, "tokenClassification", "a token classifier");
   checkTexts("tagTokens", [text]);
   const reader = textReader(context, "tagTokens");
@@ -82,7 +83,7 @@ export async function tagTokens(context: TaskContext, text: string, options: Tag
     const tokens = tokensOf(reader.tokenizer, text, windows[window], values);
     return tagged(reader.tokenizer, text, entitiesOf(tokens, strategy, context), strategy);
   });
-  const kept = found.filter(({ entity, entity_group }) => !ignore_labels.includes((entity ?? entity_group) as string));
+  const kept = found.filter(({ entity, entity_group }) => !ignored.includes((entity ?? entity_group) as string));
   return windows.length > 1 ? withoutOverlaps(text, kept) : kept;
 }
 
@@ -128,7 +129,9 @@ function tokensOf(tokenizer: Tokenizer, text: string, encoding: Encoding, logits
 function withoutSpace(text: string, [begin, end]: readonly [number, number]): readonly [number, number] {
   let start = begin;
   while (start < end && /[\s▁]/.test(text[start])) start++;
-  return start < end ? [start, end] : [start, Math.min(text.length, start + 1)];
+  if (start < end) return [start, end];
+  const width = (text.codePointAt(start) ?? 0) > 0xffff ? 2 : 1;
+  return [start, Math.min(text.length, start + width)];
 }
 
 /** Tokens with their labels, or words with theirs. */
