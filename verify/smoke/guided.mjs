@@ -7,7 +7,7 @@ import { serveModel } from "./sites.mjs";
 import { NoAnswer, onPath, Skip, within } from "./tools.mjs";
 
 const starting = 45_000;
-const answering = 60_000;
+const answering = 30_000;
 const grace = 2_000;
 
 /** Firefox: of FIREFOX_PATH, else of the PATH. */
