@@ -71,10 +71,9 @@ export function neededOption(flags: string, description: string): Option {
 export function checkNeeded(command: Command): void {
   for (const option of command.options.filter((option) => needed.has(option))) {
     const value = command.getOptionValue(option.attributeName());
-    const hint = `see kiloformer ${command.name()} --help`;
-    if (value === undefined) throw new UsageError(`required option '${option.flags}' not specified`, hint);
+    if (value === undefined) throw new UsageError(`required option '${option.flags}' not specified`);
     if (value === "" && !option.flags.endsWith("<TEXT>"))
-      throw new UsageError(`${option.long}: expected a path, got none`, hint);
+      throw new UsageError(`${option.long}: expected a path, got none`);
   }
 }
 

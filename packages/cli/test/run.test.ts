@@ -79,6 +79,16 @@ describe("a bad number is refused before the model is opened", () => {
   });
 });
 
+test.skipIf(process.platform === "win32")("inspect takes no device", async () => {
+  const line = "/dev/null: expected a model's folder or a file, got something else (see kiloformer inspect --help)";
+  expect(await kiloformer(["inspect", "/dev/null"])).toEqual(failed(line));
+});
+
+test("verify names what it misses, and no other file", async () => {
+  const folder = modelFolder();
+  expect(await kiloformer(["verify", folder])).toEqual(failed(`${folder}: expected expected.safetensors, got none`));
+});
+
 describe("a model that does not open is one line with a hint", () => {
   const generate = (model: string) => kiloformer(["generate", "--model", model, "--prompt", "a"]);
 

@@ -122,19 +122,19 @@ async function expectOwn(output: string, target: string, config: string, others:
     if (error.code === "ENOENT") return [];
     throw error;
   });
+  const nameOf = (entry: (typeof entries)[number]) => relative(output, join(entry.parentPath, entry.name));
   const files = entries.filter((entry) => !entry.isDirectory());
-  const names = files.map((entry) => relative(output, join(entry.parentPath, entry.name)));
   const own = ["config.json", WEIGHTS].map((name) => relative(output, join(target, name)));
   const written = new Set([...others, ...own]);
-  const other = names.find((name) => /\.(safetensors|json|model|txt|jinja)$/.test(name) && !written.has(name));
+  const other = files
+    .map(nameOf)
+    .find((name) => /\.(safetensors|json|model|txt|jinja)$/.test(name) && !written.has(name));
   if (other !== undefined) {
     throw new UsageError(`--output: expected a new folder, got ${output} with ${other}, which the model does not have`);
   }
   // A link is written over, and what it leads to stays.
   const kept = files.filter((entry) => !entry.isSymbolicLink());
-  const lost = kept
-    .map((entry) => relative(output, join(entry.parentPath, entry.name)))
-    .find((name) => written.has(name));
+  const lost = kept.map(nameOf).find((name) => written.has(name));
   if (lost === undefined || (await isQuantizedForm(join(target, "config.json"), config))) return;
   throw new UsageError(`--output: expected a new folder, got ${output} with ${lost}, which would be lost`);
 }
