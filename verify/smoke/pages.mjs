@@ -2,7 +2,7 @@
 import { checkError, checkRuns, checkStreaming } from "./check.mjs";
 import { checkOwnG2P } from "./own-g2p.mjs";
 import { makePackedSite } from "./packed.mjs";
-import { bundleForBrowsers, bundleWithVite } from "./project.mjs";
+import { bundleForBrowsers, bundleWithVite, bundleWithWebpack } from "./project.mjs";
 import { checkTokenizers } from "./tokenizers.mjs";
 
 /** Bundles are the same in every browser, and are made once. */
@@ -16,6 +16,7 @@ const once = (make) => {
 const none = async () => {};
 const esbuild = once(bundleForBrowsers);
 const vite = once(bundleWithVite);
+const webpack = once(bundleWithWebpack);
 
 /**
  * `[label, run]` each.
@@ -52,6 +53,14 @@ export function pageCases(visit, model) {
     ["two threads, isolated page, no bundler", () => threaded("isolated/page.html", "onMainThread")],
     ["two threads, isolated page, Vite build", () => threaded("isolated-vite/page.html", "onMainThread", vite)],
     ["two threads, from a Web Worker, Vite build", () => threaded("isolated-vite/page.html", "inWorker", vite)],
+    [
+      "two threads, in Web Worker and page, webpack build",
+      async () => {
+        await threaded("isolated-webpack/page.html", "inWorker", webpack);
+        const note = await threaded("isolated-webpack/page.html", "onMainThread", webpack);
+        return `${note}, webpack ${(await webpack()).version}`;
+      },
+    ],
     ["two threads asked for, page not isolated", () => threaded("plain/page.html", "onMainThread", none, 1)],
     ["model from a server that compresses", () => story("esbuild/page.html", esbuild, { base: "/compressed-model/" })],
     [".wasm with a wrong MIME type", () => story("wrong-type/page.html", esbuild)],

@@ -1,6 +1,7 @@
 // A user's project: the packages as `npm publish` would send them, unpacked into a node_modules of its own.
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { build, execute, here, root, tool } from "./tools.mjs";
 
 export const project = join(build, "project");
@@ -36,6 +37,13 @@ export * as tokenizers from "@kiloformer/tokenizers";
 export * as kiloformer from "kiloformer";
 export * as g2p from "kiloformer/g2p";
 export * as verify from "kiloformer/verify";
+import relaxed from "@kiloformer/core/kernels-relaxed.wasm";
+import simd from "@kiloformer/core/kernels-simd.wasm";
+import model from "kiloformer/g2p-simd.wasm";
+import { Pipeline } from "kiloformer";
+import { g2p } from "kiloformer/g2p";
+Pipeline.fromFiles({}, { wasm: { simd: new URL(simd, "https://example.org"), relaxed } });
+g2p({ file: model });
 `;
 
 /** Checks the packages' types as the strictest of users do, in programs for pages and for Workers. */
@@ -51,7 +59,7 @@ export function checkTypes() {
   const compiler = join(root, "node_modules/.bin/tsc");
   for (const place of places)
     execute(compiler, [...strict.split(" "), ...place, "--types", "", file], { cwd: project });
-  return `${consumer.trim().split("\n").length} entries, ${execute(compiler, ["--version"]).trim()}`;
+  return `${consumer.match(/^(import|export)/gm).length} entries, ${execute(compiler, ["--version"]).trim()}`;
 }
 
 /** The import map of a page that uses no bundler. */
@@ -118,6 +126,17 @@ export async function bundleWithVite() {
   const config = { root: project, base: "./", configFile: false, logLevel: "error", build: options };
   await vite.build({ ...config, worker: { format: "es" } });
   return { outDir, version: vite.version };
+}
+
+/** The same page through webpack, as it comes. */
+export async function bundleWithWebpack() {
+  const { default: webpack } = await tool("webpack");
+  const path = join(build, "webpack");
+  const output = { path, filename: "page.js", module: true, clean: true };
+  const config = { mode: "production", context: project, entry: "./page.js", output };
+  const stats = await promisify(webpack)({ ...config, experiments: { outputModule: true } });
+  if (stats.hasErrors()) throw new Error(stats.toString({ all: false, errors: true }));
+  return { path, version: webpack.version };
 }
 
 /** One module for workerd; the kernels stay static imports, as Workers want them, and so does a packed model. */

@@ -30,8 +30,12 @@ writeFileSync(threadsFile, JSON.stringify({ ...request, threads: 2 }));
 console.log(`model: ${model.name}; packages: ${makeProject().join(", ")}`);
 
 /** Runs a program that prints its runs as JSON. */
-function tell(node, script, request = requestFile) {
-  const { stdout, stderr, status } = spawnSync(node, [script, request], { encoding: "utf8", timeout: 120_000 });
+function tell(command, script, request = requestFile) {
+  const [engine, ...args] = [command].flat();
+  const { stdout, stderr, status } = spawnSync(engine, [...args, script, request], {
+    encoding: "utf8",
+    timeout: 120_000,
+  });
   if (status !== 0) throw new Error(`exit code ${status}: ${stderr.match(/^\w*Error.*$/m)?.[0] ?? stderr.trim()}`);
   return JSON.parse(stdout.trim().split("\n").at(-1));
 }
@@ -41,6 +45,13 @@ if (model.stories.some(({ text }) => text === undefined)) {
   for (const [index, story] of model.stories.entries()) story.text = wholeStory(story.prompt, texts[index]);
 }
 
+/** A Node program in an engine of another kind, with one thread and with two. */
+const elsewhere = (engine, ...args) => {
+  const command = [program(engine), ...args];
+  const runs = [requestFile, threadsFile].map((file) => tell(command, join(project, "node.js"), file));
+  const notes = runs.map((run, index) => checkRuns(run, model.stories, index + 1));
+  return `${notes[0]}, one thread and two, ${execute(command[0], ["--version"]).trim().split(" (")[0]}`;
+};
 const versionOf = (node) => execute(node, ["--version"]).trim().slice(1);
 const inNode = (node) =>
   `${checkRuns(tell(node(), join(project, "node.js")), model.stories)}, Node ${versionOf(node())}`;
@@ -67,6 +78,8 @@ const cases = [
       return runs.map((run) => checkRuns(run, model.stories, 2)).at(-1);
     },
   ],
+  ["Bun", () => elsewhere("bun")],
+  ["Deno", () => elsewhere("deno", "run", "--allow-all")],
   ["types, as strict programs see them", async () => checkTypes()],
   ...browsers.cases,
   ["workerd, static .wasm imports", () => workerdCase(model)],

@@ -33,6 +33,7 @@ export function serveModel(directory, guide) {
     isolated: { ...plain("isolated"), headers: isolation },
     "isolated-vite": { root: join(build, "vite"), headers: isolation },
     vite: { root: join(build, "vite") },
+    "isolated-webpack": { root: join(build, "webpack"), pages: { "page.html": template }, headers: isolation },
     demo: {
       root: join(root, "demo/dist"),
       headers: { "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'", "cache-control": "max-age=3600" },

@@ -17,8 +17,8 @@ export class UsageError extends Error {
 const modelFolder = "a model's folder holds config.json, model.safetensors and the tokenizer's files";
 const whatIsThere = "kiloformer inspect lists what is there";
 
-/** What to do next, by error code, where the message does not say it. */
-const hints: Readonly<Record<string, string>> = {
+/** What to do next, by error code. */
+const hintsByCode: Readonly<Record<string, string>> = {
   "not-found": modelFolder,
   "not-a-directory": modelFolder,
   "missing-file": modelFolder,
@@ -31,6 +31,20 @@ const hints: Readonly<Record<string, string>> = {
   "not-g2p": "kiloformer generate runs language models",
   "over-limit": "kiloformer inspect says what a model takes in memory",
   "prompt-too-long": "on the command line: --truncate",
+  "missing-expected": "the folders that verify takes have both expected files",
+};
+
+/** The same for all other codes, by error class; where there is none, the command's help. */
+const hintsByClass: Readonly<Record<string, string>> = {
+  SafetensorsError: "was it cut or changed on its way? then fetch it again",
+  SourceError: "is it there, whole, and may you read it?",
+  ConfigError: "the README lists the models that open, with the files as they were published",
+  WeightError: whatIsThere,
+  MemoryError: "kiloformer quantize makes a model smaller",
+  RuntimeError: "Node 20.19 or later has what the kernels need",
+  PackedError: "kiloformer pack writes such a file",
+  TokenizerError: "docs/tokenizers.md lists the files that open, as they were published",
+  NonFiniteError: "are the weights those that were published?",
 };
 
 /** The error of a bad command line, in the words of this project. */
@@ -55,6 +69,7 @@ export function report(error: unknown, terminal: Terminal, command: string, verb
 
 function hintFor(error: unknown, command: string): string | undefined {
   if (error instanceof UsageError) return error.hint ?? `see ${command} --help`;
-  if (error instanceof KiloformerError) return Object.hasOwn(hints, error.code) ? hints[error.code] : undefined;
-  return "--verbose shows where";
+  if (!(error instanceof KiloformerError)) return "--verbose shows where";
+  if (Object.hasOwn(hintsByCode, error.code)) return hintsByCode[error.code];
+  return hintsByClass[error.name] ?? `see ${command} --help`;
 }

@@ -39,6 +39,27 @@ export async function isWasm(path: string): Promise<boolean> {
   }
 }
 
+/** Whether a file is a module with one of the sections that packing makes, of any version: only where sections begin is read. */
+export async function isPacked(path: string): Promise<boolean> {
+  if (!(await isWasm(path))) return false;
+  const file = await open(path);
+  try {
+    const room = Buffer.alloc(64);
+    for (let at = 8; ; ) {
+      const { bytesRead } = await file.read(room, 0, room.length, at);
+      if (bytesRead < 2) return false;
+      const [kind, ...rest] = room.subarray(0, bytesRead);
+      const length = rest.slice(0, 5).findIndex((byte) => byte < 128) + 1;
+      const size = rest.slice(0, length).reduceRight((sum, byte) => sum * 128 + (byte & 127), 0);
+      if (kind === 0 && room.toString("latin1", 2 + length, bytesRead).startsWith("kiloformer.")) return true;
+      if (length === 0) return false;
+      at += 1 + length + size;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Reads a packed file's sections.
  * @throws {PackedError} `not-packed`, `wrong-format`, `damaged`

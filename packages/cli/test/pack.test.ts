@@ -73,7 +73,12 @@ describe("pack", () => {
 
   test("writes over a packed file and no other, and a file that cannot be whole leaves the earlier one", async () => {
     const folder = modelFolder();
-    for (const name of ["model.safetensors", "config.json"]) {
+    // A module with nothing in it, one with a section of somebody else's, and one that is cut short.
+    for (const sections of [[], [0, 6, 5, 111, 116, 104, 101, 114], [0, 0x80]]) {
+      const name = `other-${sections.length}.wasm`;
+      writeFileSync(join(folder, name), Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, ...sections));
+    }
+    for (const name of readdirSync(folder)) {
       const before = readFileSync(join(folder, name));
       const { code, stderr } = await kiloformer(["pack", folder, "-o", join(folder, name)]);
       expect({ code, stderr }).toEqual({

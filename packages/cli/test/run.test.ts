@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import manifest from "../package.json" with { type: "json" };
@@ -86,7 +86,10 @@ test.skipIf(process.platform === "win32")("inspect takes no device", async () =>
 
 test("verify names what it misses, and no other file", async () => {
   const folder = modelFolder();
-  expect(await kiloformer(["verify", folder])).toEqual(failed(`${folder}: expected expected.safetensors, got none`));
+  const message = `${folder}: expected expected.safetensors, got none`;
+  expect(await kiloformer(["verify", folder])).toEqual(
+    failed(`${message} (the folders that verify takes have both expected files)`),
+  );
 });
 
 describe("a model that does not open is one line with a hint", () => {
@@ -116,6 +119,27 @@ describe("a model that does not open is one line with a hint", () => {
     expect(stderr).toMatch(
       /^kiloformer: config\.json: expected model_type to be one of .*llama.*, got "frobnicator" \(kiloformer inspect lists what is there\)\n$/,
     );
+  });
+
+  test.each([
+    ["a safetensors file", { "model.safetensors": "abc" }, "was it cut or changed on its way? then fetch it again"],
+    [
+      "a config",
+      { "config.json": "{" },
+      "the README lists the models that open, with the files as they were published",
+    ],
+    ["a tokenizer", { "tokenizer.json": "{}" }, "docs/tokenizers.md lists the files that open, as they were published"],
+  ])("%s that breaks a rule", async (_, files, hint) => {
+    const folder = modelFolder();
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+    const { code, stdout, stderr } = await generate(folder);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr.endsWith(` (${hint})\n`), stderr).toBe(true);
+  });
+
+  test("an option out of range", async () => {
+    const { stderr } = await kiloformer(["generate", "--model", modelFolder(), "--prompt", "a", "--top-p", "2"]);
+    expect(stderr).toMatch(/ \(see kiloformer generate --help\)\n$/);
   });
 
   test("a line break or an escape sequence in a message stays on the line and harmless", async () => {

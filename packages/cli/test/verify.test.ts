@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseSafetensors } from "kiloformer";
@@ -34,6 +34,14 @@ describe("verify", () => {
     expect(stderr).toMatch(
       /^kiloformer: verify: expected every tensor within its tolerance, got 1 of \d+ that are not$/m,
     );
+  });
+
+  test("says which of the expected files is not there, or no file", async () => {
+    const folder = copy();
+    renameSync(join(folder, "expected.json"), join(folder, "facts.json"));
+    expect((await verify(folder)).stderr).toMatch(/^kiloformer: \S+: expected expected\.json, got none /);
+    mkdirSync(join(folder, "expected.json"));
+    expect((await verify(folder)).stderr).toMatch(/expected\.json: expected a file, got a directory /);
   });
 
   test("says that threads and a browser do not go together", async () => {
@@ -106,9 +114,10 @@ describe("verify", () => {
 
 describe("verify --browser", () => {
   /** A program in Chromium's place that answers as a page would: with these posts, or by its exit. */
-  function fakeChromium(posts: readonly (readonly [path: string, body: unknown])[]): string {
+  function fakeChromium(posts: readonly (readonly [path: string, body: unknown])[], before = ""): string {
     const script = `#!${process.execPath}
 const url = process.argv.at(-1);
+${before}
 for (const [path, body] of ${JSON.stringify(posts)}) {
   await fetch(new URL(path, url), { method: "POST", body: JSON.stringify(body) });
 }
@@ -140,7 +149,24 @@ ${posts.length > 0 ? "setInterval(() => {}, 1000);" : "process.exit(7);"}
     expect(failing.stdout).toContain("FAIL  --browser: out of memory\n");
     const program = fakeChromium([]);
     const ended = await browse(program, odd);
-    expect(ended.stderr).toBe(`kiloformer: --browser: expected ${program} to stay, got exit code 7\n`);
+    expect(ended.stderr).toBe(
+      `kiloformer: --browser: expected ${program} to stay, got exit code 7 (see kiloformer verify --help)\n`,
+    );
+  });
+
+  test("gives a page the files that a program would open, by their names and in ranges", async () => {
+    const folder = copy();
+    renameSync(join(folder, "model.safetensors"), join(folder, "other.safetensors"));
+    const script = `
+const html = await (await fetch(url)).text();
+const named = /\\["other.safetensors",(\\d+)\\]/.exec(html)[1];
+const part = await fetch(new URL("/model/other.safetensors", url), { headers: { range: "bytes=8-15" } });
+const told = [named, part.status, part.headers.get("content-range"), await part.text()];
+await fetch(new URL("/warnings", url), { method: "POST", body: JSON.stringify([told.join(" ")]) });`;
+    const { stderr } = await browse(fakeChromium([["/failure", { message: "enough" }]], script), folder);
+    const bytes = readFileSync(join(folder, "other.safetensors"));
+    const part = bytes.toString("utf8", 8, 16);
+    expect(stderr).toContain(`warning: ${bytes.length} 206 bytes 8-15/${bytes.length} ${part}\n`);
   });
 
   test("ends where there is no Chromium", async () => {

@@ -44,31 +44,46 @@ export interface Backend {
   /** Multiply-adds between two chances to stop within a layer. */
   readonly stepWork: number;
 
+  /** Room for a tensor, on top of the activation stack; it holds whatever was there before. */
   allocate<S extends Shape>(shape: S): Tensor<S>;
-  /** Uploads ids or numbers. */
+  /** Uploads ids or numbers: as many as the shape has. */
   upload<S extends Shape>(values: Int32Array | Float32Array, shape: S): Tensor<S>;
+  /** The values of a tensor, copied; ids as numbers, too. */
   read(tensor: Tensor): Promise<Float32Array>;
   /** Some rows of a tensor as a tensor: nothing is copied. */
   rows(x: Tensor, begin: number, count: number): Tensor<readonly [T: number, D: number]>;
   /** Moves `result` down to the place of `x`, releases everything above, and returns it there. */
   settle<S extends Shape>(x: Tensor<S>, result: Tensor<S>): Tensor<S>;
 
+  /** Rows of a table: ids `[T] -> [T, D]`. */
   embedding(ids: Tensor, table: EmbeddingWeight, y: Tensor): void;
+  /** Rows of an activation: `[T, D]`, rows `[R] -> [R, D]`. */
   gatherRows(x: Tensor, rows: Tensor, y: Tensor): void;
+  /** `activation(x · Wᵀ + b) + residual`: `[T, K] -> [T, N]`. */
   linear(x: Tensor, weight: LinearWeight, y: Tensor, epilogue: Epilogue): void;
+  /** `a + b`, element by element; the shapes are one. */
   add(a: Tensor, b: Tensor, y: Tensor): void;
+  /** `a * b`, element by element; the shapes are one. */
   multiply(a: Tensor, b: Tensor, y: Tensor): void;
+  /** `x * factor`, element by element; y may be x. */
   scale(x: Tensor, factor: number, y: Tensor): void;
+  /** `[R, C] -> [C, R]`. */
   transpose(x: Tensor, y: Tensor): void;
   /** The sum of `rows` rows of x from row `begin` on, into row `to` of y. */
   sumRows(x: Tensor, begin: number, rows: number, y: Tensor, to: number): void;
+  /** `activation(x)`, element by element. */
   activate(kind: Activation, x: Tensor, y: Tensor): void;
+  /** `activation(gate) * up`: `[T, 2F] -> [T, F]`. */
   gate(kind: GatedActivation, gateUp: Tensor, y: Tensor): void;
+  /** Over the last axis. */
   softmax(x: Tensor, y: Tensor): void;
+  /** Of each row: `[T, D] -> [T, D]`, weight `[D]`. */
   rmsNorm(x: Tensor, weight: VectorWeight, eps: number, y: Tensor): void;
   /** Of each of `heads` heads, from column `column` on, in place. */
   rmsNormHeads(x: Tensor, column: number, heads: number, weight: VectorWeight, eps: number): void;
+  /** Of each row: `[T, D] -> [T, D]`, weight and bias `[D]`. */
   layerNorm(x: Tensor, weight: VectorWeight, bias: VectorWeight | undefined, eps: number, y: Tensor): void;
+  /** Rotary positions of `heads` heads at the begin of each row, in place; angles `[T, E / 2]`. */
   rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, headWidth: number): void;
   /** Keys begin at column `column` of each row, values behind them. */
   appendToCache(rows: Tensor, column: number, span: SequenceSpan, layout: HeadLayout): void;

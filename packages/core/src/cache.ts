@@ -51,6 +51,7 @@ export class PagePool {
     if (missing > 0) this.#memory.check(missing * this.pageBytes, what);
   }
 
+  /** A page, with one holder. */
   take(): number {
     if (this.#free.length === 0) this.#grow();
     return this.#free.pop()!;

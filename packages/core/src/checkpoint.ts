@@ -8,6 +8,7 @@ const SINGLE_FILE = "model.safetensors";
 /** Headers are read this many at a time: over a network, one after the other would take a round trip each. */
 const HEADERS_AT_ONCE = 8;
 
+/** Options of `Checkpoint.open`. */
 export interface CheckpointOptions extends HeaderOptions {
   readonly signal?: AbortSignal;
   /** Told about files that are passed over and a wrong `total_size`. */

@@ -46,6 +46,7 @@ const arrayOf = {
   F8_E4M3: Uint8Array,
 } as const;
 
+/** The values of a tensor, in the array type of its dtype. */
 export type TensorArray = InstanceType<(typeof arrayOf)[keyof typeof arrayOf]>;
 
 export const dtypeNames = /* @__PURE__ */ Object.keys(bitsOf) as readonly Dtype[];

@@ -22,6 +22,7 @@ export interface FillProgress {
   readonly total: number;
 }
 
+/** Options of `fillWeights`. */
 export interface FillOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: FillProgress) => void;

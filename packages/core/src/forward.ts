@@ -14,6 +14,7 @@ const TURN_WORK = 2e8;
 /** What a pass costs beside its multiply-adds: small models are mostly that, and must give turns too. */
 const PASS_WORK = 1e6;
 
+/** Options of `runForward`. */
 export interface ForwardOptions<T extends Tensor = Tensor> {
   readonly signal?: AbortSignal;
   /** Runs when it is this pass's turn, while the stack is still empty: caches grow here. */

@@ -2,6 +2,7 @@ import { OptionError } from "./errors.ts";
 import type { KernelBuild, WasmOption } from "./kernels.ts";
 import type { Grow } from "./memory.ts";
 
+/** Options of `Runtime.create`. */
 export interface RuntimeOptions {
   /** The kernels: a URL, bytes, a Response or a compiled module; or one for each build. Default: beside this package. */
   readonly wasm?: WasmOption;
@@ -9,11 +10,11 @@ export interface RuntimeOptions {
   readonly deterministic?: boolean;
   /** Forces a build; for tests and benchmarks. */
   readonly build?: KernelBuild;
-  /** The most memory to take, in bytes. Default: what 32-bit WebAssembly addresses. */
+  /** The most memory to take, in bytes, beside the first two pages of 64 KiB, which every runtime has. Default: what 32-bit WebAssembly addresses. */
   readonly limitBytes?: number;
   /** Threads that compute, the caller's among them, 1 to 64. Default 1. More than 1 needs a place with threads: `supportsThreads()`. */
   readonly threads?: number;
-  /** Where the threads' file is, `@kiloformer/core/threads-worker.js`. Default: beside this package. */
+  /** Where the threads' file is, `@kiloformer/core/threads-worker.js`, if there are any. Default: beside this package. */
   readonly threadsFile?: string | URL;
   /** The least multiply-adds that threads share; for tests. */
   readonly leastShared?: number;

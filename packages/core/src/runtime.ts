@@ -150,6 +150,7 @@ export class Runtime implements Backend {
   }
 
   upload<S extends Shape>(values: Int32Array | Float32Array, shape: S): Tensor<S> {
+    expectUpload(values, shape);
     const { memory } = this;
     const place = memory.push(values.length * 4);
     if (values instanceof Float32Array) {
@@ -160,7 +161,7 @@ export class Runtime implements Backend {
     return this.#track(new Tensor(this, "i32", shape, place));
   }
 
-  /** The values of a tensor, copied. */
+  /** The values of a tensor, copied; ids as numbers, too. */
   read(tensor: Tensor): Promise<Float32Array> {
     return Promise.resolve(this.readNow(tensor));
   }
@@ -169,7 +170,9 @@ export class Runtime implements Backend {
   readNow(tensor: Tensor): Float32Array {
     if (tensor.released) throw new RuntimeError("released", "read: expected a live tensor, got one that was released");
     const begin = tensor.place / 4;
-    return this.memory.floats.slice(begin, begin + sizeOf(tensor.shape));
+    const end = begin + sizeOf(tensor.shape);
+    const { floats, ints } = this.memory;
+    return tensor.dtype === "i32" ? Float32Array.from(ints.subarray(begin, end)) : floats.slice(begin, end);
   }
 
   rows(x: Tensor, begin: number, count: number): Tensor<readonly [T: number, D: number]> {
@@ -265,7 +268,7 @@ export class Runtime implements Backend {
     };
     // Pieces of a product: rows where there are many, else the outputs of one row.
     if (M === 1) this.#share(kernels[productKernels[dtype]], N, 8 * PANEL, work, call);
-    else this.#share(kernels[productKernels[dtype]], M, TILE_ROWS, work, call);
+    else this.#share(kernels[productKernels[dtype]], M, rowsOfPiece(M, this.threads), work, call);
     memory.release(mark);
   }
 
@@ -422,10 +425,26 @@ export class Runtime implements Backend {
   }
 }
 
+function expectUpload(values: Int32Array | Float32Array, shape: Shape): void {
+  const size = sizeOf(shape);
+  if (values.length === size && (values instanceof Float32Array || values instanceof Int32Array)) return;
+  const expected = `an Int32Array or Float32Array of ${size} values for [${shape.join(", ")}]`;
+  throw new RuntimeError(
+    "misshaped",
+    `upload: expected ${expected}, got ${values.constructor.name} of ${values.length}`,
+  );
+}
+
 /** What of `[M, N]` a piece of a product is: outputs of one row, or rows. */
 function productPiece(M: number, N: number, begin: number, count: number) {
   if (M === 1) return { row: 0, rows: 1, column: begin, columns: count };
   return { row: begin, rows: count, column: 0, columns: N };
+}
+
+/** Whole tiles, unless those are too few for all threads: a few rows each are then better than threads that wait. */
+function rowsOfPiece(M: number, threads: number): number {
+  const each = Math.ceil(M / threads);
+  return each >= 2 * TILE_ROWS ? TILE_ROWS : Math.max(FEW_ROWS + 1, each);
 }
 
 /** @throws {RuntimeError} `wrong-kernels` for modules that are none of ours, `kernels-refused` */

@@ -5,6 +5,7 @@ import { JsonScanner } from "./json-scanner.ts";
 import { quote } from "./json-strings.ts";
 import { readExactly, type Source } from "./source.ts";
 
+/** A tensor of a file, as its header has it. */
 export interface TensorInfo {
   /** Any text: a key, never a path. */
   readonly name: string;
@@ -18,6 +19,7 @@ export interface TensorInfo {
   readonly file: string;
 }
 
+/** What the header of a `.safetensors` file says. */
 export interface SafetensorsHeader {
   /** In the order of the header. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -27,11 +29,13 @@ export interface SafetensorsHeader {
   readonly fileSize: number;
 }
 
+/** Options of whatever reads a header. */
 export interface HeaderOptions {
   /** The largest header to read, never more than the format's 100 MB. Default `headerLimits.browser`. */
   readonly maxHeaderBytes?: number;
 }
 
+/** Options of `parseHeader`. */
 export interface ParseHeaderOptions extends HeaderOptions {
   readonly file: string;
   /** The size of the whole file; `Infinity` if it is not known, and then what the header says. */

@@ -8,6 +8,7 @@ export interface TensorSpec {
   readonly shape: readonly number[];
 }
 
+/** A tensor with its bytes, little-endian and in row-major order. */
 export interface TensorData extends TensorSpec {
   readonly data: ArrayBufferView | ArrayBuffer;
 }
@@ -51,13 +52,16 @@ export function writeSafetensors(tensors: Named<TensorData>, metadata: Named<str
 /**
  * Writes the start of a file whose tensors' bytes the caller writes behind it, in the order it gives.
  * @throws {SafetensorsError} `duplicate-tensor`, `reserved-name`, `lone-surrogate`, `bad-integer`, `unknown-dtype`,
- *   `shape-overflow`, `partial-byte`
+ *   `shape-overflow`, `partial-byte`, `wrong-type`
  */
 export function writeHeader(tensors: Named<TensorSpec>, metadata: Named<string> = []): WrittenHeader {
   const entries = entriesOf(tensors).sort(([a, { dtype: left }], [b, { dtype: right }]) => {
     return dtypeNames.indexOf(right) - dtypeNames.indexOf(left) || compareUtf8(a, b);
   });
-  const pairs = entriesOf(metadata).map(([key, value]) => `${json(key, key)}:${json(value, key)}`);
+  const pairs = entriesOf(metadata).map(([key, value]) => {
+    if (typeof value !== "string") refuse("wrong-type", `__metadata__: ${key}`, "a text", typeof value);
+    return `${json(key, key)}:${json(value, key)}`;
+  });
   const fields = pairs.length > 0 ? [`"__metadata__":{${pairs.join(",")}}`] : [];
   const order = new Set<string>();
   let begin = 0;

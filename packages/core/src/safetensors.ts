@@ -23,6 +23,7 @@ export {
   writeSafetensors,
 } from "./safetensors-write.ts";
 
+/** Options of `parseSafetensors`. */
 export interface ParseOptions extends HeaderOptions {
   /** The file's name, for messages. Default "model.safetensors". */
   readonly file?: string;

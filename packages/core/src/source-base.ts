@@ -137,6 +137,7 @@ export function blobSource(name: string, blob: Blob): Source {
   return source;
 }
 
+/** Options of `readAll`. */
 export interface ReadAllOptions {
   /** The most to read. */
   readonly maxBytes: number;
@@ -160,7 +161,7 @@ export async function readAll(source: Source, options: ReadAllOptions): Promise<
       return failSource("unknown-size", source.name, "a source that knows its size", "one that does not");
     return (await source.readToEnd(maxBytes, signal)) ?? refuse("more");
   }
-  if (source.size > maxBytes) refuse(source.size);
+  if (!(source.size <= maxBytes)) refuse(source.size);
   return fixedBytes(await readExactly(source, 0, source.size, signal));
 }
 

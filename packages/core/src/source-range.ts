@@ -7,6 +7,7 @@ export type ReadRange = (
   signal?: AbortSignal,
 ) => Promise<Response | Uint8Array | ArrayBuffer>;
 
+/** Options of `rangeSource`. */
 export interface RangeOptions {
   /** The size of the file. Without it, the first response must tell, and it is `Infinity` until then. */
   readonly size?: number;

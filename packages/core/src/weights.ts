@@ -23,6 +23,7 @@ const wanted = {
  */
 export type DtypeOption = keyof typeof wanted;
 
+/** The values of the option `dtype`. */
 export const dtypeOptions = Object.keys(wanted) as readonly DtypeOption[];
 
 /** A row range of a packed weight, and the checkpoint tensor that fills it. */
@@ -62,6 +63,7 @@ export interface VectorWeight extends Placed {
   readonly parts: readonly WeightPart[];
 }
 
+/** A weight of any kind, as it lies in memory. */
 export type Weight = LinearWeight | EmbeddingWeight | VectorWeight;
 
 /** How a tensor is stored in a file: as it can be held, or as 8 bits with a scale and a zero for each row. */

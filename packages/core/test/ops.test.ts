@@ -14,6 +14,7 @@ import {
   layerNorm,
   linear,
   linearSteps,
+  meanRows,
   multiply,
   PagePool,
   Runtime,
@@ -21,6 +22,7 @@ import {
   rotate,
   runForward,
   softmax,
+  sumBlocks,
   type Tensor,
   type VectorWeight,
 } from "../src/index.ts";
@@ -291,6 +293,29 @@ describe("operations refuse operands that do not fit", () => {
     expect(() => embedding(numbers, table)).toThrow(
       failing("misplaced-dtype", "embedding: expected ids of dtype i32, got f32"),
     );
+    const x = runtime.upload(Float32Array.of(1, 2, 3, 4), [2, 2] as const);
+    expect(() => sumBlocks(x, 0, 6, 3)).toThrow(
+      failing("misshaped", "sumBlocks: expected at most the 2 rows of x, got 6"),
+    );
+    expect(() => meanRows(x, [1, 2])).toThrow(
+      failing("misshaped", "meanRows: expected at most the 2 rows of x, got 3"),
+    );
+    const values = (got: string) => failing("misshaped", `upload: expected an Int32Array or Float32Array of ${got}`);
+    const short = Float32Array.of(1, 2);
+    expect(() => runtime.upload(short, [3])).toThrow(values("3 values for [3], got Float32Array of 2"));
+    const wide = Float64Array.of(1.5) as never;
+    expect(() => runtime.upload(wide, [1])).toThrow(values("1 values for [1], got Float64Array of 1"));
+  });
+
+  test("of another runtime are refused, and ids are read as numbers", async () => {
+    const [runtime, other] = await Promise.all([Runtime.create(), Runtime.create()]);
+    const [a, b] = [runtime.upload(Float32Array.of(1), [1]), other.upload(Float32Array.of(2), [1])];
+    expect(() => add(a, b)).toThrow(failing("other-backend", "add: expected tensors of one backend, got two"));
+    expect(() => multiply(a, b)).toThrow(
+      failing("other-backend", "multiply: expected tensors of one backend, got two"),
+    );
+    expect(await runtime.read(runtime.upload(Int32Array.of(7, -2), [2]))).toEqual(Float32Array.of(7, -2));
+    other.dispose();
   });
 
   test("and tensors that were released, in a debug runtime", async () => {

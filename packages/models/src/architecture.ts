@@ -21,6 +21,8 @@ export interface EncoderBatch extends Batch {
   readonly lengths: readonly number[];
   /** `[T]` which of two texts a position belongs to, for models that tell them apart. Default: the first. */
   readonly typeIds?: Int32Array;
+  /** The rows that are wanted, in ascending order; default all. */
+  readonly rows?: Int32Array;
 }
 
 /** New positions of sequences whose earlier ones are cached. */
@@ -63,8 +65,10 @@ export interface EncoderModel extends ModelFacts {
   readonly kind: "encoder";
   /** Texts that it tells apart by `token_type_ids`; 0 or 1: none. */
   readonly typeVocabSize: number;
-  /** Hidden states `[T, D]`. */
+  /** Hidden states of the wanted rows, `[R, D]`. */
   forward(batch: EncoderBatch): Forward<TD>;
+  /** Whether `sequenceClassification` reads the first row of each text only. */
+  readonly classifiesFirst?: boolean;
   /** What the checkpoint has on top. */
   readonly heads: EncoderHeads;
 }
@@ -113,6 +117,7 @@ export interface MemoryEntry {
   readonly count: number;
 }
 
+/** What an architecture makes of a config and weights. */
 export type Model = EncoderModel | DecoderModel | EncoderDecoderModel;
 
 /** How a `model_type` is opened: one for each architecture, listed in `registry.ts`. */

@@ -3,6 +3,7 @@ import type { RawConfig } from "./config.ts";
 import { type Encoder, encoderOf } from "./encoding/encoder.ts";
 import { type Decoder, decoderOf } from "./generation/decoder.ts";
 import { disposeModel } from "./lifetime.ts";
+import { expectArchitectures } from "./options.ts";
 import { type ModelFiles, withSources } from "./pipeline/files.ts";
 import { loadModel, warner } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
@@ -34,6 +35,7 @@ export async function openBareModel(
   architectures: readonly Architecture[],
   options: PipelineOptions = {},
 ): Promise<BareModel> {
+  expectArchitectures("openBareModel", architectures);
   checkPipelineOptions(options);
   const loaded = await withSources(files, (sources) => loadModel(sources, architectures, options, []));
   const { model, config } = loaded;

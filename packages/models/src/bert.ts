@@ -6,6 +6,7 @@ import { encoderTasks } from "./encoder-tasks.ts";
 import { firstRows, headOptions } from "./layers.ts";
 import {
   type EncoderConfig,
+  hasClassifier,
   type MaskedLmNames,
   postNormEncoder,
   readEncoder,
@@ -28,7 +29,7 @@ const maskedLm: MaskedLmNames = {
 function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Weights, model: Weights): EncoderHeads {
   const { hiddenSize: D, labels } = checked;
   const pooler = reservePooler(model, D);
-  if (!weights.has("classifier.weight")) return { pooler };
+  if (!hasClassifier(weights, labels)) return { pooler };
   if (config.task === "TokenClassification") {
     return { pooler, tokenClassification: reserveTokenClassifier(weights, D, labels) };
   }
@@ -42,6 +43,8 @@ function reserveHeads(config: ConfigReader, checked: EncoderConfig, weights: Wei
 export const bert: Architecture = {
   modelTypes: ["bert"],
   load(config, weights) {
+    // ALBERT's and ELECTRA's, in files that were made from theirs.
+    config.ignore("embedding_size");
     const checked = { ...readEncoder(config), typeVocabSize: config.integer("type_vocab_size", {}, 2) };
     const model = weights.base("bert.", "embeddings.word_embeddings.weight");
     const { table, head } = reserveTokens(config, weights, model, maskedLm, checked);

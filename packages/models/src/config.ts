@@ -15,7 +15,8 @@ export const inertKeys: ReadonlySet<string> = new Set(
   _attn_implementation_internal _attn_implementation_autoset pad_token_id bos_token_id eos_token_id sep_token_id
   decoder_start_token_id pretraining_tp is_llama_config cache_implementation trust_remote_code sentence_transformers
   sbert_ce_default_activation_function gradient_checkpointing output_past num_labels _num_labels finetuning_task use_bfloat16
-  xla_device transformers.js_config finetuned max_sequence_length language name eos_token_ids emb_size`.split(/\s+/),
+  xla_device transformers.js_config finetuned max_sequence_length language name eos_token_ids emb_size mask_token_id unk_token_id
+  num_steps _flash_attn_2_enabled pre_trained training padding`.split(/\s+/),
 );
 
 export interface Range {
@@ -30,12 +31,15 @@ export interface Range {
 export class ConfigReader {
   readonly file: string;
   readonly #raw: RawConfig;
+  readonly #isEmbedder: boolean;
   readonly #seen = new Set<string>();
   readonly #nested = new Map<string, ConfigReader>();
 
-  constructor(raw: RawConfig, file = "config.json") {
+  /** @param isEmbedder whether the model is one of sentence-transformers, by the files beside it */
+  constructor(raw: RawConfig, file = "config.json", isEmbedder = false) {
     this.#raw = raw;
     this.file = file;
+    this.#isEmbedder = isEmbedder;
   }
 
   /** A value as it is, undefined where there is none: for keys of which null and nothing mean different things. */
@@ -123,6 +127,11 @@ export class ConfigReader {
     return String(this.#raw.model_type);
   }
 
+  /** Whether checkpoints may lack the head that predicts tokens: of bare models, of other tasks, and of models whose vectors are wanted. */
+  get mayLackHead(): boolean {
+    return this.isBaseModel || this.#isEmbedder || !/^(CausalLM)?$/.test(this.task);
+  }
+
   /** Whether `architectures` names the bare model, whose checkpoints have no head. */
   get isBaseModel(): boolean {
     // GPT2LMHeadModel has a head.
@@ -141,8 +150,9 @@ export class ConfigReader {
     throw this.bad("architectures", "names of classes");
   }
 
-  /** Labels of a classifier: `num_labels`, or as many as `id2label` has, or 2. */
+  /** Labels of a classifier: `num_labels`, or as many as `id2label` has, or 2; 0 where it scores choices, which are not labels. */
   get labels(): number {
+    if (this.task === "MultipleChoice") return 0;
     const { id2label: names, problem_type: type } = this.#raw;
     const isNamed = typeof names === "object" && names !== null && !Array.isArray(names);
     if (this.has("id2label") && !(isNamed && Object.keys(names).every((id) => /^\d+$/.test(id)))) {

@@ -5,6 +5,7 @@ import { encoderTasks } from "./encoder-tasks.ts";
 import { activations, firstRows, headOptions, readHeads } from "./layers.ts";
 import {
   type BlockNames,
+  hasClassifier,
   type MaskedLmNames,
   postNormEncoder,
   reserveBlocks,
@@ -57,13 +58,14 @@ export const distilbert: Architecture = {
     const blocks = reserveBlocks(shape, model.scope("transformer."), names);
     let sequenceClassification: EncoderHeads["sequenceClassification"];
     let tokenClassification: EncoderHeads["tokenClassification"];
-    if (weights.has("pre_classifier.weight")) {
+    const { labels } = config;
+    if (labels > 0 && weights.has("pre_classifier.weight")) {
       const dense = weights.linear({ pre_classifier: D }, D, headOptions);
-      const output = weights.linear({ classifier: config.labels }, D, headOptions);
+      const output = weights.linear({ classifier: labels }, D, headOptions);
       sequenceClassification = (x, batch) =>
         linearSteps(linear(firstRows(x, batch), dense, { activation: "relu" }), output);
-    } else if (weights.has("classifier.weight")) {
-      tokenClassification = reserveTokenClassifier(weights, D, config.labels);
+    } else if (hasClassifier(weights, labels)) {
+      tokenClassification = reserveTokenClassifier(weights, D, labels);
     }
     const lm = head && reserveMaskedLm(weights, maskedLm, head, D, { eps: EPS, activation });
     return postNormEncoder({

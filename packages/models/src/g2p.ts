@@ -4,10 +4,12 @@ import { g2pFile } from "#g2p-file";
 import type { Architecture } from "./architecture.ts";
 import { g2pTasks } from "./g2p-tasks.ts";
 import { loadLlama } from "./llama.ts";
+import { expectObject } from "./options.ts";
 import { openPacked, type PackedOptions } from "./packed/open.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import { isRotaryBuffer } from "./rotary-decoder.ts";
 
+/** Options of `g2p`. */
 export interface G2POptions extends PackedOptions {
   /** Where the packed model is, for bundles that left it behind; default: beside this module. */
   readonly file?: WasmFile;
@@ -33,7 +35,9 @@ export const g2p: Architecture & ((options?: G2POptions) => Promise<Pipeline>) =
   architecture,
 );
 
-async function open({ file, ...options }: G2POptions = {}): Promise<Pipeline> {
+async function open(given: G2POptions = {}): Promise<Pipeline> {
+  expectObject("g2p", given);
+  const { file, ...options } = given;
   const opened = file ?? (await ownFile(chooseBuild(options.deterministic ?? false)));
   return openPacked({ architectures: [architecture] }, opened, options);
 }

@@ -29,7 +29,7 @@ export const gptNeo: Architecture = {
       vocabSize: config.integer("vocab_size"),
       activation: config.oneOf("activation_function", activations, "gelu_new"),
       tied: config.boolean("tie_word_embeddings", true),
-      headless: config.isBaseModel,
+      headless: config.mayLackHead,
       contextLength: config.integer("max_position_embeddings", {}, 2048),
       scale: () => 1,
       window: (layer: number) => (isLocal(layer) ? windowSize - 1 : undefined),

@@ -90,7 +90,7 @@ function readGptNeox(config: ConfigReader): GptNeoxConfig {
     eps: config.number("layer_norm_eps", 0, 1e-5),
     activation: config.oneOf("hidden_act", activations, "gelu"),
     tied: config.boolean("tie_word_embeddings", false),
-    headless: config.isBaseModel,
+    headless: config.mayLackHead,
     contextLength: Math.floor(maxPositions * rope.contextFactor),
     attentionBias: config.boolean("attention_bias", true),
     isParallel: config.boolean("use_parallel_residual", true),

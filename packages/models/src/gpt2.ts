@@ -116,7 +116,7 @@ function readGpt2(config: ConfigReader): Gpt2Config {
     eps: config.number("layer_norm_epsilon", 0, 1e-5),
     activation: config.oneOf("activation_function", activations, "gelu_new"),
     tied: config.boolean("tie_word_embeddings", true),
-    headless: config.isBaseModel,
+    headless: config.mayLackHead,
     contextLength,
     scale: (layer) => (isInverse ? scale / (layer + 1) : scale),
   };

@@ -170,7 +170,7 @@ export function* decode(
   const wanted = rows && runtime.upload(rows, [rows.length] as const);
   const idTensor = runtime.upload(ids, [ids.length] as const);
   let x = parts.embed(idTensor);
-  const picks = wanted && parts.picks && rows.length > 0 && !observe;
+  const picks = wanted && parts.picks && !observe;
   const picked = picks ? { rows: wanted, spans: spansOf(rows, spans[layers - 1]) } : undefined;
   for (let layer = 0; layer < layers; layer++) {
     observe?.(layer, x);
@@ -195,7 +195,7 @@ function spansOf(rows: Int32Array, spans: readonly SequenceSpan[]): SequenceSpan
 }
 
 /** All rows, or those that are wanted. */
-export const pick = (x: TD, wanted: Wanted | undefined): TD => (wanted ? gatherRows(x, wanted.rows) : x);
+export const pick = (x: TD, wanted: Pick<Wanted, "rows"> | undefined): TD => (wanted ? gatherRows(x, wanted.rows) : x);
 
 /** Causal attention of new rows, `[T, QKV] -> [T, H * E]`, or of those that are wanted: of the others only keys and values are kept. */
 export function attend(
@@ -211,24 +211,38 @@ export function attend(
   return attendTo(pick(qkv, wanted), wanted.spans, layout, causal);
 }
 
+/** Rows of an encoder's batch: of the others only keys and values are wanted. */
+export interface WantedRows {
+  readonly rows: Tensor<readonly [R: number]>;
+  readonly places: Int32Array;
+}
+
 /** Runs the layers of an encoder. */
 export function* encode(
   batch: EncoderBatch,
   layers: number,
   parts: {
     embed(ids: Tensor<readonly [T: number]>): TD;
-    /** Yields within a layer where texts are long. */
-    block(x: TD, layer: number): Forward<TD>;
+    /**
+     * Yields within a layer where texts are long.
+     * @param wanted in the last layer, where `picks` says so, the rows to give: what others would be is not computed
+     */
+    block(x: TD, layer: number, wanted?: WantedRows): Forward<TD>;
+    /** Whether `block` minds `wanted`. */
+    readonly picks?: boolean;
     norm?(x: TD): TD;
   },
 ): Forward<TD> {
-  const { runtime, ids, observe } = batch;
+  const { runtime, ids, observe, rows: places } = batch;
+  const wanted = places && { places, rows: runtime.upload(places, [places.length] as const) };
+  const picked = parts.picks && !observe ? wanted : undefined;
   let x = parts.embed(runtime.upload(ids, [ids.length] as const));
   for (let layer = 0; layer < layers; layer++) {
     observe?.(layer, x);
-    x = runtime.settle(x, yield* parts.block(x, layer));
+    x = runtime.settle(x, yield* parts.block(x, layer, layer === layers - 1 ? picked : undefined));
     yield;
   }
+  if (wanted && !(picked && layers > 0)) x = gatherRows(x, wanted.rows);
   if (parts.norm) x = parts.norm(x);
   observe?.(layers, x);
   return x;
@@ -261,8 +275,9 @@ function uploadPositions(runtime: Runtime, length: number, spans: readonly (read
   return runtime.upload(positions, [length] as const);
 }
 
-/** The first row of each sequence, `[T, D] -> [B, D]`. */
-export function firstRows(x: TD, { runtime, lengths }: EncoderBatch): TD {
+/** The first row of each sequence, `[T, D] -> [B, D]`: who wants some rows for it has it in them already. */
+export function firstRows(x: TD, { runtime, lengths, rows: wanted }: EncoderBatch): TD {
+  if (wanted) return x;
   const rows = new Int32Array(lengths.length);
   for (let index = 1; index < rows.length; index++) rows[index] = rows[index - 1] + lengths[index - 1];
   return gatherRows(x, runtime.upload(rows, [rows.length] as const));

@@ -24,11 +24,13 @@ import {
   headOptions,
   type Norm,
   normalize,
+  pick,
   readHeads,
   reserveNorm,
   reserveVocabulary,
+  type WantedRows,
 } from "./layers.ts";
-import { namesOther } from "./post-norm-encoder.ts";
+import { hasClassifier, namesOther } from "./post-norm-encoder.ts";
 import { checkQuantization } from "./quantization-config.ts";
 import { type Rope, readRope } from "./rope.ts";
 import { anglesOfPlans, readLayerTypes } from "./rotary-decoder.ts";
@@ -80,6 +82,8 @@ function readConfig(config: ConfigReader) {
 function readWindow(config: ConfigReader): number {
   if (config.has("sliding_window") && !config.has("local_attention")) return config.integer("sliding_window");
   const window = Math.floor(config.integer("local_attention", {}, 128) / 2);
+  config.refuse("is_causal", "it would need a causal mask", [false]);
+  config.refuse("causal_mask", "it would need a causal mask", [false]);
   config.refuse("sliding_window", "half of local_attention is another number", [window]);
   return window;
 }
@@ -137,7 +141,9 @@ function reserveHeads(
   if (!weights.has("classifier.weight")) {
     return { maskedLm: decoder && ((rows) => head(rows, decoder)) };
   }
-  const output = weights.linear({ classifier: config.labels }, D, headOptions);
+  const { labels } = config;
+  if (!hasClassifier(weights, labels)) return {};
+  const output = weights.linear({ classifier: labels }, D, headOptions);
   if (config.task === "TokenClassification") {
     return { tokenClassification: (x) => head(x, output) };
   }
@@ -162,12 +168,15 @@ function loadModernBert(config: ConfigReader, weights: Weights): EncoderModel {
     ...factsOf({ ...checked, modelType: config.modelType }, [qkv, output, gateUp, down]),
     kind: "encoder",
     typeVocabSize: 0,
+    classifiesFirst: checked.pooling === "cls",
     heads: reserveHeads(config, checked, weights, vocabulary.head),
     forward(batch) {
       const angles = anglesOfPlans(blocks, (rope) => anglesOf(batch, rope));
       return encode(batch, layers, {
         embed: (ids) => normalize(embedding(ids, vocabulary.table), embeddingNorm),
-        block: (x, layer) => runBlock(x, checked, blocks[layer], angles.get(blocks[layer].rope)!, batch),
+        block: (x, layer, wanted) =>
+          runBlock(x, checked, blocks[layer], angles.get(blocks[layer].rope)!, batch, wanted),
+        picks: true,
         norm: (x) => normalize(x, norm),
       });
     },
@@ -180,12 +189,13 @@ function* runBlock(
   { attentionNorm, qkv, output, mlpNorm, gateUp, down, window }: Block,
   { cos, sin }: Angles,
   { lengths }: EncoderBatch,
+  wanted: WantedRows | undefined,
 ): Forward<TD> {
   const projected = yield* linearSteps(attentionNorm ? normalize(x, attentionNorm) : x, qkv);
   const turned = rotate(projected, cos, sin, layout);
   const scale = 1 / Math.sqrt(layout.headWidth);
-  const attended = yield* encoderAttentionSteps(turned, lengths, layout, { scale, window });
-  x = yield* linearSteps(attended, output, { residual: x });
+  const attended = yield* encoderAttentionSteps(turned, lengths, layout, { scale, window }, wanted);
+  x = yield* linearSteps(attended, output, { residual: pick(x, wanted) });
   const widened = yield* linearSteps(normalize(x, mlpNorm), gateUp);
   return yield* linearSteps(gated(widened, activation), down, { residual: x });
 }

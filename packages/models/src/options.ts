@@ -54,10 +54,12 @@ export function expectOptions(call: string, options: object, known: readonly str
   }
 }
 
-/** @throws {OptionError} `bad-option` unless options are an object, and a `signal` is one */
+/** @throws {OptionError} `bad-option` unless options are an object, and no Map or Promise, and a `signal` is one */
 export function expectObject(call: string, options: object): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new OptionError("bad-option", `${call}: expected options as an object, got ${show(options)}`);
+  const kind = Object.prototype.toString.call(options).slice(8, -1);
+  if (kind !== "Object") {
+    const got = /^(Map|Set|Promise|Date|URL|Blob)$/.test(kind) ? `a ${kind}` : show(options);
+    throw new OptionError("bad-option", `${call}: expected options as an object, got ${got}`);
   }
   checkValues(call, options, { signal: abortSignal });
 }
@@ -68,6 +70,12 @@ function isSignal(value: unknown): value is AbortSignal {
   const { aborted, throwIfAborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
   const methods = [throwIfAborted, addEventListener, removeEventListener];
   return typeof aborted === "boolean" && methods.every((method) => typeof method === "function");
+}
+
+/** @throws {OptionError} `bad-option` unless they are a list of architectures */
+export function expectArchitectures(call: string, architectures: readonly { readonly load: unknown }[]): void {
+  const isList = Array.isArray(architectures) && architectures.every((family) => typeof family?.load === "function");
+  if (!isList) throw badOption(call, "architectures", "a list, such as [llama]", architectures);
 }
 
 /** @throws {OptionError} `bad-text`, `too-many-texts` */

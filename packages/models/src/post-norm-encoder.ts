@@ -24,12 +24,14 @@ import {
   headOptions,
   type Norm,
   normalize,
+  pick,
   positionsOf,
   readHeads,
   reserveLayers,
   reserveNorm,
   reserveVocabulary,
   type Vocabulary,
+  type WantedRows,
 } from "./layers.ts";
 import { checkQuantization } from "./quantization-config.ts";
 
@@ -227,9 +229,12 @@ export function reserveClassifiers(weights: Weights, width: number, labels: numb
     sequenceClassification: weights.has("classifier.out_proj.weight")
       ? reserveDenseClassifier(weights, width, labels, activation)
       : undefined,
-    tokenClassification: weights.has("classifier.weight") ? reserveTokenClassifier(weights, width, labels) : undefined,
+    tokenClassification: hasClassifier(weights, labels) ? reserveTokenClassifier(weights, width, labels) : undefined,
   };
 }
+
+/** Whether a checkpoint has one linear layer that gives labels. */
+export const hasClassifier = (weights: Weights, labels: number) => labels > 0 && weights.has("classifier.weight");
 
 /** A linear layer over every row. */
 export function reserveTokenClassifier(weights: Weights, width: number, labels: number): (x: TD) => Forward<TD> {
@@ -245,11 +250,13 @@ export function postNormEncoder(parts: EncoderParts): EncoderModel {
     kind: "encoder",
     typeVocabSize,
     heads,
+    classifiesFirst: true,
     forward(batch) {
       const shared = bias?.(batch, Math.max(0, ...batch.lengths));
       return encode(batch, blocks.length, {
         embed: (ids) => embed(ids, batch),
-        block: (x, layer) => runBlock(x, parts, blocks[layer], batch, shared),
+        block: (x, layer, wanted) => runBlock(x, parts, blocks[layer], batch, shared, wanted),
+        picks: true,
       });
     },
   };
@@ -261,11 +268,12 @@ function* runBlock(
   weights: EncoderBlock,
   { lengths }: EncoderBatch,
   bias: DistanceBias | undefined,
+  wanted: WantedRows | undefined,
 ): Forward<TD> {
   const scale = 1 / Math.sqrt(layout.headWidth);
   const qkv = yield* linearSteps(x, weights.qkv);
-  const attended = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, bias });
-  x = normalize(yield* linearSteps(attended, weights.output, { residual: x }), weights.attentionNorm);
+  const attended = yield* encoderAttentionSteps(qkv, lengths, layout, { scale, bias }, wanted);
+  x = normalize(yield* linearSteps(attended, weights.output, { residual: pick(x, wanted) }), weights.attentionNorm);
   const widened = yield* linearSteps(x, weights.up, { activation });
   return normalize(yield* linearSteps(widened, weights.down, { residual: x }), weights.outputNorm);
 }

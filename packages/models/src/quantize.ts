@@ -1,11 +1,12 @@
 import { type FilePiece, OptionError, quantizedFile, Runtime } from "@kiloformer/core";
 import type { Architecture } from "./architecture.ts";
-import { badOption, expectOptions } from "./options.ts";
+import { badOption, expectArchitectures, expectOptions } from "./options.ts";
 import { type ModelFiles, toSources } from "./pipeline/files.ts";
 import { planModel } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
 import { quantizationConfig } from "./quantization-config.ts";
 
+/** Options of `quantizeModel`. */
 export interface QuantizeOptions
   extends Pick<PipelineOptions, "wasm" | "signal" | "onWarning" | "strict" | "deterministic" | "limitBytes"> {
   /** 8-bit weights, or 4-bit ones where they do (docs/quantization.md). */
@@ -36,6 +37,7 @@ export async function quantizeModel(
   options: QuantizeOptions,
 ): Promise<QuantizedModel> {
   expectOptions("quantizeModel", options, known);
+  expectArchitectures("quantizeModel", architectures);
   checkPipelineOptions(options);
   const { dtype, signal, wasm, deterministic, limitBytes } = options;
   if (dtype !== "q8" && dtype !== "q4") {

@@ -134,7 +134,7 @@ export function readRotary(config: ConfigReader, defaults: RotaryDefaults = {}) 
     activation: config.oneOf(activationKey, gatedActivations, activation),
     tied: config.boolean("tie_word_embeddings", defaults.tied ?? false),
     scale: 1 / Math.sqrt(headWidth),
-    headless: config.isBaseModel,
+    headless: config.mayLackHead,
   };
 }
 

@@ -1,4 +1,4 @@
-import { embedding, type Forward, OptionError } from "@kiloformer/core";
+import { embedding, type Forward, gatherRows, OptionError } from "@kiloformer/core";
 import { bertFormats } from "@kiloformer/tokenizers";
 import type { Architecture, EncoderBatch, TD } from "./architecture.ts";
 import { embedBatch } from "./embedding/embed.ts";
@@ -32,17 +32,18 @@ export const staticEmbedding: Architecture = {
       hiddenSize,
       contextLength: 2 ** 31 - 1,
       layers: 0,
-      layerWork: hiddenSize,
+      // There is no work that texts could share: a batch is some hundred tokens, whose rows stay in the processor's cache.
+      layerWork: 1e6,
       typeVocabSize: 0,
       heads: {},
-      *forward({ runtime, ids, observe }: EncoderBatch): Forward<TD> {
+      *forward({ runtime, ids, rows: wanted, observe }: EncoderBatch): Forward<TD> {
         const wrong = ids.find((row) => row >= rows);
         if (wrong !== undefined)
           throw new OptionError("bad-ids", `ids: expected rows from 0 to ${rows - 1}, got ${wrong}`);
         const x = embedding(runtime.upload(ids, [ids.length] as const), table);
         observe?.(0, x);
         yield;
-        return x;
+        return wanted ? gatherRows(x, runtime.upload(wanted, [wanted.length] as const)) : x;
       },
     };
   },

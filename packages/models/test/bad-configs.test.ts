@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { architectures, ConfigError, KiloformerError, Pipeline, type PipelineOptions } from "../src/index.ts";
+import {
+  architectures,
+  ConfigError,
+  KiloformerError,
+  openBareModel,
+  Pipeline,
+  type PipelineOptions,
+} from "../src/index.ts";
 import { openChanged } from "./open.ts";
 import { failing } from "./shared.ts";
 import { tinyConfig, tinyFiles, tinyVocabulary } from "./tiny.ts";
@@ -328,6 +335,22 @@ describe("C9 the output layer", () => {
     await expect(Pipeline.fromFiles(files)).rejects.toEqual(
       failing("missing", "model.safetensors: expected tensors that are missing: lm_head.weight"),
     );
+  });
+
+  test.each([
+    ["of a bare model", { architectures: ["LlamaModel"] }, {}],
+    ["of a model for another task", { architectures: ["LlamaForSequenceClassification"] }, {}],
+    ["of a sentence-transformers folder", { architectures: ["LlamaForCausalLM"] }, { "modules.json": "[]" }],
+  ])("%s may be missing, as nothing but generation and logits need it", async (_, config, more) => {
+    const files = tinyFiles({ config, tensors: (tensors) => tensors.delete("lm_head.weight") });
+    const [lacking, complete] = await Promise.all([
+      openBareModel({ ...files, ...more }, architectures, { strict: true }),
+      openBareModel(tinyFiles(), architectures),
+    ]);
+    expect(await lacking.decoder.hiddenStates([4, 5])).toEqual(await complete.decoder.hiddenStates([4, 5]));
+    await expect(lacking.decoder.logits([4, 5])).rejects.toMatchObject({ code: "no-head" });
+    await lacking.dispose();
+    await complete.dispose();
   });
 
   test("in the file goes before tie_word_embeddings", async () => {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ConfigError, Pipeline, WeightError } from "../src/index.ts";
+import { fixtures } from "./open.ts";
 import { readJson, shared } from "./shared.ts";
 
 const references = `${shared}references/`;
@@ -132,4 +133,41 @@ describe.runIf(existsSync(references))("C5, C6, C7: a config that the checkpoint
     await expect(pipeline.logits([5, 200])).rejects.toEqual(expect.objectContaining({ code: "bad-ids" }));
     await pipeline.dispose();
   });
+});
+
+test.each([
+  ["bert-sequence-classification-odd", "BertForMultipleChoice"],
+  ["distilbert-token-classification", "DistilBertForMultipleChoice"],
+  ["electra-token-classification", "ElectraForMultipleChoice"],
+  ["mpnet-token-classification", "MPNetForMultipleChoice"],
+  ["modernbert-token-classification", "ModernBertForMultipleChoice"],
+])("%s as %s opens without its head, which scores choices and has no labels", async (name, architecture) => {
+  const folder = join(fixtures, name);
+  const config = readJson(join(folder, "config.json"));
+  const weights = readFileSync(join(folder, "model.safetensors"));
+  const open = (changes: object) =>
+    Pipeline.fromFiles(
+      { "config.json": JSON.stringify({ ...config, ...changes }), "model.safetensors": weights },
+      { onWarning: () => {} },
+    );
+  const [given, choices] = await Promise.all([
+    open({}),
+    open({ architectures: [architecture], id2label: undefined, num_labels: undefined }),
+  ]);
+  expect(await choices.hiddenStates([5, 6, 7])).toEqual(await given.hiddenStates([5, 6, 7]));
+  await expect(choices.classify("a")).rejects.toMatchObject({ name: "OptionError" });
+  await given.dispose();
+  await choices.dispose();
+});
+
+test("what converted and trained configs say beside the model is no unknown key", async () => {
+  const folder = join(fixtures, "bert-base-model");
+  const beside = { embedding_size: 9, pre_trained: "", training: "", padding: "max_length", mask_token_id: 4 };
+  const config = { ...readJson(join(folder, "config.json")), ...beside, _flash_attn_2_enabled: false, num_steps: 1 };
+  const files = {
+    "config.json": JSON.stringify(config),
+    "model.safetensors": readFileSync(join(folder, "model.safetensors")),
+  };
+  const pipeline = await Pipeline.fromFiles(files, { strict: true });
+  await pipeline.dispose();
 });

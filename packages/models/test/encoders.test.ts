@@ -74,6 +74,29 @@ describe.each(folders.map((folder) => [basename(folder), folder]))("%s", (_, fol
     loaded.runtime.dispose();
   });
 
+  test.each(builds)("rows that are picked are those of all, bit for bit, %s build", async (build) => {
+    const loaded = await openFolder(folder, architectures, build);
+    const encoder = encoderOf(loaded);
+    const { hiddenSize: D } = loaded.model as EncoderModel;
+    const all = await encoder.states(rows);
+    const placesOf = ({ ids }: { readonly ids: readonly number[] }) => {
+      return ids.length < 3 ? [0] : [0, ids.length >> 1, ids.length - 1];
+    };
+    for (const picks of [() => [0], placesOf]) {
+      const picked = await encoder.run(
+        rows,
+        (hidden) => hidden,
+        (row) => picks(row).length,
+        { picks },
+      );
+      for (const [index, row] of rows.entries()) {
+        const expected = picks(row).map((place) => all[index].subarray(place * D, (place + 1) * D));
+        expect(picked[index], `row ${index}`).toEqual(Float32Array.from(expected.flatMap((values) => [...values])));
+      }
+    }
+    loaded.runtime.dispose();
+  });
+
   test("a row of a batch is the row alone, bit for bit", async () => {
     const loaded = await openFolder(folder, architectures, builds.at(-1)!);
     const encoder = encoderOf(loaded);

@@ -1,9 +1,9 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { modelFile } from "../../tokenizers/test/model-file.ts";
-import { Pipeline } from "../src/index.ts";
+import { type MaskFill, Pipeline } from "../src/index.ts";
 import { withoutOverlaps } from "../src/pipeline/tag-tokens.ts";
 import { openChanged } from "./open.ts";
 import { builds, debugRuntime, failing, readJson } from "./shared.ts";
@@ -114,6 +114,26 @@ describe("fillMask", () => {
       "fillMask: expected targets that are tokens, got zebra; z is used",
       "fillMask: expected targets that are tokens, got  ; none is used",
     ]);
+  });
+
+  test("ids without a token print nothing", async () => {
+    const names = ["config.json", "model.safetensors", "tokenizer_config.json", "tokenizer.json"];
+    const files = Object.fromEntries(
+      names.map((name) => [name, readFileSync(join(folder, "bert-masked-lm", name), "utf8")]),
+    );
+    const weights = readFileSync(join(folder, "bert-masked-lm/model.safetensors"));
+    const json = JSON.parse(files["tokenizer.json"]);
+    const { vocab } = json.model;
+    const last = Object.keys(vocab).reduce((a, b) => (vocab[a] > vocab[b] ? a : b));
+    const id = vocab[last];
+    delete vocab[last];
+    const fewer = { ...files, "model.safetensors": weights, "tokenizer.json": JSON.stringify(json) };
+    const [whole, pipeline] = [(await open("bert-masked-lm")).pipeline, await Pipeline.fromFiles(fewer)];
+    const find = async (from: Pipeline) =>
+      ((await from.fillMask("hello [MASK]", { top_k: 1e6 })) as MaskFill[]).find(({ token }) => token === id);
+    expect((await find(whole))?.token_str).toBe(last.replace("##", ""));
+    expect(await find(pipeline)).toMatchObject({ token: id, token_str: "", sequence: "hello" });
+    await pipeline.dispose();
   });
 
   test("more tokens than there are: all of them, with probabilities that sum to 1", async () => {

@@ -3,15 +3,20 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { writeSafetensors } from "@kiloformer/core";
+import { sentencePiece } from "@kiloformer/tokenizers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { g2p } from "../src/g2p.ts";
 import {
   architectures,
   type BareModel,
   createPipeline,
   DisposedError,
   KiloformerError,
+  llama,
   openBareModel,
+  openPacked,
   Pipeline,
+  quantizeModel,
   Runtime,
 } from "../src/index.ts";
 import { type ExpectedFacts, replay } from "../src/verify/index.ts";
@@ -445,4 +450,67 @@ test("a folder may be a path or a file: address, and no other", async () => {
       message: `${address}: expected a file: address of a folder, got another`,
     });
   }
+});
+
+describe("what is no list of architectures", () => {
+  const bad = (call: string, got: string) =>
+    failing("bad-option", `${call}: expected architectures to be a list, such as [llama], got ${got}`);
+  const files = filesOf("llama-bare-tied");
+
+  test.each([
+    [undefined, "undefined"],
+    [5, "5"],
+    [[undefined], "[null]"],
+    [["llama"], '["llama"]'],
+  ])("%j is refused by each call that takes one", async (given, got) => {
+    const list = given as never;
+    expect(() => createPipeline(list)).toThrow(bad("createPipeline", got));
+    await expect(openBareModel(files, list, quiet)).rejects.toEqual(bad("openBareModel", got));
+    await expect(quantizeModel(files, list, { dtype: "q8" })).rejects.toEqual(bad("quantizeModel", got));
+    if (given)
+      await expect(openPacked({ architectures: list }, new Uint8Array())).rejects.toEqual(bad("openPacked", got));
+  });
+
+  test("nor one architecture, or one tokenizer, alone", async () => {
+    expect(() => createPipeline(llama as never)).toThrow(/such as \[llama\]/);
+    await expect(openBareModel(files, llama as never, quiet)).rejects.toThrow(/such as \[llama\]/);
+    const one = sentencePiece({}) as never;
+    expect(() => createPipeline([llama], one)).toThrow(/formats to be a list, such as \[sentencePiece\(\{\}\)\]/);
+    const families = { architectures: [llama], tokenizers: one };
+    await expect(openPacked(families, new Uint8Array())).rejects.toThrow(/tokenizers to be a list, such as/);
+  });
+});
+
+describe("options that are no options", () => {
+  test.each([
+    [new Map([["max_new_tokens", 1]]), "a Map"],
+    [Promise.resolve({}), "a Promise"],
+    [new URL("file:///a"), "a URL"],
+    [new Date(0), "a Date"],
+    [[], "[]"],
+    [null, "null"],
+    [5, "5"],
+  ])("%o are refused, not read as none", async (options, got) => {
+    const given = options as never;
+    const pipeline = await Pipeline.fromFiles(filesOf("llama-bare-tied"), quiet);
+    const refused = (call: string) => failing("bad-option", `${call}: expected options as an object, got ${got}`);
+    await expect(pipeline.generate([3], given)).rejects.toEqual(refused("generate"));
+    await expect(pipeline.logits([3], given)).rejects.toEqual(refused("logits"));
+    await expect(Pipeline.fromFiles(filesOf("llama-bare-tied"), given)).rejects.toEqual(refused("pipeline"));
+    await expect(g2p(given)).rejects.toEqual(refused("g2p"));
+    await pipeline.dispose();
+  });
+});
+
+test("calls name themselves and their own options", async () => {
+  const pipeline = await Pipeline.fromFiles(filesOf("llama-bare-tied"), quiet);
+  const whole = { return_dict_in_generate: true, max_new_tokens: 2 } as const;
+  const refused = (promise: Promise<unknown>, pattern: RegExp) => expect(promise).rejects.toThrow(pattern);
+  await refused(
+    pipeline.generate([3], { ...whole, banana: 1 } as never),
+    /^generate: expected one of .*return_dict_in_generate.*on_text.* got banana$/,
+  );
+  await refused(pipeline.generateBatch([[3]], { ...whole, banana: 1 } as never), /^generateBatch: .*chat, got banana$/);
+  await refused(pipeline.generate([3], { ...whole, on_text: () => {} }), /^generate: expected a tokenizer file beside/);
+  await pipeline.dispose();
 });

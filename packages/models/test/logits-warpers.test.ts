@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { resolveGenerationOptions } from "../src/generation/options.ts";
+import { seededRandom } from "../src/generation/random.ts";
 import { createSampler } from "../src/generation/sampler.ts";
+import { inOrder } from "../src/generation/scores.ts";
 import { readJson } from "./shared.ts";
 
 interface Warped {
@@ -36,3 +38,17 @@ test.each(cases)(
     }
   },
 );
+
+test.each([3, 2000, 2049, 40_000])("%d ids come in the order of their values, and ties by id", (count) => {
+  const random = seededRandom(count);
+  const special = [0, -0, 1e-45, -1e-45, 3e38, -3e38, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const values = Float32Array.from({ length: count }, () => {
+    const draw = random();
+    if (draw < 0.1) return special[Math.floor(random() * special.length)];
+    return draw < 0.5 ? Math.floor(random() * 20) - 10 : (random() - 0.5) * 10 ** (8 * random() - 4);
+  });
+  const ids = Array.from(values.keys()).filter(() => random() < 0.9);
+  const compare = (a: number, b: number) => (values[a] === values[b] ? 0 : values[a] - values[b]);
+  expect([...inOrder(values, ids, "ascending")]).toEqual(ids.toSorted((a, b) => compare(a, b) || a - b));
+  expect([...inOrder(values, ids, "descending")]).toEqual(ids.toSorted((a, b) => compare(b, a) || b - a));
+});

@@ -12,9 +12,11 @@ const vocabularyOf = (letters: string) =>
 const tokenizer = vocabularyOf(`abcdefghijklmnopqrstuvwxyz${jamo}`);
 const apostrophes = vocabularyOf(`abcdefghijklmnopqrstuvwxyz'`);
 
+const silent = () => {};
+
 /** What is read, words in brackets. */
 const read = (text: string, by = tokenizer, numbers = true, lexicon = {}) =>
-  readText(text, by, numbers, readLexicon("test", lexicon))
+  readText(text, by, numbers, readLexicon("test", lexicon, silent))
     .map(({ kind, text, ipa }) => (kind === "word" ? `[${ipa === undefined ? text : `/${ipa}/`}]` : text))
     .join("");
 const words = (text: string) => read(text).replace(/[[\]]/g, "");
@@ -208,7 +210,7 @@ describe("a lexicon", () => {
       [null, "null"],
       [[], "[]"],
     ] as const) {
-      expect(() => readLexicon("say", value as never)).toThrow(failing("bad-option", `${where} ${got}`));
+      expect(() => readLexicon("say", value as never, silent)).toThrow(failing("bad-option", `${where} ${got}`));
     }
     for (const [value, got] of [
       [5, "5"],
@@ -218,16 +220,31 @@ describe("a lexicon", () => {
       [["x", 1], '["x",1]'],
       [{}, "{}"],
     ] as const) {
-      expect(() => readLexicon("say", { a: value as never })).toThrow(failing("bad-option", `${where} ${got} for "a"`));
+      expect(() => readLexicon("say", { a: value as never }, silent)).toThrow(
+        failing("bad-option", `${where} ${got} for "a"`),
+      );
     }
-    expect(() => readLexicon("say", new Map([[1, "x"]]) as never)).toThrow(failing("bad-option", `${where} "x" for 1`));
+    expect(() => readLexicon("say", new Map([[1, "x"]]) as never, silent)).toThrow(
+      failing("bad-option", `${where} "x" for 1`),
+    );
   });
+});
+
+test("keys of a lexicon that are no single word are spoken of, as they match nothing", () => {
+  const told: string[] = [];
+  const warn = (message: string) => told.push(message);
+  readLexicon("say", { "New York": "x", "": "y", b: "z" }, warn);
+  readLexicon("say", { "a b": "x" }, warn);
+  expect(told).toEqual([
+    'say: expected single words in the lexicon, got "New York" and 1 more, which match nothing',
+    'say: expected single words in the lexicon, got "a b", which match nothing',
+  ]);
 });
 
 test("long texts take time by their length", () => {
   const begin = performance.now();
   for (const unit of ["1", "1,", "1.", "a'", "'", "B", "-1 ", "1 ", "e\u0301", "나1", "\ud800", "1st", "a1"]) {
-    const parts = readText(unit.repeat(20_000), tokenizer, true, readLexicon("test", { b: "b" }));
+    const parts = readText(unit.repeat(20_000), tokenizer, true, readLexicon("test", { b: "b" }, silent));
     expect(parts.length, unit).toBeGreaterThan(0);
   }
   expect(performance.now() - begin).toBeLessThan(30_000);

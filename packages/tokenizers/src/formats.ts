@@ -10,10 +10,18 @@ import { openSentencePiece, type SentencePieceParts } from "./sentencepiece.ts";
 import { roles, Settings, specialToken } from "./settings.ts";
 import { Tokenizer, type TokenizerParts } from "./tokenizer.ts";
 import { type Components, readTokenizerJson } from "./tokenizer-json.ts";
-import { type OldFiles, readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
+import { gpt2Roles, type OldFiles, qwenRoles, readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
+
+/** Tokens by their roles, as in `{ eos_token: "</s>" }`. */
+type Roles = Readonly<Record<string, string>>;
 
 /** Makes what renders conversations from the files beside a tokenizer: `chatRenderer`, where a page wants it. */
-export type ChatRenderer = (all: OpeningFiles["all"], settings: Settings) => TokenizerParts["renderChat"];
+export type ChatRenderer = (
+  all: OpeningFiles["all"],
+  settings: Settings,
+  tokenizer: Tokenizer,
+  roles: Roles,
+) => TokenizerParts["renderChat"];
 
 const evenForBpe = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output";
 
@@ -21,8 +29,9 @@ const evenForBpe = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_cor
 function finish(
   parts: TokenizerParts,
   settings: Settings,
-  renderChat: TokenizerParts["renderChat"],
-  roles: Readonly<Record<string, string>> = {},
+  chat: ChatRenderer | undefined,
+  all: OpeningFiles["all"],
+  roles: Roles = {},
 ): Tokenizer {
   const plain = new Tokenizer(parts);
   const id = (role: string): number | undefined => plain.tokenToId(settings.role(role, roles[role] ?? ""));
@@ -47,15 +56,45 @@ function finish(
       parts.cleanUp &&
       settings.flag("clean_up_tokenization_spaces") &&
       (settings.flag(evenForBpe) || !parts.model.mergesPairs),
-    renderChat,
+    renderChat: chat?.(all, settings, plain, roles),
   });
 }
 
 // In transformers they are for tensors and other results, and no variables of a template.
 const pythonArguments = ["return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"];
 
+const llamaRoles: Roles = { bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>" };
+// What the classes of decoders call their tokens where no file does; other classes have no chats.
+const rolesOfClass: Readonly<Record<string, Roles>> = {
+  GPT2: gpt2Roles,
+  GPTNeoX: gpt2Roles,
+  Qwen2: qwenRoles,
+  Llama: llamaRoles,
+  CodeLlama: llamaRoles,
+  Gemma: { bos_token: "<bos>", eos_token: "<eos>", unk_token: "<unk>", pad_token: "<pad>" },
+};
+const decoderClasses: Readonly<Record<string, string>> = {
+  gpt2: "GPT2",
+  gpt_neo: "GPT2",
+  gpt_neox: "GPTNeoX",
+  qwen2: "Qwen2",
+  qwen3: "Qwen2",
+  llama: "Llama",
+  mistral: "Llama",
+  gemma3_text: "Gemma",
+};
+
+/** Tokens by the roles that they usually have, but for one that tokenizer_config.json gives to no token. */
+function usualRoles({ className, modelType, value }: Settings, tokenizer: Tokenizer, roles: Roles): Roles {
+  const name = className || (Object.hasOwn(decoderClasses, modelType) ? decoderClasses[modelType] : "");
+  const usual = { ...(Object.hasOwn(rolesOfClass, name) && rolesOfClass[name]), ...roles };
+  const isUsual = ([role, token]: readonly [string, string]) =>
+    !Object.hasOwn(value, role) && tokenizer.tokenToId(token) !== undefined;
+  return Object.fromEntries(Object.entries(usual).filter(isUsual));
+}
+
 /** Tokens by the names that chat templates know them by: their roles, and what a model calls others (`image_token`). */
-function namedTokens(settings: Settings): Record<string, string> {
+function namedTokens(settings: Settings): Roles {
   const extra: unknown = settings.any("extra_special_tokens");
   const others = [
     ...Object.entries(settings.value).filter(([name]) => name.endsWith("_token")),
@@ -65,12 +104,13 @@ function namedTokens(settings: Settings): Record<string, string> {
     ...others.map(([name, value]) => [name, specialToken(value, settings.at(name))] as const),
     ...roles.map((name) => [name, settings.roleToken(name)] as const),
   ];
-  return Object.fromEntries(tokens.flatMap(([name, found]) => found.map(({ content }) => [name, content])));
+  const named = tokens.flatMap(([name, found]) => found.map(({ content }) => [name, content]));
+  return Object.fromEntries(named);
 }
 
 /** Conversations by the template that the model was published with. */
-export const chatRenderer: ChatRenderer = (all, settings) => {
-  const tokens = namedTokens(settings);
+export const chatRenderer: ChatRenderer = (all, settings, tokenizer, roles) => {
+  const tokens = { ...usualRoles(settings, tokenizer, roles), ...namedTokens(settings) };
   return (messages, { jinja, tokenize: _, chat_template, ...variables }) => {
     const argument = pythonArguments.find((name) => variables[name] !== undefined);
     if (argument) throw mismatch("options", `applyChatTemplate: ${argument}`, "no such option", variables[argument]);
@@ -93,7 +133,8 @@ export function tokenizerJson(components: Components, chat?: ChatRenderer): Toke
       const [name, file] = found;
       const { value, vocabulary } = components.parse(readText(file, name), name);
       const settings = new Settings(all);
-      return finish(readTokenizerJson(value, name, components, vocabulary), settings, chat?.(all, settings));
+      const parts = readTokenizerJson(value, name, components, vocabulary);
+      return finish(parts, settings, chat, all);
     },
   };
 }
@@ -183,7 +224,9 @@ export function sentencePiece(
           return { push, end: () => stream.end() };
         },
       };
-      return finish(tokenizer, settings, chat?.(all, settings));
+      const token = (id: number | undefined): string => model.idToToken(id ?? -1) ?? "";
+      const usual = { bos_token: token(bosId), eos_token: token(eosId), unk_token: token(opened.unkId) };
+      return finish(tokenizer, settings, chat, all, usual);
     },
   };
 }
@@ -255,7 +298,7 @@ function legacy({ name, kind, components, is, read, splitsSpecialTokens, chat }:
       const settings = new Settings(all);
       const { json, tokens, roles } = read(file, where, settings, opening);
       const parts = readTokenizerJson(json, where, components, undefined, tokens);
-      return finish({ ...parts, kind, splitsSpecialTokens }, settings, chat?.(all, settings), roles);
+      return finish({ ...parts, kind, splitsSpecialTokens }, settings, chat, all, roles);
     },
   };
 }

@@ -63,6 +63,8 @@ export function openTokenizer(
   options: TokenizerOptions = {},
 ): TextTokenizer {
   checkOptions(options, optionChecks, "tokenizer");
+  if (!Array.isArray(formats))
+    throw mismatch("options", "tokenizer", "a list of formats, such as bertFormats", formats);
   if (Object(files) !== files) throw mismatch("file", "tokenizer", "files by their names", files);
   const entries = files instanceof Map ? [...files] : Object.entries(files).filter(([, file]) => file !== undefined);
   for (const [name, file] of entries) {

@@ -6,11 +6,17 @@ export interface EncodeOptions {
   readonly text_pair?: string;
   /** Whether the tokens come that the model expects around a text; default true. */
   readonly add_special_tokens?: boolean;
-  /** Whether a text is cut at `max_length`, and which one of a pair: true is `"longest_first"`. */
+  /**
+   * Whether a text is cut at `max_length`, and which one of a pair: true is `"longest_first"`. Default: where `max_length` is given
+   * without `padding`.
+   */
   readonly truncation?: boolean | "longest_first" | "only_first" | "only_second";
-  /** How many tokens there may be, special ones included; default what the tokenizer's files say. */
+  /**
+   * How many tokens there may be, special ones included. Default: what the files beside the tokenizer say, else the length that
+   * tokenizer.json has for cutting, or for filling up.
+   */
   readonly max_length?: number;
-  /** How many tokens of a window the next one begins with; default 0. */
+  /** How many tokens of a window the next one begins with, where a text is cut; default 0. */
   readonly stride?: number;
   /** The end that is cut off; default what the tokenizer's files say, else `"right"`. */
   readonly truncation_side?: "left" | "right";
@@ -18,11 +24,15 @@ export interface EncodeOptions {
   readonly return_overflowing_tokens?: boolean;
   /** Whether to fill up to the longest of a batch (true or `"longest"`) or to `max_length`. */
   readonly padding?: boolean | "longest" | "max_length";
+  /** With `padding`: the length becomes a multiple of this. */
   readonly pad_to_multiple_of?: number;
+  /** The end that is filled up; default what the tokenizer's files say, else `"right"`. */
   readonly padding_side?: "left" | "right";
-  /** What fills up; default what the tokenizer's files say. */
+  /** The id that fills up; default what the tokenizer's files say. */
   readonly pad_id?: number;
+  /** What stands for it in `tokens`; default the token of that id. */
   readonly pad_token?: string;
+  /** Its type id; default what the tokenizer's files say, else 0. */
   readonly pad_type_id?: number;
   /** Whether special tokens that a text spells are cut like other text. */
   readonly split_special_tokens?: boolean;

@@ -102,7 +102,8 @@ function truncate(
   return lengths.map((length, which) => windowsOf(length, limits[which], stride, isLeft));
 }
 
-function lengthOf({ maxLength }: Tokenizer, { max_length = maxLength }: EncodeOptions, option: string): number {
+function lengthOf({ maxLength, parts }: Tokenizer, options: EncodeOptions, option: "truncation" | "padding"): number {
+  const { max_length = maxLength ?? parts[`${option}Length`] } = options;
   if (max_length !== undefined) return max_length;
   throw mismatch("options", `encode: ${option}`, "a max_length, here or in the files", max_length);
 }

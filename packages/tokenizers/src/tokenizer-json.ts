@@ -87,6 +87,8 @@ export function readTokenizerJson(
     padTypeId: padding?.count("pad_type_id"),
     paddingSide: sideOf(padding),
     truncationSide: sideOf(truncation),
+    truncationLength: truncation?.get("max_length", "number"),
+    paddingLength: fixedLength(padding),
   };
 }
 
@@ -96,11 +98,17 @@ function checkLengths(truncation: Reader | undefined, padding: Reader | undefine
   const stride = truncation?.get("stride", "number") ?? 0;
   if (truncation && most !== 0 && !(stride < most))
     throw mismatch("file", truncation.at("stride"), `less than the max_length ${most}`, stride);
-  const fixed: unknown = Object(padding?.any("strategy")).Fixed;
-  for (const length of [fixed, padding?.any("pad_to_multiple_of")]) {
+  if (truncation && !(Number.isInteger(most) && most >= 0))
+    throw mismatch("file", truncation.at("max_length"), "a whole number from 0", most);
+  for (const length of [fixedLength(padding), padding?.any("pad_to_multiple_of")]) {
     if (padding && length !== undefined && !(isId(length) && length <= longestPadded))
       throw mismatch("file", padding.where, `a length from 0 to ${longestPadded}`, length);
   }
+}
+
+/** The length that a file fills up to, if it says one; it is checked with the others. */
+function fixedLength(padding: Reader | undefined): number | undefined {
+  return Object(padding?.any("strategy")).Fixed;
 }
 
 /** The type of a model that an old file does not name. */

@@ -68,6 +68,9 @@ export interface TokenizerParts extends SpecialIds {
   readonly cleansUp?: boolean;
   readonly postProcessor?: PostProcessor;
   readonly maxLength?: number;
+  /** The lengths of a tokenizer.json, for calls that ask for one where nothing else names it. */
+  readonly truncationLength?: number;
+  readonly paddingLength?: number;
   readonly truncationSide?: "left" | "right";
   readonly paddingSide?: "left" | "right";
   readonly padTypeId?: number;

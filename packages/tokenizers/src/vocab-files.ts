@@ -138,8 +138,8 @@ function byteLevel(
 }
 
 const endOfText = "<|endoftext|>";
-const gpt2Roles = { bos_token: endOfText, eos_token: endOfText, unk_token: endOfText };
-const qwenRoles = { eos_token: endOfText, unk_token: endOfText, pad_token: endOfText };
+export const gpt2Roles = { bos_token: endOfText, eos_token: endOfText, unk_token: endOfText };
+export const qwenRoles = { eos_token: endOfText, unk_token: endOfText, pad_token: endOfText };
 const robertaClasses = ["Bart", "LED", "Longformer", "Roberta"];
 const vocabJsonClasses = [...robertaClasses, "CodeGen", "GPT2", "GPTNeoX", "Qwen2"];
 

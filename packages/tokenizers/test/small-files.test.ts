@@ -1,11 +1,12 @@
 // What tokenizer_config.json, special_tokens_map.json, added_tokens.json and config.json say of older files. Expected: AutoTokenizer of
 // transformers 5.18.
 import { readFileSync } from "node:fs";
+import * as jinja from "@huggingface/jinja";
 import { describe, expect, test } from "vitest";
-import { Tokenizer } from "../src/index.ts";
+import { Tokenizer, type TokenizerFiles } from "../src/index.ts";
 import { basics, modelFile, normal } from "./model-file.ts";
 import { shared } from "./shared.ts";
-import { numbered, refusal } from "./tokenizer-files.ts";
+import { atSpaces, numbered, refusal, tokenizerJson, wordLevel } from "./tokenizer-files.ts";
 
 const open = (files: Record<string, Uint8Array | string>, config: object = {}, more: Record<string, object> = {}) => {
   const others = { "tokenizer_config.json": config, ...more };
@@ -277,4 +278,33 @@ test("tiktoken leaves out what a pattern that is given does not match", () => {
     ],
   ]);
   expect(Tokenizer.from(file, { pattern: "\\w+|\\s+" }).encode("ab CD, ab").ids).toEqual([256, 32, 67, 68, 32, 256]);
+});
+
+describe("a chat template is given the names that tokens usually have", () => {
+  const chat_template =
+    "{% for m in messages %}{{ bos_token }}{{ m.content }}{{ eos_token }}{% endfor %}|{{ unk_token }}";
+  const end = "<|endoftext|>";
+  const say = (files: TokenizerFiles) =>
+    Tokenizer.from(files).applyChatTemplate([{ role: "user", content: "a" }], { jinja });
+  const config = (more: object = {}) => ({ "tokenizer_config.json": JSON.stringify({ chat_template, ...more }) });
+  const pairs = { "vocab.json": JSON.stringify({ a: 0, [end]: 1 }), "merges.txt": "#version: 0.2\n" };
+  const json = (...tokens: string[]) => ({ "tokenizer.json": tokenizerJson(wordLevel(...tokens), atSpaces) });
+
+  test.each([
+    ["GPT-2's vocab.json", { ...pairs, ...config() }, `${end}a${end}|${end}`],
+    ["a role that is given to no token", { ...pairs, ...config({ bos_token: null }) }, `a${end}|${end}`],
+    [
+      "a .model",
+      { "x.model": modelFile({ pieces: [...basics, ...normal("▁a", "▁", "a")] }), ...config() },
+      "<s>a</s>|<unk>",
+    ],
+    [
+      "a tokenizer.json of a class",
+      { ...json("<unk>", "<s>", "</s>"), ...config({ tokenizer_class: "LlamaTokenizer" }) },
+      "<s>a</s>|<unk>",
+    ],
+    ["a model's type", { ...json("a", end), ...config(), "config.json": '{"model_type":"qwen3"}' }, `a${end}|${end}`],
+    ["names that no token has", { ...json("a", "b"), ...config({ tokenizer_class: "LlamaTokenizer" }) }, "a|"],
+    ["what the files say", { ...pairs, ...config({ eos_token: "a", bos_token: "b" }) }, `baa|${end}`],
+  ])("%s", (_, files, expected) => expect(say(files)).toBe(expected));
 });

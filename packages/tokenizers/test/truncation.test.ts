@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { EncodeOptions, Encoding } from "../src/index.ts";
-import { bertLike, failure } from "./tokenizer-files.ts";
+import { type EncodeOptions, type Encoding, Tokenizer } from "../src/index.ts";
+import { atSpaces, bertLike, failure, tokenizerJson, wordLevel } from "./tokenizer-files.ts";
 
 // What is expected is what Hugging Face tokenizers 0.23.3 gives for the same file.
 
@@ -81,6 +81,43 @@ describe("a text that is too long", () => {
   test("is not cut where that is not asked for", () => {
     expect(letters(tokenizer.encode(text, { max_length: 3, truncation: false }))).toBe("^abcabcadb|");
     expect(letters(tokenizer.encode(text, { max_length: 4 }))).toBe("^ab|");
+  });
+});
+
+describe("lengths of a tokenizer.json", () => {
+  const lengths = {
+    truncation: { direction: "Right", max_length: 4, strategy: "LongestFirst", stride: 0 },
+    padding: { strategy: { Fixed: 6 }, direction: "Right", pad_id: 0, pad_type_id: 0, pad_token: "[PAD]" },
+  };
+  const json = { ...JSON.parse(tokenizerJson(wordLevel("_", "?", "a", "b"), atSpaces)), ...lengths };
+  const open = (config?: object) =>
+    Tokenizer.from({
+      "tokenizer.json": JSON.stringify(json),
+      ...(config && { "tokenizer_config.json": JSON.stringify(config) }),
+    });
+  const ids = (tokenizer: Tokenizer, options: EncodeOptions) => tokenizer.encode("a b a b a b a", options).ids.length;
+
+  test("count where cutting or filling up is asked for without one", () => {
+    expect(ids(open(), {})).toBe(7);
+    expect(ids(open(), { truncation: true })).toBe(4);
+    expect(ids(open(), { truncation: true, max_length: 3 })).toBe(3);
+    expect(ids(open(), { truncation: true, padding: "max_length" })).toBe(6);
+    expect(ids(open(), { padding: true })).toBe(7);
+  });
+
+  test("come after what the files beside it say", () => {
+    const tokenizer = open({ model_max_length: 5, pad_token: "_" });
+    expect(ids(tokenizer, { truncation: true })).toBe(5);
+    expect(ids(tokenizer, { truncation: true, padding: "max_length" })).toBe(5);
+    expect([tokenizer.maxLength, open().maxLength]).toEqual([5, undefined]);
+  });
+
+  test.each([-1, 2.5])("are refused where nobody can have them: %j", (max_length) => {
+    const broken = { ...json, truncation: { ...lengths.truncation, max_length, stride: -2 } };
+    expect(failure(() => Tokenizer.from({ "tokenizer.json": JSON.stringify(broken) }))).toEqual([
+      "file",
+      `tokenizer.json: truncation: max_length: expected a whole number from 0, got ${max_length}`,
+    ]);
   });
 });
 

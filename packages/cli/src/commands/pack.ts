@@ -7,7 +7,7 @@ import { formatBytes } from "../format.ts";
 import { runsRelaxed } from "../kernels.ts";
 import { neededOption } from "../options.ts";
 import { writeOutput } from "../output.ts";
-import { isWasm } from "../packed-file.ts";
+import { isPacked } from "../packed-file.ts";
 import { dtypeOption, warnings } from "../pipeline.ts";
 import { createProgress } from "../progress.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
@@ -73,6 +73,6 @@ async function expectReplaceable(output: string): Promise<void> {
   const info = await stat(output).catch(() => undefined);
   if (info?.isDirectory() || /[\\/]$/.test(output))
     throw new UsageError(`--output: expected a file's name, got the folder ${output}`);
-  if (!info?.isFile() || info.size === 0 || (await isWasm(output))) return;
+  if (!info?.isFile() || info.size === 0 || (await isPacked(output))) return;
   throw new UsageError(`--output: expected a new file or a packed one, got ${output}, which is another file`);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { type Command, Option } from "commander";
 import {
@@ -11,7 +11,7 @@ import {
   Runtime,
   supportsBuild,
 } from "kiloformer";
-import { readDirectory } from "kiloformer/node";
+import { fileSource, readDirectory } from "kiloformer/node";
 import { type Comparison, type ExpectedFacts, replay, toSafetensors } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
 import { alignColumns, plural } from "../format.ts";
@@ -121,16 +121,16 @@ async function verifyFolder(
 ): Promise<BrowserReplay> {
   const { files, close } = await readDirectory(directory);
   try {
-    const bytes = await readExpected(directory, "expected.safetensors");
+    const expected = await readExpected(directory, "expected.safetensors");
     const facts = parseFacts(directory, await readExpected(directory, "expected.json"));
-    if (options.browser) return await replayInBrowser(directory, facts, options.build, terminal);
+    const model = new Map([...files].filter(([name]) => !name.startsWith("expected.")));
+    if (options.browser) return await replayInBrowser({ model, expected, facts, build: options.build }, terminal);
     const runtime = await Runtime.create({ build, threads: options.threads });
     const { signal } = terminal;
     const loading = { runtime, signal, onWarning: warnings(terminal) };
-    const model = new Map([...files].filter(([name]) => !name.startsWith("expected.")));
     try {
       const bare = await openBareModel(model, architectures, loading);
-      const { comparisons, computed } = await replay(bare, bytes, facts);
+      const { comparisons, computed } = await replay(bare, expected, facts);
       return { comparisons, file: toSafetensors(computed) };
     } finally {
       runtime.dispose();
@@ -141,15 +141,15 @@ async function verifyFolder(
 }
 
 async function readExpected(directory: string, name: string): Promise<Uint8Array> {
+  const path = join(directory, name);
+  if (!existsSync(path)) {
+    throw new ConfigError("missing-expected", `${directory}: expected ${name}, got none`, { directory, name });
+  }
+  const source = await fileSource(path);
   try {
-    return await readFile(join(directory, name));
-  } catch (cause) {
-    throw new ConfigError(
-      "missing-expected",
-      `${directory}: expected ${name}, got none`,
-      { directory, name },
-      { cause },
-    );
+    return await source.read(0, source.size);
+  } finally {
+    await source.close?.();
   }
 }
 

@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, extname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type KernelBuild, KiloformerError } from "kiloformer";
+import { type KernelBuild, KiloformerError, type Source } from "kiloformer";
 import type { Comparison, ExpectedFacts } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
 import { warnings } from "../pipeline.ts";
@@ -20,25 +20,30 @@ export interface BrowserReplay {
   readonly file: Uint8Array;
 }
 
+/** What a page computes with. */
+export interface BrowserTask {
+  /** The model's files, by their names. */
+  readonly model: ReadonlyMap<string, Source>;
+  /** expected.safetensors. */
+  readonly expected: Uint8Array;
+  readonly facts: ExpectedFacts;
+  readonly build: KernelBuild | undefined;
+}
+
 /** A page that has not answered by then does not. */
 const LIMIT_MS = 300_000;
 
 /**
- * Replays a folder in headless Chromium: a page gets the packages' own files and the folder's from a local server, computes, and
- * sends back what it found.
+ * Replays a folder in headless Chromium: a page gets the packages' own files and the model's, in ranges as it reads them, from a
+ * local server, computes, and sends back what it found.
  * @throws {KiloformerError} what the page throws, or `browser-failed`; {UsageError} where there is no Chromium
  */
-export async function replayInBrowser(
-  directory: string,
-  facts: ExpectedFacts,
-  build: KernelBuild | undefined,
-  terminal: Terminal,
-): Promise<BrowserReplay> {
+export async function replayInBrowser(task: BrowserTask, terminal: Terminal): Promise<BrowserReplay> {
   const chromium = findChromium(terminal);
   const answer = newAnswer();
   const roots = packageRoots();
-  const html = page(await importMap(roots), facts, build);
-  const server = serve(directory, roots, html, answer, warnings(terminal));
+  const html = page(await importMap(roots), task);
+  const server = serve(task, roots, html, answer, warnings(terminal));
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const profile = await mkdtemp(join(tmpdir(), "kiloformer-"));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
@@ -148,7 +153,7 @@ async function importMap(roots: Readonly<Record<string, string>>): Promise<objec
 const types: Readonly<Record<string, string>> = { ".js": "text/javascript", ".wasm": "application/wasm" };
 
 function serve(
-  directory: string,
+  task: BrowserTask,
   roots: Readonly<Record<string, string>>,
   html: string,
   answer: Answer,
@@ -171,8 +176,16 @@ function serve(
         response.setHeader("content-type", "text/html").end(html);
         return;
       }
+      if (path === "/expected") {
+        response.end(task.expected);
+        return;
+      }
       const [, root, ...rest] = path.split("/");
-      const base = root === "model" ? resolve(directory) : roots[root];
+      if (root === "model") {
+        await sendRange(task.model.get(rest.join("/"))!, request, response).catch(answer.reject);
+        return;
+      }
+      const base = roots[root];
       const file = resolve(base, rest.join("/"));
       if (!file.startsWith(base.endsWith(sep) ? base : base + sep)) throw new Error("outside");
       response.setHeader("content-type", types[extname(file)] ?? "application/octet-stream");
@@ -181,6 +194,13 @@ function serve(
       response.writeHead(404).end();
     }
   });
+}
+
+/** Whole weights may be more than one body holds. */
+async function sendRange(source: Source, { headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [, begin, last] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "") ?? [];
+  const bytes = await source.read(Number(begin), Number(last) - Number(begin) + 1);
+  response.writeHead(206, { "content-range": `bytes ${begin}-${last}/${source.size}` }).end(bytes);
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {
@@ -201,35 +221,23 @@ function parseFailure(body: Buffer): KiloformerError {
   return code === undefined ? failure(message) : new KiloformerError(code, message);
 }
 
-function page(importMap: object, facts: ExpectedFacts, build: KernelBuild | undefined): string {
+function page(importMap: object, { model, facts, build }: BrowserTask): string {
+  const sizes = [...model].map(([name, { size }]) => [name, size]);
   const json = (value: unknown) => JSON.stringify(value).replaceAll("<", "\\u003c");
   return `<!doctype html><title>kiloformer verify</title>
 <script type="importmap">${json(importMap)}</script>
 <script type="module">
 const send = (path, body) => fetch(path, { method: "POST", body });
 const warnings = [];
-const shards = (index) => {
-  // A broken one is the model's to refuse.
-  try {
-    return Object.values(JSON.parse(new TextDecoder().decode(index)).weight_map);
-  } catch {
-    return [];
-  }
-};
 try {
-  const { architectures, openBareModel, Runtime } = await import("kiloformer");
+  const { architectures, openBareModel, rangeSource, Runtime } = await import("kiloformer");
   const { replay, toSafetensors } = await import("kiloformer/verify");
-  const bytes = async (name) => {
-    const response = await fetch("/model/" + name);
-    return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
-  };
-  const names = ["config.json", "generation_config.json", "model.safetensors.index.json", "model.safetensors"];
-  const files = {};
-  for (const name of names) files[name] = await bytes(name);
-  for (const name of new Set(shards(files["model.safetensors.index.json"]))) files[name] = await bytes(name);
+  const source = ([name, size]) => [name, rangeSource(name, "/model/" + encodeURIComponent(name), { size })];
+  const files = new Map(${json(sizes)}.map(source));
   const runtime = await Runtime.create(${json(build ? { build } : {})});
   const bare = await openBareModel(files, architectures, { runtime, onWarning: (message) => warnings.push(message) });
-  const { comparisons, computed } = await replay(bare, await bytes("expected.safetensors"), ${json(facts)});
+  const expected = new Uint8Array(await (await fetch("/expected")).arrayBuffer());
+  const { comparisons, computed } = await replay(bare, expected, ${json(facts)});
   await send("/warnings", JSON.stringify(warnings));
   await send("/comparisons", JSON.stringify(comparisons));
   await send("/computed", toSafetensors(computed));

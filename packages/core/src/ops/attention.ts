@@ -2,7 +2,7 @@ import type { AttentionOptions, DistanceBias, HeadLayout, SequenceSpan } from ".
 import { RuntimeError } from "../errors.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
 import type { EmbeddingWeight, VectorWeight } from "../weights.ts";
-import { embedding } from "./linear.ts";
+import { embedding, gatherRows } from "./linear.ts";
 
 /** Queries, keys and values of all new positions: rows `[H * E | K * E | K * E]`. */
 type Qkv = Tensor<readonly [T: number, QKV: number]>;
@@ -79,26 +79,36 @@ export function encoderAttention(
   }
 }
 
-/** `encoderAttention` that yields between slices of a long sequence; the same bits. */
+/**
+ * `encoderAttention` that yields between slices of a long sequence; the same bits.
+ * @param wanted the rows to give, in ascending order; default all
+ */
 export function* encoderAttentionSteps(
   qkv: Qkv,
   lengths: readonly number[],
   layout: HeadLayout,
   options: Omit<AttentionOptions, "causal">,
+  wanted?: { readonly rows: Tensor<readonly [R: number]>; readonly places: Int32Array },
 ): Generator<undefined, TD> {
   const { backend } = qkv;
   const width = layout.heads * layout.headWidth;
   const attending = { ...options, causal: false };
   expectQkv("encoderAttention", qkv, layout);
   expectBias("encoderAttention", attending, layout);
-  const y = backend.allocate([qkv.shape[0], width] as const);
+  const queries = wanted ? gatherRows(qkv, wanted.rows) : qkv;
+  const y = backend.allocate([queries.shape[0], width] as const);
   const pages = backend.temporaryPages(Math.max(0, ...lengths), layout);
   let row = 0;
+  let next = 0;
   for (const length of lengths) {
     // The sequences take turns on the same pages: each is attended to before the next is written.
     const span = { row, count: length, position: 0, pages };
     backend.appendToCache(qkv, width, span, layout);
-    yield* attendSteps(qkv, { ...span, keys: length }, layout, attending, y);
+    if (!wanted) yield* attendSteps(qkv, { ...span, keys: length }, layout, attending, y);
+    for (; wanted && wanted.places[next] < row + length; next++) {
+      const own = { row: next, count: 1, position: wanted.places[next] - row, pages, keys: length };
+      yield* attendSteps(queries, own, layout, attending, y);
+    }
     row += length;
   }
   return y;

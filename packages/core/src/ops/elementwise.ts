@@ -2,10 +2,17 @@ import type { Activation, GatedActivation } from "../backend.ts";
 import { RuntimeError } from "../errors.ts";
 import { expectLive, expectShape, type Shape, type Tensor } from "../tensor.ts";
 
+/** Throws unless two tensors are alive, of one shape, and of one backend: places in two memories have nothing to do with each other. */
+function expectAlike(op: string, a: Tensor, b: Tensor): void {
+  expectLive(op, "a", a);
+  expectShape(op, "b", b, a.shape);
+  if (a.backend === b.backend) return;
+  throw new RuntimeError("other-backend", `${op}: expected tensors of one backend, got two`, { op });
+}
+
 /** `a + b`, element by element. */
 export function add<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> {
-  expectLive("add", "a", a);
-  expectShape("add", "b", b, a.shape);
+  expectAlike("add", a, b);
   const y = a.backend.allocate(a.shape);
   a.backend.add(a, b, y);
   return y;
@@ -13,8 +20,7 @@ export function add<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> {
 
 /** `a * b`, element by element. */
 export function multiply<S extends Shape>(a: Tensor<S>, b: Tensor<S>): Tensor<S> {
-  expectLive("multiply", "a", a);
-  expectShape("multiply", "b", b, a.shape);
+  expectAlike("multiply", a, b);
   const y = a.backend.allocate(a.shape);
   a.backend.multiply(a, b, y);
   return y;
@@ -28,6 +34,13 @@ export function scale<S extends Shape>(x: Tensor<S>, factor: number): Tensor<S> 
   return y;
 }
 
+/** Throws unless a tensor is alive and has so many rows. */
+function expectRows(op: string, x: Tensor, rows: number): void {
+  expectLive(op, "x", x);
+  if (rows <= x.shape[0]) return;
+  throw new RuntimeError("misshaped", `${op}: expected at most the ${x.shape[0]} rows of x, got ${rows}`, { op });
+}
+
 /** Sums of blocks of `block` rows, the last one with what is left: `[T, D] -> [floor(T / block), D]`. */
 export function sumBlocks(
   x: Tensor<readonly [T: number, D: number]>,
@@ -35,7 +48,7 @@ export function sumBlocks(
   rows: number,
   block: number,
 ): Tensor<readonly [G: number, D: number]> {
-  expectLive("sumBlocks", "x", x);
+  expectRows("sumBlocks", x, begin + rows);
   const count = Math.floor(rows / block);
   const y = x.backend.allocate([count, x.shape[1]] as const);
   for (let index = 0; index < count; index++) {
@@ -50,7 +63,11 @@ export function meanRows(
   x: Tensor<readonly [T: number, D: number]>,
   lengths: readonly number[],
 ): Tensor<readonly [B: number, D: number]> {
-  expectLive("meanRows", "x", x);
+  expectRows(
+    "meanRows",
+    x,
+    lengths.reduce((sum, length) => sum + length, 0),
+  );
   const y = x.backend.allocate([lengths.length, x.shape[1]] as const);
   let row = 0;
   for (const [index, length] of lengths.entries()) {

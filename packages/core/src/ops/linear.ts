@@ -82,7 +82,7 @@ export function embedding(
   return y;
 }
 
-/** Some rows of an activation: `[T, D]`, rows `[R] -> [R, D]`. */
+/** Some rows of an activation: `[T, D]`, rows `[R] -> [R, D]`. The numbers of the rows are trusted, as ids are. */
 export function gatherRows(
   x: Tensor<readonly [T: number, D: number]>,
   rows: Tensor<readonly [R: number]>,

@@ -29,6 +29,7 @@ export interface PackedRange {
   readonly checksum: number;
 }
 
+/** What a packed file says of itself, in its section `kiloformer.directory`. */
 export interface PackedDirectory {
   readonly build: KernelBuild;
   /** What was asked for when the weights were packed. */

@@ -18,9 +18,13 @@ export function erfc(x: number): number {
   return Math.exp(-x * x) / Math.sqrt(Math.PI) / fraction;
 }
 
+/** `max(x, 0)` */
 export const relu = (x: number) => (x < 0 ? 0 : x);
+/** `1 / (1 + e ** -x)` */
 export const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+/** `x / (1 + e ** -x)` */
 export const silu = (x: number) => x / (1 + Math.exp(-x));
+/** `x * (1 + erf(x / sqrt 2)) / 2` */
 export const gelu = (x: number) => (x * erfc(-x * Math.SQRT1_2)) / 2;
 /** The tanh form: `x * (1 + tanh z) / 2`, which is `x * sigmoid(2z)`. */
 export const geluTanh = (x: number) => x * sigmoid(2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
@@ -37,10 +41,12 @@ export function gated(f: (x: number) => number, gateUp: Numbers, y: Numbers, row
   }
 }
 
+/** `y = a + b`, for n values. */
 export function add(a: Numbers, b: Numbers, y: Numbers, n: number): void {
   for (let i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
 
+/** `y = a * b`, for n values. */
 export function mul(a: Numbers, b: Numbers, y: Numbers, n: number): void {
   for (let i = 0; i < n; i++) y[i] = a[i] * b[i];
 }

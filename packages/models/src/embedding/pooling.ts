@@ -36,19 +36,33 @@ function poolInto(pooled: Float64Array, states: Float32Array, mode: PoolingMode,
   else if (mode === "max") {
     pooled.fill(Number.NEGATIVE_INFINITY);
     for (let token = first; token < count; token++) {
-      for (const [i, value] of row(token).entries()) pooled[i] = Math.max(pooled[i], value);
+      const values = row(token);
+      for (let i = 0; i < values.length; i++) pooled[i] = Math.max(pooled[i], values[i]);
     }
   } else {
     let divisor = 0;
-    for (let token = first; token < count; token++) {
-      // Places in the whole text: a prompt that does not count moves nothing.
-      const weight = mode === "weightedmean" ? token + 1 : 1;
-      divisor += weight;
-      const values = row(token);
-      for (let i = 0; i < values.length; i++) pooled[i] += values[i] * weight;
-    }
+    // Places in the whole text: a prompt that does not count moves nothing.
+    const weightOf = (token: number) => (mode === "weightedmean" ? token + 1 : 1);
+    for (let token = first; token < count; token++) divisor += weightOf(token);
+    let token = first;
+    if (mode !== "weightedmean")
+      for (; token + 4 <= count; token += 4) addFourRows(pooled, states, token * pooled.length);
+    for (; token < count; token++) addRow(pooled, states, token * pooled.length, weightOf(token));
     divisor = Math.max(divisor, LEAST_DIVISOR);
     if (mode === "mean_sqrt_len_tokens") divisor = Math.sqrt(divisor);
     for (let i = 0; i < pooled.length; i++) pooled[i] /= divisor;
+  }
+}
+
+/** Adds a row of states that begins at `begin`. */
+function addRow(pooled: Float64Array, states: Float32Array, begin: number, weight: number): void {
+  for (let i = 0; i < pooled.length; i++) pooled[i] += states[begin + i] * weight;
+}
+
+/** Adds four rows, one after the other, as `addRow` does: sums stay at hand meanwhile. */
+function addFourRows(pooled: Float64Array, states: Float32Array, begin: number): void {
+  const width = pooled.length;
+  for (let i = 0, at = begin; i < width; i++, at++) {
+    pooled[i] = pooled[i] + states[at] + states[at + width] + states[at + 2 * width] + states[at + 3 * width];
   }
 }

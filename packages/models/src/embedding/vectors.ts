@@ -32,7 +32,13 @@ interface TextRow extends TokenRow {
 }
 
 /** Hidden states `[T * D]` of texts that have tokens. */
-type StatesOf = (context: TaskContext, rows: readonly TokenRow[], signal: AbortSignal) => Promise<Float32Array[]>;
+type StatesOf = (
+  context: TaskContext,
+  rows: readonly TokenRow[],
+  signal: AbortSignal,
+  /** Where it is given, only the states at these places are wanted. */
+  picks?: () => readonly number[],
+) => Promise<Float32Array[]>;
 
 /**
  * One vector for each text: what sentence-transformers' `encode` gives. Texts are worked on some thousand tokens at a time.
@@ -58,11 +64,13 @@ export async function embedTexts(
   const read = modules.table ? tableReader(reader, modules.table, prompt) : plainReader(context, reader, prompt);
   const { model } = context;
   const { hiddenSize } = model.kind === "encoder-decoder" ? model.encoder : model;
+  const readsFirst = first === 0 && !modules.table && modules.pooling.modes.every((mode) => mode === "cls");
+  const picks = readsFirst ? () => [0] : undefined;
   const vectors: Float32Array[] = [];
   for await (const lot of inLots(own, read)) {
     signal.throwIfAborted();
     const filled = lot.filter(({ ids }) => ids.length > 0).map(({ ids, typeIds }) => ({ ids, typeIds }));
-    const states = await statesOf(context, filled, signal);
+    const states = await statesOf(context, filled, signal, picks);
     let next = 0;
     for (const row of lot) {
       const found = row.ids.length > 0 ? states[next++] : new Float32Array(0);

@@ -27,6 +27,8 @@ export interface TokenRow {
 
 interface RunOptions {
   readonly signal?: AbortSignal;
+  /** The places of a text, in ascending order, whose hidden states are wanted. Default: all. */
+  readonly picks?: (row: TokenRow) => readonly number[];
   readonly observe?: (layer: number, hidden: Tensor) => void;
 }
 
@@ -67,7 +69,7 @@ export class Encoder {
 
   /**
    * Whatever `head` makes of the hidden states of each text.
-   * @param head `[T, D] -> [R, N]` for all texts of a batch, in their order; a forward where that takes long
+   * @param head `[T, D] -> [R, N]` (of the rows that `picks` names, where it does) for all texts of a batch, in their order; a forward where that takes long
    * @param count rows of the result that belong to a text
    * @returns `[count * N]` for each text
    */
@@ -78,8 +80,8 @@ export class Encoder {
     options: RunOptions = {},
   ): Promise<Float32Array[]> {
     expectLive(this.#lifetime);
-    expectOptions("texts", options, ["signal", "observe"]);
-    const { signal, observe } = options;
+    expectOptions("texts", options, ["signal", "observe", "picks"]);
+    const { signal, observe, picks } = options;
     if (!Array.isArray(given))
       throw new OptionError("bad-texts", `texts: expected a list of { ids }, got ${show(given)}`);
     for (const row of given) this.#expect(row);
@@ -88,7 +90,7 @@ export class Encoder {
     const { model, runtime } = this;
     const results: Float32Array[] = [];
     for (const group of groupsOf(rows, ({ ids }) => ids.length, BATCH_WORK / model.layerWork)) {
-      const batch = { runtime, observe, ...concatenate(group) };
+      const batch = { runtime, observe, ...concatenate(group), rows: picks && placesOf(group, picks) };
       const values = await runForward(runtime, () => model.forward(batch), {
         signal,
         prepare: () => expectLive(this.#lifetime),
@@ -98,7 +100,8 @@ export class Encoder {
       let begin = 0;
       for (const row of group) {
         const end = begin + count(row) * width;
-        results.push(values.slice(begin, end));
+        // A text that is alone has no need of a copy.
+        results.push(group.length === 1 ? values : values.slice(begin, end));
         begin = end;
       }
     }
@@ -163,6 +166,17 @@ function concatenate(rows: readonly TokenRow[]) {
     begin += row.ids.length;
   }
   return { ids, typeIds, lengths };
+}
+
+/** Where the wanted places of each text are among the rows of all. */
+function placesOf(rows: readonly TokenRow[], picks: (row: TokenRow) => readonly number[]): Int32Array {
+  const places: number[] = [];
+  let begin = 0;
+  for (const row of rows) {
+    for (const place of picks(row)) places.push(begin + place);
+    begin += row.ids.length;
+  }
+  return Int32Array.from(places);
 }
 
 /** The encoder of a pipeline. */

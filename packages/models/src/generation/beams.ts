@@ -1,7 +1,7 @@
 import { createProcessor, leastKept } from "./processors.ts";
 import { append, follow, type Row, type RowOptions, type Sequence, type Track, toSequence } from "./row.ts";
 import { randomOf } from "./sampler.ts";
-import { best, likeliest, logSumExp, nothingAllowed, possible } from "./scores.ts";
+import { best, likeliest, logSumExp, nothingAllowed } from "./scores.ts";
 
 /** A text that is kept in view. */
 interface Beam extends Track {
@@ -18,6 +18,22 @@ interface Candidate {
   readonly score: number;
   /** What candidates are chosen by: the score, or a draw. */
   readonly rank: number;
+}
+
+// Loops of their own: within a longer function engines leave the loop's fast code, and make it anew, at each call.
+
+/** `sums = values + addend` */
+function add(values: Float32Array, addend: number, sums: Float32Array): void {
+  for (let index = 0; index < sums.length; index++) sums[index] = values[index] + addend;
+}
+
+/** The largest after Gumbel noise are a draw without replacement. */
+function perturbed(sums: Float32Array, random: () => number): Float32Array {
+  const ranks = sums.slice();
+  for (let id = 0; id < ranks.length; id++) {
+    if (ranks[id] > Number.NEGATIVE_INFINITY) ranks[id] -= Math.log(-Math.log(random()));
+  }
+  return ranks;
 }
 
 /**
@@ -68,14 +84,11 @@ export function beamRow(prompt: Track, options: RowOptions): Row {
 
   /** The likeliest ids after a beam, or those that are drawn. */
   function continuations(beam: Beam, scores: Float32Array): Candidate[] {
-    const total = logSumExp(scores, scores[likeliest(scores)]);
-    for (let id = 0; id < scores.length; id++) scores[id] -= total;
+    add(scores, -logSumExp(scores, scores[likeliest(scores)]), scores);
     process(scores, beam.ids);
     const sums = new Float32Array(scores.length);
-    for (let id = 0; id < scores.length; id++) sums[id] = scores[id] + beam.score;
-    const ranks = random ? sums.slice() : sums;
-    // The largest after Gumbel noise are a draw without replacement.
-    if (random) for (const id of possible(sums)) ranks[id] -= Math.log(-Math.log(random()));
+    add(scores, beam.score, sums);
+    const ranks = random ? perturbed(sums, random) : sums;
     return best(ranks, candidates).map((id) => ({ beam, id, scores, score: sums[id], rank: ranks[id] }));
   }
 

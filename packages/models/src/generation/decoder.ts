@@ -142,7 +142,7 @@ export class Decoder {
   }
 
   /**
-   * Throws unless ids are in the vocabulary and fit into the context.
+   * Throws unless ids are a list of some of the vocabulary, one at least.
    * @throws {OptionError} `bad-ids`
    */
   expectIds(ids: readonly number[]): void {

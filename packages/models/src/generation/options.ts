@@ -118,7 +118,11 @@ const number = (expected: string, holds: (value: number) => boolean): Rule => [
 ];
 
 const count: Rule = ["an integer from 0", isCount];
-const few = number(`an integer from 1 to ${MOST}`, (value) => isCount(value) && value > 0 && value <= MOST);
+/** Of beams and texts of one call. */
+export const few: Rule = number(
+  `an integer from 1 to ${MOST}`,
+  (value) => isCount(value) && value > 0 && value <= MOST,
+);
 const share = number("a number above 0 and at most 1", (value) => value > 0 && value <= 1);
 
 /** What each option may be, for a vocabulary. */
@@ -249,14 +253,17 @@ function isInert(key: string, value: unknown): boolean {
 
 /**
  * Checks what the caller asks for and fills in the model's defaults.
+ * @param call what is called, for messages, and what options of its own it has
  * @throws {OptionError} `unknown-option`, `bad-option`, `conflicting-options`, `unsupported-option`
  */
 export function resolveGenerationOptions(
   options: GenerationOptions,
   defaults: GenerationDefaults,
   vocabSize: number,
+  call = "generate",
+  own: Readonly<Record<string, Rule>> = {},
 ): GenerationSettings {
-  checkOptions("generate", options, rulesFor(vocabSize));
+  checkOptions(call, options, { ...rulesFor(vocabSize), ...own });
   if (defaults.unsupported.length > 0) {
     const list = defaults.unsupported.join(", ");
     throw new OptionError("unsupported-option", `generation_config.json: expected supported settings, got ${list}`, {
@@ -269,14 +276,14 @@ export function resolveGenerationOptions(
   const merged = { ...standard, ...defaults.options, ...(sampling.length > 0 && { do_sample: true }), ...given };
   // Below, a division could overflow: the likeliest token is the limit.
   const do_sample = merged.do_sample && merged.temperature > 1e-20;
-  if (!merged.do_sample) expectNone(given, sampling, "do_sample: true", "do_sample: false");
+  if (!merged.do_sample) expectNone(call, given, sampling, "do_sample: true", "do_sample: false");
   const { num_beams, num_return_sequences } = merged;
   const beams = `num_beams: ${num_beams}`;
   const lacking = beamKeys.filter((key) => num_beams === 1 && (given[key] ?? standard[key]) !== standard[key]);
-  expectNone(given, lacking, "num_beams above 1", beams);
+  expectNone(call, given, lacking, "num_beams above 1", beams);
   const most = num_beams > 1 ? num_beams : do_sample ? MOST : 1;
   const excess = num_return_sequences > most ? (["num_return_sequences"] as const) : [];
-  expectNone({ num_return_sequences }, excess, "as many num_beams, or do_sample: true", beams);
+  expectNone(call, { num_return_sequences }, excess, "as many num_beams, or do_sample: true", beams);
   // What the caller says of a length goes before what the model's files say of it in another way.
   const lengthOf = (key: "max_new_tokens" | "min_new_tokens", other: Key) => (other in given ? given : merged)[key];
   const lists = Object.fromEntries(listKeys.map((key) => [key, toList(merged[key])]));
@@ -297,9 +304,15 @@ function copyOf(value: unknown): unknown {
 }
 
 /** @throws {OptionError} `conflicting-options` */
-function expectNone(options: GenerationOptions, keys: readonly Key[], expected: string, got: string): void {
+function expectNone(
+  call: string,
+  options: GenerationOptions,
+  keys: readonly Key[],
+  expected: string,
+  got: string,
+): void {
   const [key] = keys;
   if (!key) return;
-  const message = `generate: expected ${expected} or no ${key}, got ${got} and ${key}: ${show(options[key])}`;
+  const message = `${call}: expected ${expected} or no ${key}, got ${got} and ${key}: ${show(options[key])}`;
   throw new OptionError("conflicting-options", message, { options: keys });
 }

@@ -1,5 +1,5 @@
 import type { GenerationSettings } from "./options.ts";
-import { kthLargest, logSumExp, possible } from "./scores.ts";
+import { inOrder, kthLargest, logSumExp, possible } from "./scores.ts";
 
 /** Changes scores `[V]` in place, before one is picked; `ids` are all ids so far, prompt included. */
 export type ScoresProcessor = (scores: Float32Array, ids: readonly number[]) => void;
@@ -154,14 +154,24 @@ function keepNucleus(share: number, least: number): ScoresProcessor {
     // Ids so unlikely that all of them together cannot count are not worth sorting.
     if (least === 1) banBelow(scores, total + Math.log((1 - share) / scores.length));
     let sum = 0;
-    const isBeyond = (id: number, rank: number) => {
+    keepFirst(scores, inOrder(scores, possible(scores), "descending"), (id, rank) => {
       const before = sum;
       sum += Math.exp(scores[id] - total);
-      return before >= share && rank >= least;
-    };
-    const ranked = possible(scores).sort((a, b) => scores[b] - scores[a] || b - a);
-    ban(scores, ranked.filter(isBeyond));
+      return before < share || rank < least;
+    });
   };
+}
+
+/** Keeps the ids up to the first that does not count. */
+function keepFirst(scores: Float32Array, ids: Iterable<number>, counts: (id: number, rank: number) => boolean): void {
+  const kept: number[] = [];
+  for (const id of ids) {
+    if (!counts(id, kept.length)) break;
+    kept.push(id);
+  }
+  const values = kept.map((id) => scores[id]);
+  scores.fill(Number.NEGATIVE_INFINITY);
+  for (const [rank, id] of kept.entries()) scores[id] = values[rank];
 }
 
 /**
@@ -181,17 +191,17 @@ function keepLikely(share: number, least: number): ScoresProcessor {
 function keepTypical(share: number, least: number): ScoresProcessor {
   return (scores) => {
     const total = logSumExp(scores);
-    const probability = (id: number) => Math.exp(scores[id] - total);
     const ids = possible(scores);
-    const entropy = ids.reduce((sum, id) => sum + probability(id) * (total - scores[id]), 0);
-    const distance = (id: number) => Math.fround(Math.abs(total - scores[id] - entropy));
+    let entropy = 0;
+    for (const id of ids) entropy += Math.exp(scores[id] - total) * (total - scores[id]);
+    const distances = new Float32Array(scores.length);
+    for (const id of ids) distances[id] = Math.abs(total - scores[id] - entropy);
     let sum = 0;
     let farthest = 0;
-    const isBeyond = (id: number, rank: number) => {
-      if (sum < share) farthest = distance(id);
-      sum += probability(id);
-      return distance(id) > farthest && rank >= least;
-    };
-    ban(scores, ids.sort((a, b) => distance(a) - distance(b)).filter(isBeyond));
+    keepFirst(scores, inOrder(distances, ids, "ascending"), (id, rank) => {
+      if (sum < share) farthest = distances[id];
+      sum += Math.exp(scores[id] - total);
+      return distances[id] <= farthest || rank < least;
+    });
   };
 }

@@ -68,7 +68,7 @@ export function describeChoice(scores: Float32Array, id: number, count: number):
 }
 
 /** The ids of the `count` largest scores above -Infinity, largest first, the lower id first where they tie. */
-export function best(scores: Float32Array, count: number): number[] {
+export function best(scores: Float32Array | Float64Array, count: number): number[] {
   if (count === 0) return [];
   const floor = kthLargest(scores, count);
   return possible(scores, floor)
@@ -77,7 +77,7 @@ export function best(scores: Float32Array, count: number): number[] {
 }
 
 /** Ids whose scores are not below `floor`, and above -Infinity. */
-export function possible(scores: Float32Array, floor = Number.NEGATIVE_INFINITY): number[] {
+export function possible(scores: Float32Array | Float64Array, floor = Number.NEGATIVE_INFINITY): number[] {
   const ids: number[] = [];
   for (let id = 0; id < scores.length; id++) {
     if (scores[id] >= floor && scores[id] > Number.NEGATIVE_INFINITY) ids.push(id);
@@ -85,8 +85,50 @@ export function possible(scores: Float32Array, floor = Number.NEGATIVE_INFINITY)
   return ids;
 }
 
+/** Ids below this make, with the bits of a float32 before them, a number that a float64 holds. */
+const ID_LIMIT = 2 ** 21;
+/** Bits of a float32 by which values are told apart before any are compared: sign, exponent, and a few more. */
+const BUCKET_BITS = 14;
+/** So few are sorted at once. */
+const FEW = 2 ** 11;
+
+/**
+ * Ids in the order of their values: the lower id first where values tie and the lowest come first, else the higher one. Where
+ * there are many, they are put into buckets, each of which is sorted as its turn comes: the first ones wait for no others.
+ */
+export function* inOrder(
+  values: Float32Array,
+  ids: readonly number[],
+  direction: "ascending" | "descending",
+): Generator<number, void> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  // Integers in the order of the values, 0 and -0 alike.
+  const orderOf = (id: number) => (bits[id] > 2 ** 31 ? ~bits[id] >>> 0 : (bits[id] | (2 ** 31)) >>> 0);
+  const sorted = (own: ArrayLike<number>) => {
+    const keys = new Float64Array(own.length);
+    for (let index = 0; index < keys.length; index++) keys[index] = orderOf(own[index]) * ID_LIMIT + own[index];
+    keys.sort();
+    if (direction === "descending") keys.reverse();
+    for (let index = 0; index < keys.length; index++) keys[index] %= ID_LIMIT;
+    return keys;
+  };
+  if (ids.length <= FEW) return yield* sorted(ids);
+  const buckets = 2 ** BUCKET_BITS;
+  const bucketOf = (id: number) => orderOf(id) >>> (32 - BUCKET_BITS);
+  const ends = new Int32Array(buckets + 1);
+  for (let index = 0; index < ids.length; index++) ends[bucketOf(ids[index]) + 1]++;
+  for (let bucket = 1; bucket <= buckets; bucket++) ends[bucket] += ends[bucket - 1];
+  const placed = new Int32Array(ids.length);
+  const next = ends.slice();
+  for (let index = 0; index < ids.length; index++) placed[next[bucketOf(ids[index])]++] = ids[index];
+  for (let turn = 0; turn < buckets; turn++) {
+    const bucket = direction === "ascending" ? turn : buckets - 1 - turn;
+    if (ends[bucket] < ends[bucket + 1]) yield* sorted(placed.subarray(ends[bucket], ends[bucket + 1]));
+  }
+}
+
 /** The k-th largest value, by a heap of k that holds the largest so far with the smallest of them on top. */
-export function kthLargest(scores: Float32Array, k: number): number {
+export function kthLargest(scores: Float32Array | Float64Array, k: number): number {
   const heap = scores.slice(0, k).sort();
   for (let id = k; id < scores.length; id++) {
     const value = scores[id];

@@ -2,6 +2,7 @@ import { OptionError } from "@kiloformer/core";
 import type { TokenizerFormat } from "@kiloformer/tokenizers";
 import type { Architecture } from "../architecture.ts";
 import { show } from "../config.ts";
+import { badOption, expectArchitectures } from "../options.ts";
 import type { Tasks } from "../pipeline/tasks.ts";
 
 /**
@@ -19,9 +20,13 @@ export interface Families {
 /** @throws {OptionError} `bad-option` */
 export function expectFamilies(call: string, given: Families): Required<Families> {
   const { architectures, tokenizers, tasks = {} } = Object(given) as Families;
-  if (!Array.isArray(architectures)) {
+  if (architectures === undefined) {
     const expected = "Pipeline, a class of createPipeline or an object with architectures";
     throw new OptionError("bad-option", `${call}: expected ${expected}, got ${show(given)}`);
+  }
+  expectArchitectures(call, architectures);
+  if (tokenizers !== undefined && !Array.isArray(tokenizers)) {
+    throw badOption(call, "tokenizers", "a list, such as [sentencePiece({})]", tokenizers);
   }
   return { architectures, tokenizers: tokenizers ?? architectures.flatMap((family) => family.tokenizers), tasks };
 }

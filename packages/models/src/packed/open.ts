@@ -27,7 +27,8 @@ export type PackedOptions = Omit<PipelineOptions, (typeof fixed)[number]>;
 /**
  * Opens a file that `packModel` wrote. The engine fills its memory, once; nothing is copied or converted here.
  * @param families what may be in the file: `Pipeline`, a class of `createPipeline`, or `{ architectures: [llama] }`
- * @param file its bytes, where it is, a response that brings it, or the compiled module (Cloudflare Workers import that)
+ * @param file its bytes, its URL (in Node a `file:` URL, no path), a response that brings it, or the compiled module (Cloudflare
+ *   Workers import that)
  * @throws {PackedError} `not-packed`, `wrong-format`, `wrong-layout`: of another version; `damaged`
  * @throws {RuntimeError} `wrong-kernels` when `deterministic` is asked of a relaxed file; `kernels-refused`, `kernels-not-found`
  * @throws {KiloformerError} as a load throws it

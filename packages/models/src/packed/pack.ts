@@ -6,6 +6,7 @@ import { checkPipelineOptions, type PipelineOptions } from "../pipeline/options.
 import { expectFamilies, type Families } from "./families.ts";
 import { KeptFiles } from "./kept-files.ts";
 
+/** Options of `packModel`. */
 export interface PackOptions
   extends Pick<
     PipelineOptions,

@@ -13,19 +13,25 @@ export type LookUp = (word: string) => string | undefined;
  * A lexicon, checked and ready. Words match in any case, composed or not, wide or not, and with either apostrophe.
  * @throws {OptionError} `bad-option`
  */
-export function readLexicon(call: string, lexicon: Lexicon): LookUp {
+export function readLexicon(call: string, lexicon: Lexicon, warn: (message: string) => void): LookUp {
   const bad = (got: string) =>
     new OptionError("bad-option", `${call}: expected lexicon to map words to IPA or lists of it, got ${got}`, {
       option: "lexicon",
     });
   if (typeof lexicon !== "object" || lexicon === null || Array.isArray(lexicon)) throw bad(show(lexicon));
   const entries = new Map<string, string>();
+  const others: string[] = [];
   for (const [word, value] of lexicon instanceof Map ? lexicon : Object.entries(lexicon)) {
     const all = [value].flat();
     if (all.length === 0 || [word, ...all].some((part) => typeof part !== "string")) {
       throw bad(`${show(value)} for ${show(word)}`);
     }
     entries.set(keyOf(word), all[0]);
+    if (!/^\S+$/.test(word)) others.push(word);
+  }
+  if (others.length > 0) {
+    const more = others.length > 1 ? ` and ${others.length - 1} more` : "";
+    warn(`${call}: expected single words in the lexicon, got ${show(others[0])}${more}, which match nothing`);
   }
   return (word) => entries.get(keyOf(word));
 }

@@ -3,7 +3,7 @@ import type { TokenizerFormat } from "@kiloformer/tokenizers";
 import { readDirectory } from "#directory";
 import type { Architecture, DecoderModel, EncoderModel } from "../architecture.ts";
 import type { RawConfig } from "../config.ts";
-import { badOption, expectObject } from "../options.ts";
+import { badOption, expectArchitectures, expectObject } from "../options.ts";
 import { type FileLike, type ModelFiles, nameTokenizer, withSources } from "./files.ts";
 import { architectureFor, loadModel, type Plan, planModel } from "./load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./options.ts";
@@ -59,13 +59,16 @@ export class OpeningPipeline extends Pipeline {
     }
   }
 
-  /** What a model would take, from its headers alone; no weights are read and no memory is taken. */
+  /** What a model would take, from its headers alone; no weights are read and no memory is taken. A `Response` or a stream is used up. */
   static async plan(files: ModelFiles, options: PipelineOptions = {}): Promise<MemoryPlan> {
     checkPipelineOptions(options);
     return describe(await withSources(files, (sources) => planModel(sources, this.architectures, options)));
   }
 
-  /** The `model_type` of a config.json, as text, bytes or parsed. */
+  /**
+   * The `model_type` of a config.json, as text, bytes or parsed.
+   * @throws {ConfigError} `unsupported-model`, `missing-key` where this class opens no such model
+   */
   static modelType(config: string | Uint8Array | RawConfig): string {
     const text = typeof config === "string" || config instanceof Uint8Array;
     if (!text) expectObject("config.json", config);
@@ -86,8 +89,10 @@ async function openSources(
 /** What a model takes in memory. */
 export interface MemoryPlan {
   readonly modelType: string;
+  /** Of the decoder, where there are two stacks; 0 of a table. */
   readonly layers: number;
   readonly vocabSize: number;
+  /** The most positions; a large number for models whose positions have no end (T5, tables). */
   readonly contextLength: number;
   /** Bytes of weights in memory. */
   readonly weightBytes: number;
@@ -116,8 +121,9 @@ export function createPipeline(
   formats?: readonly TokenizerFormat[],
   tasks: Tasks = {},
 ): typeof OpeningPipeline {
-  if (!Array.isArray(architectures)) {
-    throw badOption("createPipeline", "architectures", "a list, such as [llama]", architectures);
+  expectArchitectures("createPipeline", architectures);
+  if (formats !== undefined && !Array.isArray(formats)) {
+    throw badOption("createPipeline", "formats", "a list, such as [sentencePiece({})]", formats);
   }
   return class extends OpeningPipeline {
     static override readonly architectures = architectures;

@@ -8,6 +8,7 @@ import { type TaskContext, tokenizerOf } from "./tasks.ts";
 /** Ids of one text, as a caller has them. */
 export type Ids = readonly number[] | Int32Array;
 
+/** Options of `logits` and `hiddenStates`. */
 export interface ForwardOptions {
   readonly signal?: AbortSignal;
   /** Which of two texts each id belongs to, for encoders that tell them apart. */

@@ -11,7 +11,7 @@ import {
   type TokenLogprob,
 } from "../generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, resolveGenerationOptions } from "../generation/options.ts";
-import { badOption } from "../options.ts";
+import { anything, badOption } from "../options.ts";
 import { cleaned } from "./clean-up.ts";
 import { idList } from "./forwards.ts";
 import { type TaskContext, tokenizerOf } from "./tasks.ts";
@@ -49,22 +49,32 @@ interface ChatCall {
   readonly chat?: ChatOptions;
 }
 
-export interface StreamOptions extends GenerationOptions, ChatCall {
+/** Options of `stream`, which gives the pieces of one text. */
+export interface StreamOptions extends Omit<GenerationOptions, "logprobs" | "num_return_sequences">, ChatCall {
   /** Called with each new id, before its text; what it promises is waited for. */
   readonly on_token?: (id: number) => unknown;
 }
 
+/** Options of `generateBatch`. */
 export interface BatchOptions extends GenerationOptions, ChatCall {
   /** True: results with ids and reasons instead of texts. Default false. */
   readonly return_dict_in_generate?: boolean;
 }
 
+/** Options of `generate`. */
 export interface CallOptions extends BatchOptions {
   /** Called with each piece of text as it becomes certain, as `stream` gives them; what it promises is waited for. */
   readonly on_text?: (piece: string) => unknown;
   /** Called with each new id; what it promises is waited for. */
   readonly on_token?: (id: number) => unknown;
 }
+
+/** What only some calls take: it is looked at where it is used. */
+const ownOptions = {
+  generate: { return_dict_in_generate: anything, on_text: anything, on_token: anything, chat: anything },
+  generateBatch: { return_dict_in_generate: anything, chat: anything },
+  stream: { on_token: anything, chat: anything },
+} as const;
 
 /** Prompts of one call. */
 const MOST_PROMPTS = 100_000;
@@ -76,9 +86,9 @@ export function knownIds(tokenizer: TextTokenizer, ids: readonly number[]): numb
 
 export async function generate(context: TaskContext, prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
   const { on_text, on_token, ...rest } = options;
-  expectFunctions({ on_text, on_token });
+  expectFunctions("generate", { on_text, on_token });
   if (on_text || on_token) return listen(context, prompt, options);
-  const call = new Call(context, rest);
+  const call = new Call("generate", context, rest);
   const [sequences] = await call.run([prompt]);
   const results = sequences.map((sequence) => call.result(sequence));
   return rest.num_return_sequences === undefined ? results[0] : results;
@@ -96,7 +106,7 @@ export async function generateBatch(
     const message = `generateBatch: expected at most ${MOST_PROMPTS} prompts, got ${prompts.length}`;
     throw new OptionError("too-many-prompts", message);
   }
-  const call = new Call(context, options);
+  const call = new Call("generateBatch", context, options);
   // Spread, as `map` passes over holes.
   const rows = await call.run([...prompts]);
   const results = rows.map((sequences) => sequences.map((sequence) => call.result(sequence)));
@@ -108,13 +118,14 @@ export async function* stream(
   prompt: Prompt,
   { on_token, ...options }: StreamOptions = {},
 ): AsyncGenerator<string, void> {
-  expectFunctions({ on_token });
-  if ("return_dict_in_generate" in options) {
-    const message = "stream: expected no return_dict_in_generate, as pieces of text are all that it gives";
-    throw new OptionError("unknown-option", message, { option: "return_dict_in_generate" });
+  expectFunctions("stream", { on_token });
+  for (const option of ["return_dict_in_generate", "logprobs"] as const) {
+    if (!(options as BatchOptions)[option]) continue;
+    const message = `stream: expected no ${option}, as pieces of text are all that it gives`;
+    throw new OptionError("unknown-option", message, { option });
   }
   tokenizerOf(context, "stream");
-  yield* new Call(context, options).pieces(prompt, on_token);
+  yield* new Call("stream", context, options).pieces(prompt, on_token);
 }
 
 /** `generate` whose caller is told of each piece. */
@@ -124,7 +135,8 @@ async function listen(context: TaskContext, prompt: Prompt, options: CallOptions
     const message = "generate: expected no num_return_sequences beside on_text and on_token, which tell of one text";
     throw new OptionError("conflicting-options", message, { options: ["num_return_sequences", "on_text"] });
   }
-  const call = new Call(context, rest);
+  if (on_text) tokenizerOf(context, "generate", " beside the model, or no on_text, got neither");
+  const call = new Call("generate", context, rest);
   const pieces = call.pieces(prompt, on_token);
   try {
     for (;;) {
@@ -143,25 +155,36 @@ async function listen(context: TaskContext, prompt: Prompt, options: CallOptions
 /** One call: its settings, and how prompts and results are read and written. */
 class Call {
   readonly settings: GenerationSettings;
+  readonly #name: keyof typeof ownOptions;
   readonly #context: TaskContext;
   readonly #whole: boolean;
   readonly #chat: ChatOptions | undefined;
 
-  constructor(context: TaskContext, { return_dict_in_generate: whole = false, chat, ...options }: BatchOptions) {
+  constructor(
+    name: keyof typeof ownOptions,
+    context: TaskContext,
+    { return_dict_in_generate: whole = false, chat, ...options }: BatchOptions,
+  ) {
     if (typeof whole !== "boolean") {
-      throw badOption("generate", "return_dict_in_generate", "true or false", whole);
+      throw badOption(name, "return_dict_in_generate", "true or false", whole);
     }
     if (options.logprobs !== undefined && options.logprobs !== false && !whole) {
-      const message =
-        "generate: expected return_dict_in_generate: true beside logprobs, as a text has no place for them";
+      const message = `${name}: expected return_dict_in_generate: true beside logprobs, as a text has no place for them`;
       throw new OptionError("conflicting-options", message, { options: ["logprobs", "return_dict_in_generate"] });
     }
+    this.#name = name;
     this.#context = context;
     this.#whole = whole;
     this.#chat = chat;
-    const settings = resolveGenerationOptions(options, context.defaults, decoderOf(context).vocabSize);
+    const settings = resolveGenerationOptions(
+      options,
+      context.defaults,
+      decoderOf(context).vocabSize,
+      name,
+      ownOptions[name],
+    );
     this.settings = { ...settings, signal: context.signal(settings.signal) };
-    if (!whole) tokenizerOf(context, "generate", " beside the model, or return_dict_in_generate: true, got neither");
+    if (!whole) tokenizerOf(context, name, " beside the model, or return_dict_in_generate: true, got neither");
   }
 
   run(prompts: readonly Prompt[]): Promise<(readonly Sequence[])[]> {
@@ -253,33 +276,36 @@ class Call {
   #encode(prompt: Prompt): readonly number[] {
     if (isConversation(prompt)) return this.#encodeChat(prompt);
     if (this.#chat !== undefined) {
-      const message = "generate: expected a conversation beside chat, got a prompt that has no turns";
+      const message = `${this.#name}: expected a conversation beside chat, got a prompt that has no turns`;
       throw new OptionError("conflicting-options", message, { options: ["chat"] });
     }
     if (typeof prompt !== "string") return idList(prompt as readonly number[]);
-    const tokenizer = tokenizerOf(this.#context, "generate", " beside the model, or ids as the prompt, got text");
+    const tokenizer = tokenizerOf(this.#context, this.#name, " beside the model, or ids as the prompt, got text");
     const { ids } = tokenizer.encode(prompt);
     if (ids.length > 0) return ids;
-    const message = "generate: expected at least one token, got an empty prompt and no begin token";
+    const message = `${this.#name}: expected at least one token, got an empty prompt and no begin token`;
     throw new OptionError("empty-prompt", message);
   }
 
   #encodeChat(messages: readonly ChatMessage[]): readonly number[] {
     const tokenizer = tokenizerOf(
       this.#context,
-      "generate",
+      this.#name,
       " with a chat template, or a text as the prompt, got messages",
     );
     const wrong = messages.find((message) => typeof message?.role !== "string");
     if (wrong !== undefined || messages.includes(null as never)) {
-      throw new OptionError("bad-prompt", `generate: expected messages with a role, got ${show(wrong ?? null)}`);
+      throw new OptionError("bad-prompt", `${this.#name}: expected messages with a role, got ${show(wrong ?? null)}`);
     }
     if (typeof this.#chat !== "object" || this.#chat === null) {
-      const message = "generate: expected the option chat: { jinja } with a conversation, got none";
+      const message = `${this.#name}: expected the option chat: { jinja } with a conversation, got none`;
       throw new OptionError("missing-option", message, { option: "chat" });
     }
     if (!("applyChatTemplate" in tokenizer)) {
-      throw new OptionError("no-chat", `generate: expected a tokenizer with chat templates, got ${tokenizer.kind}`);
+      throw new OptionError(
+        "no-chat",
+        `${this.#name}: expected a tokenizer with chat templates, got ${tokenizer.kind}`,
+      );
     }
     const goesOn = Boolean(this.#chat.continue_final_message);
     const options = { add_generation_prompt: !goesOn, ...this.#chat, tokenize: true as const };
@@ -291,9 +317,9 @@ function isConversation(prompt: Prompt): prompt is readonly ChatMessage[] {
   return Array.isArray(prompt) && prompt.some((turn) => typeof turn === "object");
 }
 
-function expectFunctions(callbacks: Readonly<Record<string, unknown>>): void {
+function expectFunctions(call: string, callbacks: Readonly<Record<string, unknown>>): void {
   for (const [name, callback] of Object.entries(callbacks)) {
     if (callback === undefined || typeof callback === "function") continue;
-    throw badOption("generate", name, "a function", callback);
+    throw badOption(call, name, "a function", callback);
   }
 }

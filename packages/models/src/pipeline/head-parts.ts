@@ -34,8 +34,14 @@ export function labelsOf({ config }: TaskContext, count: number): string[] {
 
 /** `e ** x` over their sum. */
 export function softmax(logits: Float32Array): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const scores = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = scores.reduce((a, b) => a + b, 0);
-  return scores.map((score) => score / sum);
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) largest = Math.max(largest, logits[i]);
+  const scores = new Float64Array(logits.length);
+  let sum = 0;
+  for (let i = 0; i < scores.length; i++) {
+    scores[i] = Math.exp(logits[i] - largest);
+    sum += scores[i];
+  }
+  for (let i = 0; i < scores.length; i++) scores[i] /= sum;
+  return scores;
 }

@@ -1,12 +1,14 @@
 // What transformers' pipelines make of the logits of an encoder's heads.
-import { ConfigError, gatherRows, OptionError } from "@kiloformer/core";
+import { ConfigError, OptionError } from "@kiloformer/core";
 import type { Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import { activationOf } from "../embedding/modules.ts";
 import { expectFinite, inLots, rowOf, type TextSettings, textReader } from "../embedding/texts.ts";
 import { encoderOf } from "../encoding/encoder.ts";
+import { best } from "../generation/scores.ts";
 import { abortSignal, anything, checkOptions, checkTexts, oneOf, positive } from "../options.ts";
 import { noHead } from "./forwards.ts";
+import { knownIds } from "./generation.ts";
 import { headOf, labelsOf, softmax } from "./head-parts.ts";
 import type { TaskContext } from "./tasks.ts";
 
@@ -18,10 +20,11 @@ export interface MaskFill {
   readonly score: number;
   readonly token: number;
   readonly token_str: string;
-  /** The text with it. */
+  /** The ids with it, decoded without special tokens; of several masks, the others stay. */
   readonly sequence: string;
 }
 
+/** Options of `fillMask`. */
 export interface FillMaskOptions {
   /** How many tokens for each mask; default 5. */
   readonly top_k?: number;
@@ -36,19 +39,22 @@ export interface TextPair {
   readonly text_pair: string;
 }
 
+/** A label of a text, and how sure a classifier is of it. */
 export interface Classification {
   readonly label: string;
   readonly score: number;
 }
 
+/** Options of `classify`. */
 export interface ClassifyOptions {
   /** How many labels; default all. */
   readonly top_k?: number | null;
-  /** What makes scores of logits. Default by the config: `none` for a regression, `sigmoid` for one label or several at once. */
+  /** What makes scores of logits. Default by the config: `none` for a regression, `sigmoid` for one label or several at once, else `softmax`. */
   readonly function_to_apply?: "softmax" | "sigmoid" | "none";
   readonly signal?: AbortSignal;
 }
 
+/** A document, and how well it answers a query. */
 export interface RankedDocument {
   /** Its place among the documents that were given. */
   readonly index: number;
@@ -57,6 +63,7 @@ export interface RankedDocument {
   readonly document?: string;
 }
 
+/** Options of `rerank`. */
 export interface RerankOptions {
   /** How many documents; default all. */
   readonly top_k?: number;
@@ -94,21 +101,18 @@ export async function fillMask(
     throw new OptionError("no-mask", `fillMask: expected ${token} in the text, got none in ${show(text)}`);
   }
   const allowed = targets === undefined ? undefined : await targetIds(context, targets);
-  const [logits] = await encoderOf(context).run(
-    [rowOf(context, encoding)],
-    (hidden, { runtime }) =>
-      head(gatherRows(hidden, runtime.upload(Int32Array.from(places), [places.length] as const))),
-    () => places.length,
-    { signal: context.signal(options.signal) },
-  );
+  const [logits] = await encoderOf(context).run([rowOf(context, encoding)], head, () => places.length, {
+    signal: context.signal(options.signal),
+    picks: () => places,
+  });
   const width = logits.length / places.length;
   const fills = places.map((place, index) => {
     const row = logits.subarray(index * width, index * width + context.model.vocabSize);
     return likeliest(row, top_k, allowed).map(([token, score]) => {
-      const filled = ids.with(place, token).filter((id) => id !== tokenizer.padId);
+      const filled = knownIds(tokenizer, ids.with(place, token)).filter((id) => id !== tokenizer.padId);
       // Several masks: the others stay to be seen.
       const sequence = tokenizer.decode(filled, { ...cleaning, skip_special_tokens: places.length === 1 });
-      const token_str = tokenizer.decode([token], { ...cleaning, skip_special_tokens: false });
+      const token_str = tokenizer.decode(knownIds(tokenizer, [token]), { ...cleaning, skip_special_tokens: false });
       return { score, token, token_str, sequence };
     });
   });
@@ -119,11 +123,10 @@ export async function fillMask(
 function likeliest(logits: Float32Array, count: number, allowed?: readonly number[]): [id: number, score: number][] {
   const scores = softmax(logits);
   expectFinite("fillMask", scores);
-  const ids = allowed ?? [...scores.keys()];
-  return [...ids]
-    .sort((a, b) => scores[b] - scores[a] || a - b)
-    .slice(0, count)
-    .map((id) => [id, scores[id]]);
+  const ids = allowed
+    ? [...allowed].sort((a, b) => scores[b] - scores[a] || a - b).slice(0, count)
+    : best(scores, count);
+  return ids.map((id) => [id, scores[id]]);
 }
 
 /** @throws {OptionError} `no-mask` */
@@ -250,9 +253,11 @@ async function* pairLogits(
     const pair = isPair(item) ? { text_pair: item.text_pair } : {};
     return rowOf(context, await encode(plain[index] as string, pair));
   };
+  const encoder = encoderOf(context);
+  const picks = encoder.model.classifiesFirst ? () => [0] : undefined;
   for await (const lot of inLots(texts, read)) {
     signal.throwIfAborted();
-    for (const logits of await encoderOf(context).run(lot, head, () => 1, { signal })) {
+    for (const logits of await encoder.run(lot, head, () => 1, { signal, picks })) {
       expectFinite(call, logits);
       yield logits;
     }

@@ -91,8 +91,8 @@ export function reserveModel<C extends TensorReader>(
   given: Pick<Plan<C>, "sources" | "config" | "architecture" | "checkpoint">,
   options: PipelineOptions,
 ): Plan<C> {
-  const { config, architecture, checkpoint } = given;
-  const reader = new ConfigReader(config);
+  const { config, architecture, checkpoint, sources } = given;
+  const reader = new ConfigReader(config, "config.json", sources.has("modules.json"));
   const weights = Weights.over(checkpoint.tensors, { dtype: options.dtype });
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish(isGenerationKey);

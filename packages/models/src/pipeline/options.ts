@@ -14,6 +14,7 @@ export interface ProgressEvent {
   readonly total: number;
 }
 
+/** How a model is opened. */
 export interface PipelineOptions {
   /**
    * How weights are held: `auto` keeps the checkpoint's dtype, `float32`, `float16` and `bfloat16` convert, `q8` and `q4`
@@ -25,7 +26,7 @@ export interface PipelineOptions {
    * cannot be shared (pages that are not cross-origin isolated, Cloudflare Workers) there is one, and a warning. Default 1.
    */
   readonly threads?: number;
-  /** Where the threads' file is, `@kiloformer/core/threads-worker.js`. Default: beside this package. */
+  /** Where the threads' file is, `@kiloformer/core/threads-worker.js`, if there are any. Default: beside this package. */
   readonly threadsFile?: string | URL;
   /** The kernels: URL, bytes, Response or compiled module, or `{ simd, relaxed }`. Default: from beside this package. */
   readonly wasm?: WasmOption;
@@ -38,7 +39,10 @@ export interface PipelineOptions {
   readonly strict?: boolean;
   /** True: the kernels whose results are bit-equal on all machines. Default false: the fastest. */
   readonly deterministic?: boolean;
-  /** A runtime to share with other pipelines; it then outlives this one. Default: one of its own. */
+  /**
+   * A runtime to share with other pipelines; it then outlives this one, and has its own `wasm`, `threads`, `deterministic` and
+   * `limitBytes`, which beside it are errors. Default: one of its own.
+   */
   readonly runtime?: Runtime;
   /** The most memory to take, in bytes. Default: what WebAssembly addresses. */
   readonly limitBytes?: number;

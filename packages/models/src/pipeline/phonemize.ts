@@ -9,6 +9,7 @@ import { readText, type SpokenPart } from "../phonetics/spoken.ts";
 import { knownIds } from "./generation.ts";
 import type { TaskContext } from "./tasks.ts";
 
+/** Options of `phonemize`. */
 export interface PhonemizeOptions {
   /**
    * Words and their IPA, which go before the model's: a Map or an object, matched in any case, composed or not, with ’ as
@@ -73,10 +74,10 @@ export async function readTexts<R>(
   const tokenizer = g2pTokenizer(context, call);
   checkTexts(call, texts);
   if (numbers !== "words" && numbers !== "pass") throw badOption(call, "numbers", '"words" or "pass"', numbers);
-  const lookUp = lexicon === undefined ? undefined : readLexicon(call, lexicon);
+  const lookUp = lexicon === undefined ? undefined : readLexicon(call, lexicon, context.warn);
   const decoder = decoderOf(context);
   const asked = { do_sample: false, max_new_tokens: decoder.contextLength, ...search };
-  const chosen = resolveGenerationOptions(asked, context.defaults, decoder.vocabSize);
+  const chosen = resolveGenerationOptions(asked, context.defaults, decoder.vocabSize, call);
   const settings = {
     ...chosen,
     // Beams by the probability of a word as a whole; all of them, as several may sound alike.

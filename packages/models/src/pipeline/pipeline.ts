@@ -27,6 +27,12 @@ type Task<K extends keyof Tasks> = NonNullable<Tasks[K]>;
 /** What a task is given behind its context. */
 type Operands<K extends keyof Tasks> = Parameters<Task<K>> extends [TaskContext, ...infer Rest] ? Rest : never;
 
+/** What makes a result one text. */
+interface OneText {
+  readonly return_dict_in_generate?: false;
+  readonly num_return_sequences?: undefined;
+}
+
 /**
  * A model with its tokenizer, open and ready, however that came about. Every call is asynchronous, returns copies, and may run
  * beside others: forwards take turns. A call that fails leaves the pipeline usable.
@@ -76,7 +82,8 @@ export class Pipeline {
   ): Promise<GenerationResult[]>;
   generate(prompt: Prompt, options: CallOptions & { return_dict_in_generate: true }): Promise<GenerationResult>;
   generate(prompt: Prompt, options: CallOptions & { num_return_sequences: number }): Promise<string[]>;
-  generate(prompt: Prompt, options?: CallOptions): Promise<string>;
+  generate(prompt: Prompt, options?: CallOptions & OneText): Promise<string>;
+  generate(prompt: Prompt, options: CallOptions): Promise<string | string[] | GenerationResult | GenerationResult[]>;
   async generate(prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
     return this.#run("generate", prompt, options);
   }
@@ -94,12 +101,19 @@ export class Pipeline {
     prompts: readonly Prompt[],
     options: BatchOptions & { return_dict_in_generate: true },
   ): Promise<GenerationResult[]>;
-  generateBatch(prompts: readonly Prompt[], options?: BatchOptions): Promise<string[]>;
+  generateBatch(prompts: readonly Prompt[], options?: BatchOptions & OneText): Promise<string[]>;
+  generateBatch(
+    prompts: readonly Prompt[],
+    options: BatchOptions,
+  ): Promise<string[] | string[][] | GenerationResult[] | GenerationResult[][]>;
   async generateBatch(prompts: readonly Prompt[], options: BatchOptions = {}): Promise<unknown> {
     return this.#run("generateBatch", prompts, options);
   }
 
-  /** `generate`, piece by piece as text becomes certain: never half a character. Breaking out of the loop stops it. */
+  /**
+   * `generate`, piece by piece as text becomes certain: never half a character. It begins, and throws, with the first piece that is
+   * asked for; breaking out of the loop stops it.
+   */
   async *stream(prompt: Prompt, options: StreamOptions = {}): AsyncGenerator<string, void> {
     const task = this.#task("stream", options);
     const held: AbortSignal[] = [];
@@ -159,7 +173,10 @@ export class Pipeline {
     return this.#run("fillMask", text, options);
   }
 
-  /** Labels of a text, or of a pair of texts, with their probabilities, likeliest first. */
+  /**
+   * Labels of a text, or of a pair of texts, with their probabilities, likeliest first; the logits themselves of a regression, or
+   * where `function_to_apply` is `"none"`.
+   */
   async classify(text: string | TextPair, options: ClassifyOptions = {}): Promise<Classification[]> {
     const [labels] = await this.classifyBatch([text], options);
     return labels;
@@ -183,14 +200,18 @@ export class Pipeline {
     return this.#run("tagTokens", text, options);
   }
 
-  /** The last hidden states `[T * D]` of a text. */
+  /**
+   * The last hidden states `[T * D]` of a text, with the special tokens that the tokenizer puts around it, or of ids as they are;
+   * with an encoder-decoder, those of the encoder.
+   * @throws {OptionError} `bad-ids`, `prompt-too-long`
+   */
   async encode(text: string | Ids, options: { signal?: AbortSignal } = {}): Promise<Float32Array> {
     return this.#run("encode", text, options);
   }
 
   /**
    * Logits after each id, from nothing cached: ids `[T]` -> `[T * V]`, row by row. Of an encoder those of its masked-language
-   * head; of an encoder-decoder those of `decoder_input_ids`.
+   * head; of an encoder-decoder those of `decoder_input_ids`, by default the id that its decoder begins with.
    * @throws {OptionError} `bad-ids`, `prompt-too-long`, `no-head`
    */
   async logits(ids: Ids, options: ForwardOptions = {}): Promise<Float32Array> {
@@ -202,7 +223,7 @@ export class Pipeline {
     return this.#run("hiddenStates", ids, options);
   }
 
-  /** Stops what runs, and gives all memory back. A second call does nothing; other calls then throw `DisposedError`. */
+  /** Stops what runs, and gives all memory back. A second call does nothing; what the model could do then throws `DisposedError`. */
   async dispose(): Promise<void> {
     this.#signals.end(disposedError());
     await disposeModel(this.#context);

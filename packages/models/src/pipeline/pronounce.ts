@@ -1,12 +1,15 @@
+import { OptionError } from "@kiloformer/core";
 import type { G2PTokenizer } from "@kiloformer/tokenizers";
 import type { Sequence } from "../generation/generate.ts";
-import { expectOptions } from "../options.ts";
+import { few } from "../generation/options.ts";
+import { checkOptions, expectOptions } from "../options.ts";
 import { alignPhones } from "../phonetics/align.ts";
 import { phonesOf } from "../phonetics/phones.ts";
 import type { Piece, SpokenPart } from "../phonetics/spoken.ts";
 import { ipaOf, type PhonemizeOptions, phonemizeKeys, readTexts, writtenFor } from "./phonemize.ts";
 import type { TaskContext } from "./tasks.ts";
 
+/** Options of `pronounce`. */
 export interface PronounceOptions extends PhonemizeOptions {
   /** The most pronunciations, best first. Default 1; of more, `num_beams` is twice as many and at least 4. */
   readonly num_return_sequences?: number;
@@ -46,8 +49,17 @@ export async function pronounceBatch(
   options: PronounceOptions = {},
 ): Promise<Pronunciation[][]> {
   expectOptions("pronounce", options, [...phonemizeKeys, "num_return_sequences"]);
-  const { num_return_sequences: count } = options;
+  const { num_return_sequences: count, num_beams: beams } = options;
+  checkOptions(
+    "pronounce",
+    { num_return_sequences: count, num_beams: beams },
+    { num_return_sequences: few, num_beams: few },
+  );
   const { num_beams = count && count > 1 ? Math.min(256, Math.max(4, 2 * count)) : undefined } = options;
+  if (count && num_beams && num_beams < count) {
+    const message = `pronounce: expected as many num_beams or fewer num_return_sequences, got ${num_beams} and ${count}`;
+    throw new OptionError("conflicting-options", message, { options: ["num_beams", "num_return_sequences"] });
+  }
   const search = { num_return_sequences: count, num_beams, logprobs: true };
   const { parts, readings } = await readTexts(
     context,

@@ -23,6 +23,7 @@ export interface TaggedToken {
   readonly end: number;
 }
 
+/** Options of `tagTokens`. */
 export interface TagOptions {
   /**
    * How tokens are put together: not (`none`, the default), neighbours of one label (`simple`), or words first, whose label is that of
@@ -31,7 +32,10 @@ export interface TagOptions {
   readonly aggregation_strategy?: "none" | "simple" | "first" | "average" | "max";
   /** Labels that are left out; default `["O"]`. */
   readonly ignore_labels?: readonly string[];
-  /** Reads texts of any length in windows that have so many tokens in common. Default: texts are cut where the context ends. */
+  /**
+   * Reads texts of any length in windows that have so many tokens in common, fewer than a window has; beside an
+   * `aggregation_strategy` only. Default: texts are cut where the context ends.
+   */
   readonly stride?: number;
   readonly signal?: AbortSignal;
 }

@@ -17,6 +17,7 @@ export interface ComputedTensor {
   readonly values: Float32Array | BigInt64Array;
 }
 
+/** What a replay found, and what it computed. */
 export interface Replay {
   readonly computed: readonly ComputedTensor[];
   readonly comparisons: readonly Comparison[];
