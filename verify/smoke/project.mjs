@@ -1,6 +1,6 @@
 // A user's project: the packages as `npm publish` would send them, unpacked into a node_modules of its own.
-import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { build, execute, here, root, tool } from "./tools.mjs";
 
@@ -19,6 +19,16 @@ export function makeProject() {
     const target = join(project, "node_modules", name);
     mkdirSync(target, { recursive: true });
     execute("tar", ["-xzf", join(build, filename), "-C", target, "--strip-components=1"]);
+  }
+  // What they depend on, of the version that they ask for: bundlers in verify/smoke bring others.
+  for (const { name } of packed) {
+    const { dependencies = {} } = JSON.parse(readFileSync(join(project, "node_modules", name, "package.json"), "utf8"));
+    for (const needed of Object.keys(dependencies)) {
+      const link = join(project, "node_modules", needed);
+      if (existsSync(link)) continue;
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(join(root, "node_modules", needed), link, "junction");
+    }
   }
   cpSync(join(here, "app"), project, { recursive: true });
   writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
