@@ -327,10 +327,13 @@ function linearsOf({ attention, feedForward }: EncoderBlock): LinearWeight[] {
 /** An encoder-decoder of this shape, or its encoder where the checkpoint has no decoder. */
 export function loadT5(
   config: T5Config,
-  weights: Weights,
+  checkpoint: Weights,
   attention: EncoderAttention,
 ): EncoderDecoderModel | EncoderModel {
   const { hiddenSize: D, vocabSize } = config;
+  // Files of T5ForTokenClassification and T5ForSequenceClassification.
+  const isPrefixed = checkpoint.has("transformer.encoder.final_layer_norm.weight");
+  const weights = isPrefixed ? checkpoint.scope("transformer.") : checkpoint;
   // Files of T5EncoderModel: sentence-t5 and such.
   const decoder = weights.scope("decoder.");
   const hasDecoder = decoder.has("final_layer_norm.weight") || decoder.has("block.0.layer.0.layer_norm.weight");
@@ -370,5 +373,7 @@ export const t5: Architecture = {
 
 /** Tables of tokens that others stand for, and biases that cross-attention of some files has and nothing reads. */
 export function isHarmlessT5(name: string): boolean {
-  return /^(shared|(en|de)coder\.embed_tokens)\.weight$|EncDecAttention\.relative_attention_bias\.weight$/.test(name);
+  return /^(transformer\.)?(shared|(en|de)coder\.embed_tokens)\.weight$|EncDecAttention\.relative_attention_bias\.weight$/.test(
+    name,
+  );
 }

@@ -105,6 +105,23 @@ test("calls that fail give the memory of the encoder's keys and values back", as
   await pipeline.dispose();
 });
 
+test("files of T5's classifiers have a prefix", async () => {
+  const openPrefixed = (isKept: (name: string) => boolean) =>
+    openChanged("t5-odd", {}, (tensors) => {
+      const all = [...tensors, ["encoder.embed_tokens.weight", tensors.get("shared.weight")!] as const];
+      tensors.clear();
+      for (const [name, tensor] of all) if (isKept(name)) tensors.set(`transformer.${name}`, tensor);
+    });
+  const ids = [3, 4, 5, 6];
+  const answer = { decoder_input_ids: [0, 7] };
+  const plain = await openChanged("t5-odd");
+  const whole = await openPrefixed(() => true);
+  const encoder = await openPrefixed((name) => !name.startsWith("decoder."));
+  expect(await whole.logits(ids, answer)).toEqual(await plain.logits(ids, answer));
+  expect(await encoder.encode(ids)).toEqual(await plain.encode(ids));
+  for (const pipeline of [plain, whole, encoder]) await pipeline.dispose();
+});
+
 test("generation_config.json says what answers begin with, where there is one, as in transformers", async () => {
   const beginOf = async (file: object | undefined) => {
     const others: Record<string, string> = file ? { "generation_config.json": JSON.stringify(file) } : {};
