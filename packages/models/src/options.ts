@@ -56,9 +56,11 @@ export function expectOptions(call: string, options: object, known: readonly str
 
 /** @throws {OptionError} `bad-option` unless options are an object, and no Map or Promise, and a `signal` is one */
 export function expectObject(call: string, options: object): void {
+  const isObject = typeof options === "object" && options !== null && !Array.isArray(options);
   const kind = Object.prototype.toString.call(options).slice(8, -1);
-  if (kind !== "Object") {
-    const got = /^(Map|Set|Promise|Date|URL|Blob)$/.test(kind) ? `a ${kind}` : show(options);
+  // Modules, and instances of some classes, have a name for themselves, and keys.
+  if (!isObject || (kind !== "Object" && Object.keys(options).length === 0)) {
+    const got = isObject ? `${/^[AE]/.test(kind) ? "an" : "a"} ${kind}` : show(options);
     throw new OptionError("bad-option", `${call}: expected options as an object, got ${got}`);
   }
   checkValues(call, options, { signal: abortSignal });

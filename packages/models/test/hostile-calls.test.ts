@@ -487,6 +487,8 @@ describe("options that are no options", () => {
     [Promise.resolve({}), "a Promise"],
     [new URL("file:///a"), "a URL"],
     [new Date(0), "a Date"],
+    [new AbortController().signal, "an AbortSignal"],
+    [new Response(), "a Response"],
     [[], "[]"],
     [null, "null"],
     [5, "5"],
@@ -500,6 +502,17 @@ describe("options that are no options", () => {
     await expect(g2p(given)).rejects.toEqual(refused("g2p"));
     await pipeline.dispose();
   });
+});
+
+test("options may be a module, or an instance of a class that names itself", async () => {
+  const pipeline = await Pipeline.fromFiles(filesOf("llama-bare-tied"), quiet);
+  const plain = { max_new_tokens: 2, return_dict_in_generate: true } as const;
+  const code: string = "data:text/javascript,export const max_new_tokens = 2, return_dict_in_generate = true";
+  const module = await import(/* @vite-ignore */ code);
+  const named = { ...plain, [Symbol.toStringTag]: "Settings" };
+  const expected = await pipeline.generate([3], plain);
+  for (const options of [module, named]) expect(await pipeline.generate([3], options)).toEqual(expected);
+  await pipeline.dispose();
 });
 
 test("calls name themselves and their own options", async () => {
