@@ -5,7 +5,6 @@ import { encoderTasks } from "./encoder-tasks.ts";
 import { activations, firstRows, headOptions, readHeads } from "./layers.ts";
 import {
   type BlockNames,
-  hasClassifier,
   type MaskedLmNames,
   postNormEncoder,
   reserveBlocks,
@@ -58,14 +57,15 @@ export const distilbert: Architecture = {
     const blocks = reserveBlocks(shape, model.scope("transformer."), names);
     let sequenceClassification: EncoderHeads["sequenceClassification"];
     let tokenClassification: EncoderHeads["tokenClassification"];
-    const { labels } = config;
-    if (labels > 0 && weights.has("pre_classifier.weight")) {
+    // Of checkpoints without a classifier nobody reads what the config says of labels.
+    const has = (name: string) => weights.has(`${name}.weight`) && config.labels > 0;
+    if (has("pre_classifier")) {
       const dense = weights.linear({ pre_classifier: D }, D, headOptions);
-      const output = weights.linear({ classifier: labels }, D, headOptions);
+      const output = weights.linear({ classifier: config.labels }, D, headOptions);
       sequenceClassification = (x, batch) =>
         linearSteps(linear(firstRows(x, batch), dense, { activation: "relu" }), output);
-    } else if (hasClassifier(weights, labels)) {
-      tokenClassification = reserveTokenClassifier(weights, D, labels);
+    } else if (has("classifier")) {
+      tokenClassification = reserveTokenClassifier(weights, D, config.labels);
     }
     const lm = head && reserveMaskedLm(weights, maskedLm, head, D, { eps: EPS, activation });
     return postNormEncoder({

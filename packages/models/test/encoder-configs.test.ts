@@ -160,6 +160,17 @@ test.each([
   await choices.dispose();
 });
 
+test("what DistilBERT's config says of labels is not looked at where there is no classifier", async () => {
+  const folder = join(fixtures, "distilbert-masked-lm");
+  const labels = { num_labels: 1, problem_type: "single_label_classification" };
+  const files = {
+    "config.json": JSON.stringify({ ...readJson(join(folder, "config.json")), ...labels }),
+    "model.safetensors": readFileSync(join(folder, "model.safetensors")),
+  };
+  const pipeline = await Pipeline.fromFiles(files, { strict: true });
+  await pipeline.dispose();
+});
+
 test("what converted and trained configs say beside the model is no unknown key", async () => {
   const folder = join(fixtures, "bert-base-model");
   const beside = { embedding_size: 9, pre_trained: "", training: "", padding: "max_length", mask_token_id: 4 };
