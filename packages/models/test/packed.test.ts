@@ -76,6 +76,14 @@ test("a file opens from bytes, a buffer, a compiled module and a response, and e
   expect(await light.phonemizeBatch(words)).toEqual(expected);
 });
 
+test("an embedder's checkpoint that lacks the output layer opens, also where no task reads modules.json", async () => {
+  const files = { ...tinyFiles({ tensors: (tensors) => tensors.delete("lm_head.weight") }), "modules.json": "[]" };
+  const folder = await Small.fromFiles(files, { deterministic: true });
+  const pipeline = await openPacked(Small, await packModel(Small, files));
+  expect(await pipeline.hiddenStates([4, 5])).toEqual(await folder.hiddenStates([4, 5]));
+  await expect(pipeline.logits([4])).rejects.toMatchObject({ code: "no-head" });
+});
+
 test("progress has an end, and a signal stops", async () => {
   const file = await packModel(Small, tinyFiles());
   const events: string[] = [];

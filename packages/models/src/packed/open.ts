@@ -88,5 +88,7 @@ async function planPacked(
     return source.read(0, source.size, signal);
   };
   const checkpoint: TensorReader = { tensors, read };
-  return reserveModel({ sources, config, architecture, checkpoint }, { ...options, dtype: directory.dtype });
+  const given = { sources, config, architecture, checkpoint };
+  // What the folder lacked it was allowed to lack; the file that says so is here where some task read it only.
+  return reserveModel(given, { ...options, dtype: directory.dtype }, true);
 }

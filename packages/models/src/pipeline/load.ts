@@ -90,9 +90,10 @@ export async function planModel(
 export function reserveModel<C extends TensorReader>(
   given: Pick<Plan<C>, "sources" | "config" | "architecture" | "checkpoint">,
   options: PipelineOptions,
+  isEmbedder = given.sources.has("modules.json"),
 ): Plan<C> {
-  const { config, architecture, checkpoint, sources } = given;
-  const reader = new ConfigReader(config, "config.json", sources.has("modules.json"));
+  const { config, architecture, checkpoint } = given;
+  const reader = new ConfigReader(config, "config.json", isEmbedder);
   const weights = Weights.over(checkpoint.tensors, { dtype: options.dtype });
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish(isGenerationKey);
