@@ -357,10 +357,13 @@ describe("options of every call", () => {
 
   test("a stream has no place for ids and log probabilities, a text prompt none for a chat", async () => {
     const pipeline = await Pipeline.fromFiles(filesOf("sentence-transformers/qwen3-last-token"), quiet);
-    const whole = { return_dict_in_generate: true, logprobs: 3 } as never;
-    await expect(pipeline.stream("x", whole).next()).rejects.toEqual(
-      expect.objectContaining({ code: "unknown-option" }),
-    );
+    for (const options of [{ return_dict_in_generate: true }, { logprobs: true }, { logprobs: 0 }]) {
+      await expect(pipeline.stream("x", options as never).next()).rejects.toEqual(
+        expect.objectContaining({ code: "unknown-option" }),
+      );
+    }
+    const none = { max_new_tokens: 0, return_dict_in_generate: false, logprobs: false } as never;
+    expect(await pipeline.stream("x", none).next()).toMatchObject({ done: true });
     await expect(pipeline.generate("x", { chat: {} as never })).rejects.toEqual(
       expect.objectContaining({ code: "conflicting-options" }),
     );

@@ -120,7 +120,8 @@ export async function* stream(
 ): AsyncGenerator<string, void> {
   expectFunctions("stream", { on_token });
   for (const option of ["return_dict_in_generate", "logprobs"] as const) {
-    if (!(options as BatchOptions)[option]) continue;
+    const value = (options as BatchOptions)[option];
+    if (value === undefined || value === false) continue;
     const message = `stream: expected no ${option}, as pieces of text are all that it gives`;
     throw new OptionError("unknown-option", message, { option });
   }
