@@ -235,14 +235,14 @@ export function* encode(
 ): Forward<TD> {
   const { runtime, ids, observe, rows: places } = batch;
   const wanted = places && { places, rows: runtime.upload(places, [places.length] as const) };
-  const picked = parts.picks && !observe ? wanted : undefined;
+  const picked = parts.picks ? wanted : undefined;
   let x = parts.embed(runtime.upload(ids, [ids.length] as const));
   for (let layer = 0; layer < layers; layer++) {
     observe?.(layer, x);
     x = runtime.settle(x, yield* parts.block(x, layer, layer === layers - 1 ? picked : undefined));
     yield;
   }
-  if (wanted && !(picked && layers > 0)) x = gatherRows(x, wanted.rows);
+  if (wanted && !picked) x = gatherRows(x, wanted.rows);
   if (parts.norm) x = parts.norm(x);
   observe?.(layers, x);
   return x;

@@ -64,7 +64,7 @@ export async function embedTexts(
   const read = modules.table ? tableReader(reader, modules.table, prompt) : plainReader(context, reader, prompt);
   const { model } = context;
   const { hiddenSize } = model.kind === "encoder-decoder" ? model.encoder : model;
-  const readsFirst = first === 0 && !modules.table && modules.pooling.modes.every((mode) => mode === "cls");
+  const readsFirst = first === 0 && modules.pooling.modes.every((mode) => mode === "cls");
   const picks = readsFirst ? () => [0] : undefined;
   const vectors: Float32Array[] = [];
   for await (const lot of inLots(own, read)) {
