@@ -297,6 +297,9 @@ describe("operations refuse operands that do not fit", () => {
     expect(() => sumBlocks(x, 0, 6, 3)).toThrow(
       failing("misshaped", "sumBlocks: expected at most the 2 rows of x, got 6"),
     );
+    expect(() => sumBlocks(x, 1, 2, 1)).toThrow(
+      failing("misshaped", "sumBlocks: expected at most the 2 rows of x, got 3"),
+    );
     expect(() => meanRows(x, [1, 2])).toThrow(
       failing("misshaped", "meanRows: expected at most the 2 rows of x, got 3"),
     );

@@ -720,6 +720,7 @@ describe("writing", () => {
       'tensor "k": expected surrogates in pairs, got one alone',
       () => writeHeader([], { k: "\udc00" }),
     ],
+    ["wrong-type", 'tensor "__metadata__: k": expected a text, got number', () => writeHeader([], { k: 5 as never })],
     [
       "bad-integer",
       'tensor "a": expected a shape of non-negative integers, got -1',

@@ -745,6 +745,8 @@ describe("readAll", () => {
       "too-large",
       "f: expected at most 9 bytes, got more",
     );
+    const sizeless = { name: "f", size: undefined as never, read: async () => ten };
+    await rejects(readAll(sizeless, { maxBytes: 9 }), "too-large", "f: expected at most 9 bytes, got undefined");
     const error = (actual: number | string) => new ConfigError("mine", `${actual}`);
     await expectRejection(readAll(bytesSource("f", ten), { maxBytes: 9, error }), ConfigError, "mine", "10");
   });

@@ -353,6 +353,17 @@ describe("C9 the output layer", () => {
     await complete.dispose();
   });
 
+  test.each([
+    ["gpt2-odd", "GPT2ForSequenceClassification"],
+    ["gpt_neo-odd", "GPTNeoForSequenceClassification"],
+    ["gpt_neox-serial", "GPTNeoXForSequenceClassification"],
+  ])("%s as %s may lack it, too", async (folder, architecture) => {
+    const changes = { architectures: [architecture], tie_word_embeddings: false };
+    const pipeline = await openChanged(folder, changes, (tensors) => tensors.delete("embed_out.weight"));
+    await expect(pipeline.logits([4, 5])).rejects.toMatchObject({ code: "no-head" });
+    await pipeline.dispose();
+  });
+
   test("in the file goes before tie_word_embeddings", async () => {
     const tied = await Pipeline.fromFiles(tinyFiles({ config: { tie_word_embeddings: true } }), { strict: true });
     const untied = await Pipeline.fromFiles(tinyFiles());

@@ -35,6 +35,14 @@ describe("beams are those of transformers with", () => {
   });
 });
 
+test("beams that are drawn are the same for a seed: ids that are not allowed take no draw, and scores have no noise", async () => {
+  const decoder = new FakeDecoder();
+  const lengths = { num_beams: 3, num_return_sequences: 3, max_new_tokens: 5 };
+  const settings = resolve({ ...lengths, seed: 7, top_k: 5, temperature: 3, suppress_tokens: [0, 1, 2] });
+  const [sequences] = await generateBatch(decoder, [decoder.prompt([3, 1, 4])], settings);
+  expect(sequences.map(show)).toEqual(["6 13 8 24 13 (-0.5827)", "6 13 26 9 10 (-0.5835)", "6 13 26 9 5 (-0.5933)"]);
+});
+
 describe("beams of files with renormalize_logits are those of transformers with", () => {
   const named = renormalizedVectors.map(
     (vector) => [`${JSON.stringify(vector.options)} after ${vector.prompt}`, vector] as const,

@@ -123,6 +123,23 @@ describe.each(folders)("%s", (_, folder) => {
       }
     });
 
+    test("of a prompt that is fed in chunks the last layer computes no more than of the whole, and the same bits", async () => {
+      const [ids, feed] = [idsOf(90), decoder as { chunkRows: number }];
+      const fed = async (chunkRows: number) => {
+        const [before, most, cache] = [opened.runtime.work, feed.chunkRows, decoder.newCache()];
+        feed.chunkRows = chunkRows;
+        const [logits] = await decoder.step([{ cache, ids }]);
+        feed.chunkRows = most;
+        cache.dispose();
+        return { logits, work: opened.runtime.work - before };
+      };
+      const [whole, chunked] = [await fed(ids.length), await fed(24)];
+      expect(same(chunked.logits, whole.logits)).toBe(true);
+      // Each pass counts a million for itself.
+      const passes = Math.ceil(ids.length / 24);
+      expect(chunked.work).toBeLessThanOrEqual(whole.work + 1e6 * (passes - 1));
+    });
+
     test.skipIf(isDynamic)("cached steps equal a pass without a cache, bit for bit", async () => {
       const ids = idsOf(90);
       for (const step of [1, 3]) {

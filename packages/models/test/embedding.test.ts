@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseSafetensors } from "@kiloformer/core";
+import type { Tokenizer } from "@kiloformer/tokenizers";
 import { describe, expect, test } from "vitest";
 import { Pipeline } from "../src/index.ts";
 import { readDirectory } from "../src/platform/directory-node.ts";
@@ -112,6 +113,31 @@ describe("embedBatch", () => {
     const vectors = await pipeline.embedBatch(many);
     expect(vectors).toEqual(many.map((text) => alone.get(text)));
     expect(vectors[0].buffer).not.toBe(vectors[many.length - 4].buffer);
+  });
+
+  test.each(["bert-cls", "modernbert-cls"])("%s: of the last layer only the first state is computed", async (name) => {
+    const runtime = await debugRuntime(builds[0]);
+    const pipeline = await Pipeline.fromDirectory(join(folder, name), { runtime });
+    const workOf = async (call: Promise<unknown>) => {
+      const before = runtime.work;
+      await call;
+      return runtime.work - before;
+    };
+    expect(await workOf(pipeline.embed("a b c"))).toBeLessThan(await workOf(pipeline.encode("a b c")));
+    await pipeline.dispose();
+  });
+
+  test("behind a prompt that does not count, the first state is the one behind it", async () => {
+    const name = "1_Pooling/config.json";
+    const pooling = { ...readJson(join(folder, "bert-cls", name)), include_prompt: false };
+    const { pipeline } = await open("bert-cls", { [name]: pooling });
+    const states = await pipeline.encode("hello a b");
+    const { ids } = (pipeline.tokenizer as Tokenizer).encode("hello");
+    const width = (await pipeline.embed("a b")).length;
+    // Without the token behind the prompt.
+    const first = (ids.length - 1) * width;
+    expect(await pipeline.embed("a b", { prompt: "hello " })).toEqual(states.slice(first, first + width));
+    await pipeline.dispose();
   });
 
   test("thousands of texts are worked on a lot at a time, in order", async () => {

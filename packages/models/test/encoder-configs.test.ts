@@ -78,6 +78,8 @@ const refused: [name: string, changes: Record<string, unknown>, word: string][] 
   ["modernbert", { norm_eps: 0 }, "norm_eps"],
   ["modernbert", { hidden_activation: "tanh" }, "hidden_activation"],
   ["modernbert", { classifier_pooling: "max" }, "classifier_pooling"],
+  ["modernbert", { is_causal: true }, "is_causal"],
+  ["modernbert", { causal_mask: true }, "causal_mask"],
   ["modernbert", { rope_parameters: { full_attention: { rope_theta: 0 } } }, "rope_theta"],
   ["t5", { feed_forward_proj: "gated" }, "feed_forward_proj"],
   ["t5", { feed_forward_proj: "__proto__" }, "feed_forward_proj"],

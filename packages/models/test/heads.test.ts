@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Tokenizer } from "@kiloformer/tokenizers";
 import { describe, expect, test } from "vitest";
 import { modelFile } from "../../tokenizers/test/model-file.ts";
-import { type MaskFill, Pipeline } from "../src/index.ts";
+import type { EncoderModel } from "../src/architecture.ts";
+import { architectures, type MaskFill, openBareModel, Pipeline } from "../src/index.ts";
 import { withoutOverlaps } from "../src/pipeline/tag-tokens.ts";
 import { openChanged } from "./open.ts";
 import { builds, debugRuntime, failing, readJson } from "./shared.ts";
@@ -66,6 +68,37 @@ describe.each(builds)("%s kernels", (build) => {
     for (const call of errors) await expect(run(pipeline, call)).rejects.toMatchObject({ code: call.code });
     await pipeline.dispose();
   });
+});
+
+test.each([
+  ["modernbert-sequence-classification-cls", true],
+  ["modernbert-sequence-classification-mean", false],
+  ["bert-sequence-classification-odd", true],
+])("%s classifies by the states that its head reads, and computes no others", async (name, readsFirst) => {
+  const fixtures = join(folder, "..");
+  const read = (...path: string[]) => readFileSync(join(fixtures, ...path));
+  const files = { "config.json": read(name, "config.json"), "model.safetensors": read(name, "model.safetensors") };
+  const runtime = await debugRuntime(builds[0]);
+  const options = { runtime, onWarning() {} };
+  const bare = await openBareModel(files, architectures, options);
+  const tokenizer = JSON.parse(read("sentence-transformers/bert-cls/tokenizer.json").toString());
+  const { vocab } = tokenizer.model;
+  // No more than the models have rows.
+  for (const token of Object.keys(vocab)) if (vocab[token] >= 97) delete vocab[token];
+  const beside = { "tokenizer.json": JSON.stringify(tokenizer) };
+  const pipeline = await Pipeline.fromFiles({ ...files, ...beside }, options);
+  const workOf = async <R>(call: Promise<R>) => {
+    const before = runtime.work;
+    return { result: await call, work: runtime.work - before };
+  };
+  const { ids } = (pipeline.tokenizer as Tokenizer).encode("a b c");
+  const head = (bare.model as EncoderModel).heads.sequenceClassification!;
+  const all = await workOf(bare.encoder.run([{ ids }], head, () => 1));
+  const some = await workOf(pipeline.classify("a b c", { function_to_apply: "none" }));
+  expect(some.result.map(({ score }) => score).sort()).toEqual([...all.result[0]].sort());
+  if (readsFirst) expect(some.work).toBeLessThan(all.work);
+  else expect(some.work).toBe(all.work);
+  await Promise.all([pipeline.dispose(), bare.dispose()]);
 });
 
 describe("fillMask", () => {

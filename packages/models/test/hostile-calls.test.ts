@@ -362,6 +362,8 @@ describe("options of every call", () => {
         expect.objectContaining({ code: "unknown-option" }),
       );
     }
+    const misspelt = pipeline.stream("x", { banana: 1 } as never).next();
+    await expect(misspelt).rejects.toThrow(/^stream: expected .*on_token, chat, got banana$/);
     const none = { max_new_tokens: 0, return_dict_in_generate: false, logprobs: false } as never;
     expect(await pipeline.stream("x", none).next()).toMatchObject({ done: true });
     await expect(pipeline.generate("x", { chat: {} as never })).rejects.toEqual(

@@ -39,6 +39,13 @@ test.each(cases)(
   },
 );
 
+test("ids whose probabilities reach top_p to the bit are enough", () => {
+  const settings = resolveGenerationOptions({ top_p: 0.5, seed: 1 }, { options: {}, unsupported: [] }, 2);
+  const scores = new Float32Array(2);
+  createSampler(settings)(scores, []);
+  expect([...scores]).toEqual([Number.NEGATIVE_INFINITY, 0]);
+});
+
 test.each([3, 2000, 2049, 40_000])("%d ids come in the order of their values, and ties by id", (count) => {
   const random = seededRandom(count);
   const special = [0, -0, 1e-45, -1e-45, 3e38, -3e38, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];

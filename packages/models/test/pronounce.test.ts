@@ -282,6 +282,16 @@ test("a word that is too long for the model passes through, and is spoken of", a
   await small.dispose();
 });
 
+test("as many pronunciations as beams may be asked for, and keys of a lexicon that match nothing are spoken of", async () => {
+  const onWarning = vi.fn();
+  const pipeline = await Pipeline.fromFiles(tinyFiles(), { onWarning });
+  const lexicon = { "a b": "x" };
+  const found = await pipeline.pronounce("abc", { num_return_sequences: 4, num_beams: 4, lexicon });
+  expect(found.length).toBeGreaterThan(0);
+  expect(onWarning).toHaveBeenCalledWith(expect.stringMatching(/^pronounce: expected single words .* got "a b"/));
+  await pipeline.dispose();
+});
+
 test("a model that writes one token a letter, or silence, says itself which letter each phone is of", async () => {
   const tokens = ["<pad>", "<unk>", "<sos>", "<eos>", ..."abcdefgh", "<silent>", "ks", "ˈ", "ɛ", "ㄱ", "ㅏ", "ㄴ"];
   const vocabulary = Object.fromEntries(tokens.map((token, id) => [token, id]));
