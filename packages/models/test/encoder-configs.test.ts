@@ -103,6 +103,7 @@ describe.runIf(existsSync(references))("C3, C4, C10, C11: what is not honoured i
     ["t5", { pad_token_id: -1 }],
     ["t5", { eos_token_id: [1, 5] }],
     ["modernbert", { rope_parameters: undefined, global_rope_theta: 160_000, local_rope_theta: 10_000 }],
+    ["modernbert", { is_causal: false, causal_mask: false }],
   ])("but %s: %j is not", async (name, changes) => {
     expect(await failure(name, changes)).toBe("no error");
   });
