@@ -67,26 +67,26 @@ const llamaRoles: Roles = { bos_token: "<s>", eos_token: "</s>", unk_token: "<un
 // What the classes of decoders call their tokens where no file does; other classes have no chats.
 const rolesOfClass: Readonly<Record<string, Roles>> = {
   GPT2: gpt2Roles,
-  GPTNeoX: gpt2Roles,
+  GPTNeoX: { ...gpt2Roles, pad_token: "<|padding|>" },
   Qwen2: qwenRoles,
   Llama: llamaRoles,
   CodeLlama: llamaRoles,
-  Gemma: { bos_token: "<bos>", eos_token: "<eos>", unk_token: "<unk>", pad_token: "<pad>" },
+  Gemma: { bos_token: "<bos>", eos_token: "<eos>", unk_token: "<unk>", pad_token: "<pad>", mask_token: "<mask>" },
 };
+// By model type: where no file names a class, and, in the second, whatever class is named. Others have one without such names.
 const decoderClasses: Readonly<Record<string, string>> = {
   gpt2: "GPT2",
   gpt_neo: "GPT2",
   gpt_neox: "GPTNeoX",
-  qwen2: "Qwen2",
   qwen3: "Qwen2",
-  llama: "Llama",
-  mistral: "Llama",
   gemma3_text: "Gemma",
 };
+const onlyClasses: Readonly<Record<string, string>> = { qwen2: "Qwen2", mistral: "", phi3: "" };
 
 /** Tokens by the roles that they usually have, but for one that tokenizer_config.json gives to no token. */
 function usualRoles({ className, modelType, value }: Settings, tokenizer: Tokenizer, roles: Roles): Roles {
-  const name = className || (Object.hasOwn(decoderClasses, modelType) ? decoderClasses[modelType] : "");
+  const byType = (classes: typeof onlyClasses) => (Object.hasOwn(classes, modelType) ? classes[modelType] : undefined);
+  const name = byType(onlyClasses) ?? (className || byType(decoderClasses) || "");
   const usual = { ...(Object.hasOwn(rolesOfClass, name) && rolesOfClass[name]), ...roles };
   const isUsual = ([role, token]: readonly [string, string]) =>
     !Object.hasOwn(value, role) && tokenizer.tokenToId(token) !== undefined;

@@ -304,6 +304,37 @@ describe("a chat template is given the names that tokens usually have", () => {
       "<s>a</s>|<unk>",
     ],
     ["a model's type", { ...json("a", end), ...config(), "config.json": '{"model_type":"qwen3"}' }, `a${end}|${end}`],
+    [
+      "a type without a class",
+      { ...json("<unk>", "<s>", "</s>"), ...config(), "config.json": '{"model_type":"llama"}' },
+      "a|",
+    ],
+    [
+      "a type whose class counts for nothing",
+      {
+        ...json("<s>", "</s>"),
+        ...config({ tokenizer_class: "LlamaTokenizer" }),
+        "config.json": '{"model_type":"mistral"}',
+      },
+      "a|",
+    ],
+    [
+      "a type that goes before a class",
+      {
+        ...json("<s>", end),
+        ...config({ tokenizer_class: "LlamaTokenizer" }),
+        "config.json": '{"model_type":"qwen2"}',
+      },
+      `a${end}|${end}`,
+    ],
+    [
+      "what fills up",
+      {
+        ...json("<|padding|>"),
+        ...config({ tokenizer_class: "GPTNeoXTokenizer", chat_template: "{{ pad_token }}" }),
+      },
+      "<|padding|>",
+    ],
     ["names that no token has", { ...json("a", "b"), ...config({ tokenizer_class: "LlamaTokenizer" }) }, "a|"],
     ["what the files say", { ...pairs, ...config({ eos_token: "a", bos_token: "b" }) }, `baa|${end}`],
   ])("%s", (_, files, expected) => expect(say(files)).toBe(expected));
