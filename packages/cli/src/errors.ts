@@ -16,6 +16,7 @@ export class UsageError extends Error {
 
 const modelFolder = "a model's folder holds config.json, model.safetensors and the tokenizer's files";
 const whatIsThere = "kiloformer inspect lists what is there";
+const whole = "was it cut or changed on its way? then fetch it again";
 
 /** What to do next, by error code. */
 const hintsByCode: Readonly<Record<string, string>> = {
@@ -31,12 +32,14 @@ const hintsByCode: Readonly<Record<string, string>> = {
   "not-g2p": "kiloformer generate runs language models",
   "over-limit": "kiloformer inspect says what a model takes in memory",
   "prompt-too-long": "on the command line: --truncate",
+  // Our own kernels compile: it is a packed file's.
+  "kernels-refused": whole,
   "missing-expected": "the folders that verify takes have both expected files",
 };
 
 /** The same for all other codes, by error class; where there is none, the command's help. */
 const hintsByClass: Readonly<Record<string, string>> = {
-  SafetensorsError: "was it cut or changed on its way? then fetch it again",
+  SafetensorsError: whole,
   SourceError: "is it there, whole, and may you read it?",
   ConfigError: "the README lists the models that open, with the files as they were published",
   WeightError: whatIsThere,
@@ -69,6 +72,7 @@ export function report(error: unknown, terminal: Terminal, command: string, verb
 
 function hintFor(error: unknown, command: string): string | undefined {
   if (error instanceof UsageError) return error.hint ?? `see ${command} --help`;
+  if (error instanceof Error && "syscall" in error) return "is it there, and may you read and write it?";
   if (!(error instanceof KiloformerError)) return "--verbose shows where";
   if (Object.hasOwn(hintsByCode, error.code)) return hintsByCode[error.code];
   return hintsByClass[error.name] ?? `see ${command} --help`;

@@ -116,6 +116,16 @@ describe("pack", () => {
     expect(readdirSync(dirname(file))).toEqual(["model.wasm"]);
   });
 
+  test("says of a file that is cut short that it may be", async () => {
+    const { file } = await pack(modelFolder());
+    writeFileSync(file, readFileSync(file).subarray(0, 60_000));
+    const { code, stderr } = await kiloformer(["g2p", "--model", file, "abc"]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^kiloformer: .* \(was it cut or changed on its way\? then fetch it again\)\n$/),
+    });
+  });
+
   test("a packed file is one by its content, whatever its name", async () => {
     const folder = modelFolder();
     const { file } = await pack(folder);

@@ -142,6 +142,11 @@ describe("a model that does not open is one line with a hint", () => {
     expect(stderr).toMatch(/ \(see kiloformer generate --help\)\n$/);
   });
 
+  test("what the system refuses", async () => {
+    const { stderr } = await kiloformer(["quantize", modelFolder(), "--dtype", "q8", "-o", "/dev/null/new"]);
+    expect(stderr).toMatch(/^kiloformer: ENOTDIR: .* \(is it there, and may you read and write it\?\)\n$/);
+  });
+
   test("a line break or an escape sequence in a message stays on the line and harmless", async () => {
     const { stderr } = await generate(join(folderOf({}), "a\n\u001b[31mb"));
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);

@@ -13,7 +13,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseSafetensors } from "@kiloformer/core";
 import type { Tokenizer } from "@kiloformer/tokenizers";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Pipeline } from "../src/index.ts";
 import { readDirectory } from "../src/platform/directory-node.ts";
 import { builds, debugRuntime, failing, readJson, worstDifference } from "./shared.ts";
@@ -678,6 +678,20 @@ describe("readDirectory", () => {
     await close();
     rmSync(directory, { recursive: true });
     rmSync(elsewhere, { recursive: true });
+  });
+
+  test("a folder that may not be read is a typed error", async () => {
+    vi.resetModules();
+    vi.doMock("node:fs/promises", async (original) => ({
+      ...(await original<typeof import("node:fs/promises")>()),
+      readdir: () => Promise.reject(new Error("EACCES: permission denied")),
+    }));
+    const { readDirectory } = await import("../src/platform/directory-node.ts");
+    vi.doUnmock("node:fs/promises");
+    await expect(readDirectory(folder)).rejects.toMatchObject({
+      code: "cannot-open",
+      message: `${folder}: expected a folder to read, got an error: EACCES: permission denied`,
+    });
   });
 
   test("H3: a shard that is a link out of the folder is refused; chat templates are read", async () => {

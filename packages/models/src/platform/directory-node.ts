@@ -70,7 +70,10 @@ async function list(directory: string): Promise<Dirent[]> {
   if (!info.isDirectory()) {
     throw new SourceError("not-a-directory", `${directory}: expected a model's folder, got a file`, { directory });
   }
-  return readdir(directory, { withFileTypes: true });
+  return readdir(directory, { withFileTypes: true }).catch((cause: Error) => {
+    const message = `${directory}: expected a folder to read, got an error: ${cause.message}`;
+    throw new SourceError("cannot-open", message, { directory }, { cause });
+  });
 }
 
 /** Where links may lead: into the folder, and from a snapshot of huggingface_hub's cache into that model's files. */
