@@ -27,7 +27,7 @@ export function readLexicon(call: string, lexicon: Lexicon, warn: (message: stri
       throw bad(`${show(value)} for ${show(word)}`);
     }
     entries.set(keyOf(word), all[0]);
-    if (!/^\S+$/.test(word)) others.push(word);
+    if (!/^[\p{L}\p{M}\p{N}'’]+$/u.test(word)) others.push(word);
   }
   if (others.length > 0) {
     const more = others.length > 1 ? ` and ${others.length - 1} more` : "";

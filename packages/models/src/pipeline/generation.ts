@@ -120,8 +120,7 @@ export async function* stream(
 ): AsyncGenerator<string, void> {
   expectFunctions("stream", { on_token });
   for (const option of ["return_dict_in_generate", "logprobs"] as const) {
-    const value = (options as BatchOptions)[option];
-    if (value === undefined || value === false) continue;
+    if (((options as BatchOptions)[option] ?? false) === false) continue;
     const message = `stream: expected no ${option}, as pieces of text are all that it gives`;
     throw new OptionError("unknown-option", message, { option });
   }
