@@ -73,11 +73,13 @@ describe("pack", () => {
 
   test("writes over a packed file and no other, and a file that cannot be whole leaves the earlier one", async () => {
     const folder = modelFolder();
-    // A module with nothing in it, one with a section of somebody else's, and one that is cut short.
-    for (const sections of [[], [0, 6, 5, 111, 116, 104, 101, 114], [0, 0x80]]) {
+    const say = (text: string) => [text.length, ...Buffer.from(text)];
+    // A module with nothing in it, ones with a section of somebody else's, and one that is cut short.
+    for (const sections of [[], [0, 6, ...say("other")], [0, 18, ...say("other"), ...say("kiloformer.")], [0, 0x80]]) {
       const name = `other-${sections.length}.wasm`;
       writeFileSync(join(folder, name), Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, ...sections));
     }
+    writeFileSync(join(folder, "no-module"), Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0, 0, 12, ...say("kiloformer.")));
     for (const name of readdirSync(folder)) {
       const before = readFileSync(join(folder, name));
       const { code, stderr } = await kiloformer(["pack", folder, "-o", join(folder, name)]);
@@ -88,6 +90,10 @@ describe("pack", () => {
       expect(readFileSync(join(folder, name))).toEqual(before);
     }
     const { file } = await pack(folder);
+    const other = Uint8Array.of(0, 0x83, 2, ...say("other"), ...new Uint8Array(253));
+    const whole = readFileSync(file);
+    writeFileSync(file, Buffer.concat([whole.subarray(0, 8), other, whole.subarray(8)]));
+    expect((await kiloformer(["pack", folder, "-o", file])).code).toBe(0);
     const link = join(folderOf({}), "link.wasm");
     symlinkSync(file, link);
     expect((await kiloformer(["pack", folder, "--dtype", "q8", "-o", link])).code).toBe(0);

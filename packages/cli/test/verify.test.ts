@@ -161,12 +161,14 @@ ${posts.length > 0 ? "setInterval(() => {}, 1000);" : "process.exit(7);"}
 const html = await (await fetch(url)).text();
 const named = /\\["other.safetensors",(\\d+)\\]/.exec(html)[1];
 const part = await fetch(new URL("/model/other.safetensors", url), { headers: { range: "bytes=8-15" } });
-const told = [named, part.status, part.headers.get("content-range"), await part.text()];
+const expected = await (await fetch(new URL("/expected", url))).arrayBuffer();
+const told = [named, part.status, part.headers.get("content-range"), await part.text(), expected.byteLength];
 await fetch(new URL("/warnings", url), { method: "POST", body: JSON.stringify([told.join(" ")]) });`;
     const { stderr } = await browse(fakeChromium([["/failure", { message: "enough" }]], script), folder);
     const bytes = readFileSync(join(folder, "other.safetensors"));
     const part = bytes.toString("utf8", 8, 16);
-    expect(stderr).toContain(`warning: ${bytes.length} 206 bytes 8-15/${bytes.length} ${part}\n`);
+    const { length } = readFileSync(join(folder, "expected.safetensors"));
+    expect(stderr).toContain(`warning: ${bytes.length} 206 bytes 8-15/${bytes.length} ${part} ${length}\n`);
   });
 
   test("ends where there is no Chromium", async () => {

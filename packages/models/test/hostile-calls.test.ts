@@ -530,5 +530,21 @@ test("calls name themselves and their own options", async () => {
   );
   await refused(pipeline.generateBatch([[3]], { ...whole, banana: 1 } as never), /^generateBatch: .*chat, got banana$/);
   await refused(pipeline.generate([3], { ...whole, on_text: () => {} }), /^generate: expected a tokenizer file beside/);
+  await refused(
+    pipeline.generate([3], { on_token: 1 } as never),
+    /^generate: expected on_token to be a function, got 1$/,
+  );
+  await refused(pipeline.generate([3], { on_token() {}, banana: 1 } as never), /^generate: .*chat, got banana$/);
+  await refused(pipeline.generateBatch([[3]]), /^generateBatch: expected a tokenizer file beside/);
+  await pipeline.dispose();
+});
+
+test("a stream names itself", async () => {
+  const pipeline = await Pipeline.fromFiles(filesOf("sentence-transformers/qwen3-last-token"), quiet);
+  const refused = (options: object, pattern: RegExp) =>
+    expect(pipeline.stream("x", options).next()).rejects.toThrow(pattern);
+  await refused({ banana: 1 }, /^stream: .*chat, got banana$/);
+  await refused({ on_token: 1 }, /^stream: expected on_token to be a function, got 1$/);
+  await refused({ chat: {} }, /^stream: expected a conversation beside chat/);
   await pipeline.dispose();
 });

@@ -213,6 +213,10 @@ describe.each(builds)("pronounce, %s build", (build) => {
     }
   }, 60_000);
 
+  test("takes as many texts as beams", async () => {
+    expect(await pipeline.pronounce("abc", { num_return_sequences: 2, num_beams: 2 })).toHaveLength(2);
+  });
+
   test("a signal stops it", async () => {
     const signal = AbortSignal.abort(new Error("enough"));
     await expect(pipeline.pronounce("abc", { signal })).rejects.toThrow("enough");
@@ -243,6 +247,16 @@ describe.each(builds)("pronounce, %s build", (build) => {
       { num_return_sequences: "2" },
       "bad-option",
       'pronounce: expected num_return_sequences to be an integer from 1 to 256, got "2"',
+    ],
+    [
+      { num_return_sequences: 300 },
+      "bad-option",
+      "pronounce: expected num_return_sequences to be an integer from 1 to 256, got 300",
+    ],
+    [
+      { num_return_sequences: 3, num_beams: "2" },
+      "bad-option",
+      'pronounce: expected num_beams to be an integer from 1 to 256, got "2"',
     ],
     [
       { num_return_sequences: 3, num_beams: 2 },

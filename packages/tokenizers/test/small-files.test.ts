@@ -327,15 +327,26 @@ describe("a chat template is given the names that tokens usually have", () => {
       },
       `a${end}|${end}`,
     ],
-    [
-      "what fills up",
-      {
-        ...json("<|padding|>"),
-        ...config({ tokenizer_class: "GPTNeoXTokenizer", chat_template: "{{ pad_token }}" }),
-      },
-      "<|padding|>",
-    ],
     ["names that no token has", { ...json("a", "b"), ...config({ tokenizer_class: "LlamaTokenizer" }) }, "a|"],
     ["what the files say", { ...pairs, ...config({ eos_token: "a", bos_token: "b" }) }, `baa|${end}`],
+    ["an older file", { ...pairs, ...config(), "special_tokens_map.json": '{"eos_token":"a"}' }, `${end}aa|${end}`],
   ])("%s", (_, files, expected) => expect(say(files)).toBe(expected));
+
+  test.each([
+    ["", "gpt2", end],
+    ["", "gpt_neo", end],
+    ["", "gpt_neox", `${end}<|padding|>`],
+    ["", "qwen3", end + end],
+    ["", "gemma3_text", "<eos><pad><mask>"],
+    ["", "smollm3", ""],
+    ["GPT2Tokenizer", "gpt_neox", end],
+    ["CodeLlamaTokenizer", "smollm3", "</s>"],
+    ["LlamaTokenizer", "phi3", ""],
+  ])("of the class %j in a folder of %s", (tokenizer_class, model_type, expected) => {
+    const files = {
+      ...json(end, "<|padding|>", "</s>", "<eos>", "<pad>", "<mask>"),
+      ...config({ tokenizer_class, chat_template: "{{ eos_token }}{{ pad_token }}{{ mask_token }}" }),
+    };
+    expect(say({ ...files, "config.json": JSON.stringify({ model_type }) })).toBe(expected);
+  });
 });
