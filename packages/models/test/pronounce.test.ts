@@ -282,12 +282,19 @@ describe.each(builds)("pronounce, %s build", (build) => {
         "phonemize: expected one of lexicon, num_beams, numbers, signal, got num_return_sequences",
       ),
     );
+    await expect(pipeline.phonemize("abc", { num_beams: 0 })).rejects.toEqual(
+      failing("bad-option", "phonemize: expected num_beams to be an integer from 1 to 256, got 0"),
+    );
   });
 });
 
-test("a word that is too long for the model passes through, and is spoken of", async () => {
+test("a word that is too long for the model passes through, and is spoken of, as is a key that matches nothing", async () => {
   const onWarning = vi.fn();
   const small = await Pipeline.fromFiles(tinyFiles({ config: { max_position_embeddings: 12 } }), { onWarning });
+  await small.phonemize("a", { lexicon: { "a b": "x" } });
+  expect(onWarning).toHaveBeenCalledWith(
+    'phonemize: expected single words in the lexicon, got "a b", which match nothing',
+  );
   const word = "abcdefghabcdefgh";
   expect(await small.pronounce(word)).toEqual([{ ipa: word, phones: [], score: 0, alignment: [] }]);
   expect(onWarning).toHaveBeenCalledWith(
