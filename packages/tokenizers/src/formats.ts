@@ -10,7 +10,15 @@ import { openSentencePiece, type SentencePieceParts } from "./sentencepiece.ts";
 import { roles, Settings, specialToken } from "./settings.ts";
 import { Tokenizer, type TokenizerParts } from "./tokenizer.ts";
 import { type Components, readTokenizerJson } from "./tokenizer-json.ts";
-import { gpt2Roles, type OldFiles, qwenRoles, readTiktoken, readVocabJson, readVocabTxt } from "./vocab-files.ts";
+import {
+  gpt2Roles,
+  gptNeoXRoles,
+  type OldFiles,
+  qwenRoles,
+  readTiktoken,
+  readVocabJson,
+  readVocabTxt,
+} from "./vocab-files.ts";
 
 /** Tokens by their roles, as in `{ eos_token: "</s>" }`. */
 type Roles = Readonly<Record<string, string>>;
@@ -67,7 +75,7 @@ const llamaRoles: Roles = { bos_token: "<s>", eos_token: "</s>", unk_token: "<un
 // What the classes of decoders call their tokens where no file does; other classes have no chats.
 const rolesOfClass: Readonly<Record<string, Roles>> = {
   GPT2: gpt2Roles,
-  GPTNeoX: { ...gpt2Roles, pad_token: "<|padding|>" },
+  GPTNeoX: gptNeoXRoles,
   Qwen2: qwenRoles,
   Llama: llamaRoles,
   CodeLlama: llamaRoles,

@@ -139,6 +139,13 @@ function byteLevel(
 
 const endOfText = "<|endoftext|>";
 export const gpt2Roles = { bos_token: endOfText, eos_token: endOfText, unk_token: endOfText };
+// Spelled out, as bundlers keep what spreads.
+export const gptNeoXRoles = {
+  bos_token: endOfText,
+  eos_token: endOfText,
+  unk_token: endOfText,
+  pad_token: "<|padding|>",
+};
 export const qwenRoles = { eos_token: endOfText, unk_token: endOfText, pad_token: endOfText };
 const robertaClasses = ["Bart", "LED", "Longformer", "Roberta"];
 const vocabJsonClasses = [...robertaClasses, "CodeGen", "GPT2", "GPTNeoX", "Qwen2"];
