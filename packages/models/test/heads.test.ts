@@ -4,14 +4,12 @@ import { fileURLToPath } from "node:url";
 import type { Tokenizer } from "@kiloformer/tokenizers";
 import { describe, expect, test } from "vitest";
 import { modelFile } from "../../tokenizers/test/model-file.ts";
-import { atSpaces, tokenizerJson, wordLevel } from "../../tokenizers/test/tokenizer-files.ts";
 import type { EncoderModel } from "../src/architecture.ts";
-import { encoderOf } from "../src/encoding/encoder.ts";
 import { type MaskFill, openBareModel, Pipeline } from "../src/index.ts";
 import { softmax } from "../src/pipeline/head-parts.ts";
 import { withoutOverlaps } from "../src/pipeline/tag-tokens.ts";
 import { architectures } from "../src/registry.ts";
-import { fixtures, openChanged, openFolder } from "./open.ts";
+import { openChanged } from "./open.ts";
 import { builds, debugRuntime, failing, readJson } from "./shared.ts";
 
 const folder = fileURLToPath(new URL("../../../verify/fixtures/heads/", import.meta.url));
@@ -483,23 +481,6 @@ describe("tagTokens", () => {
     const error = failing("no-head", "bert: expected a checkpoint with a token classifier, got one without");
     await expect(pipeline.tagTokens("hello")).rejects.toThrow(error);
   });
-});
-
-test.each(["cls", "mean"])("a classifier sees the rows that its pooling takes: %s", async (pooling) => {
-  const folder = join(fixtures, `modernbert-sequence-classification-${pooling}`);
-  const loaded = await openFolder(folder, architectures, builds[0]);
-  const { heads } = loaded.model as EncoderModel;
-  const [logits] = await encoderOf(loaded).run([{ ids: [1, 2, 3, 4] }], heads.sequenceClassification!, () => 1);
-  loaded.runtime.dispose();
-  const names = ["config.json", "model.safetensors"];
-  const files = {
-    ...Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))])),
-    "tokenizer.json": tokenizerJson(wordLevel("?", "a", "b", "c", "d"), atSpaces),
-  };
-  const pipeline = await Pipeline.fromFiles(files, { runtime: await debugRuntime(builds[0]) });
-  const labels = await pipeline.classify("a b c d", { function_to_apply: "none" });
-  expect(labels.map(({ score }) => score)).toEqual([...logits].sort((a, b) => b - a));
-  await pipeline.dispose();
 });
 
 test("logits beyond what the exponential holds have probabilities", () => {
