@@ -126,13 +126,13 @@ rows.push(
   {
     what: "all of `kiloformer`, JS min+gzip",
     bytes: gzip(fullBundle.bytes),
-    limit: 124.2 * KB,
+    limit: 124.4 * KB,
     note: `every export, nothing shaken off; ${show(fullBundle.bytes.length)} min`,
   },
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 128.6 * KB,
+    limit: 128.8 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {

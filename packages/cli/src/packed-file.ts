@@ -52,7 +52,8 @@ export async function isPacked(path: string): Promise<boolean> {
       const length = rest.slice(0, 5).findIndex((byte) => byte < 128) + 1;
       const size = rest.slice(0, length).reduceRight((sum, byte) => sum * 128 + (byte & 127), 0);
       if (kind === 0 && room.toString("latin1", 2 + length, bytesRead).startsWith("kiloformer.")) return true;
-      if (length === 0) return false;
+      // Every section has a byte at least.
+      if (length === 0 || size === 0) return false;
       at += 1 + length + size;
     }
   } finally {

@@ -1,12 +1,15 @@
-declare const setImmediate: ((callback: () => void) => unknown) | undefined;
+// As they are now: what fakes time in tests would let nothing go on.
+const { setImmediate, setTimeout } = globalThis as {
+  setImmediate?: (callback: () => void) => unknown;
+  setTimeout: (callback: () => void) => unknown;
+};
 
 /** Gives the event loop a turn: input, timers and aborts get their chance. */
-export const nextTurn: () => Promise<void> =
-  typeof setImmediate === "function"
-    ? () => new Promise((resolve) => setImmediate(resolve))
-    : typeof MessageChannel === "function"
-      ? messageTurn
-      : () => new Promise((resolve) => setTimeout(resolve, 0));
+export const nextTurn: () => Promise<void> = setImmediate
+  ? () => new Promise((resolve) => setImmediate(resolve))
+  : typeof MessageChannel === "function"
+    ? messageTurn
+    : () => new Promise((resolve) => setTimeout(resolve));
 
 /** Pages clamp nested timers to 4 ms; messages are not clamped. */
 function messageTurn(): Promise<void> {

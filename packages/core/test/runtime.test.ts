@@ -7,6 +7,7 @@ import {
   DisposedError,
   KiloformerError,
   MemoryError,
+  nextTurn,
   OptionError,
   Runtime,
   RuntimeError,
@@ -167,3 +168,12 @@ test.each([null, 5, [[]], { banana: 1 }, { build: "banana" }, { limitBytes: -1 }
     await expect(Runtime.create(options as never)).rejects.toBeInstanceOf(OptionError);
   },
 );
+
+test("a clock that stands still, as tests of programs have it, holds no turn back", async () => {
+  vi.useFakeTimers({ toFake: ["setImmediate", "setTimeout"] });
+  try {
+    await nextTurn();
+  } finally {
+    vi.useRealTimers();
+  }
+});

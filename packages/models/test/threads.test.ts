@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { architectures, openBareModel, Runtime, Tensor, writeSafetensors } from "../src/index.ts";
 import { readDirectory } from "../src/node.ts";
 import { replay } from "../src/verify/replay.ts";
@@ -25,14 +25,21 @@ async function compute(name: string, runtime: Runtime, dtype: "auto" | "q8" | "q
 describe.each([2, 3])("%d threads", (threads) => {
   // Three take as long as they like on two processors: a part shows the same.
   const some = folders.filter((_, index) => threads === 2 || index % 6 === 0);
+  let one: Runtime;
+  let several: Runtime;
+  beforeAll(async () => {
+    [one, several] = await Promise.all([Runtime.create(), Runtime.create({ threads, leastShared: 1 })]);
+  });
+  afterAll(() => {
+    one.dispose();
+    several.dispose();
+  });
+
   test.each(some)("give the bits of one: %s", async (name) => {
-    const [one, several] = await Promise.all([Runtime.create(), Runtime.create({ threads, leastShared: 1 })]);
     expect(several.threads).toBe(threads);
     for (const dtype of ["auto", "q8", "q4"] as const) {
       expect(await compute(name, several, dtype)).toEqual(await compute(name, one, dtype));
     }
-    one.dispose();
-    several.dispose();
   });
 });
 

@@ -19,16 +19,19 @@ export async function drainInTurns<Value>(steps: Generator<unknown, Value>): Pro
   }
 }
 
-declare const setImmediate: ((callback: () => void) => unknown) | undefined;
+// As they are now: what fakes time in tests would let nothing go on.
+const { setImmediate, setTimeout } = globalThis as {
+  setImmediate?: (callback: () => void) => unknown;
+  setTimeout: (callback: () => void) => unknown;
+};
 
 // Immediates come first, as Bun lets messages pass timers by for 150 ms; two of them, as timers that are due wait for the second. Pages let timers wait
 // 4 ms, and those that nobody sees a second or more, but no message. The core's turn is out of reach, as this package depends on nothing.
-const nextTurn: () => Promise<unknown> =
-  typeof setImmediate === "function"
-    ? () => immediateTurn().then(immediateTurn)
-    : typeof MessageChannel === "function"
-      ? messageTurn
-      : () => new Promise((resolve) => setTimeout(resolve));
+const nextTurn: () => Promise<unknown> = setImmediate
+  ? () => immediateTurn().then(immediateTurn)
+  : typeof MessageChannel === "function"
+    ? messageTurn
+    : () => new Promise<void>((resolve) => setTimeout(resolve));
 
 function immediateTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate!(resolve));
