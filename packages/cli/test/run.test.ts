@@ -1,7 +1,19 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import {
+  type KiloformerError,
+  MemoryError,
+  NonFiniteError,
+  OptionError,
+  PackedError,
+  RuntimeError,
+  SourceError,
+  WeightError,
+} from "kiloformer";
+import { describe, expect, test, vi } from "vitest";
 import manifest from "../package.json" with { type: "json" };
+import { report } from "../src/errors.ts";
+import type { Terminal } from "../src/terminal.ts";
 import { folderOf, kiloformer, modelFolder } from "./terminal.ts";
 
 const failed = (line: string) => ({ code: 1, stdout: "", stderr: `kiloformer: ${line}\n` });
@@ -135,6 +147,20 @@ describe("a model that does not open is one line with a hint", () => {
     const { code, stdout, stderr } = await generate(folder);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr.endsWith(` (${hint})\n`), stderr).toBe(true);
+  });
+
+  test.each<[KiloformerError, string]>([
+    [new SourceError("short-read", "x", {}), "is it there, whole, and may you read it?"],
+    [new WeightError("unknown", "x", {}), "kiloformer inspect lists what is there"],
+    [new MemoryError("exhausted", "x", {}), "kiloformer quantize makes a model smaller"],
+    [new RuntimeError("no-simd", "x", {}), "Node 20.19 or later has what the kernels need"],
+    [new PackedError("not-packed", "x", {}), "kiloformer pack writes such a file"],
+    [new NonFiniteError("not-finite", "x", {}), "are the weights those that were published?"],
+    [new OptionError("bad-option", "x", {}), "see kiloformer g2p --help"],
+  ])("$name", (error, hint) => {
+    const stderr = { write: vi.fn() };
+    expect(report(error, { stderr } as unknown as Terminal, "kiloformer g2p", false)).toBe(1);
+    expect(stderr.write.mock.calls.join("")).toContain(`x (${hint})\n`);
   });
 
   test("an option out of range", async () => {
