@@ -7,6 +7,9 @@ const timed = [
   "packages/tokenizers/test/{bad-inputs,charsmap,growth,normalizers}.test.ts",
 ];
 
+/** Of these `npm test` runs a part, and `npm run test:slow` all. */
+const slow = ["packages/models/test/threads.test.ts", "packages/tokenizers/test/growth.test.ts"];
+
 export default defineConfig({
   resolve: { conditions: ["@kiloformer/source"] },
   ssr: { resolve: { conditions: ["@kiloformer/source", "node", "import"], externalConditions: ["node"] } },
@@ -27,6 +30,16 @@ export default defineConfig({
           exclude: timed,
           maxWorkers: "100%",
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "slow",
+          include: slow,
+          maxWorkers: 1,
+          env: { KILOFORMER_SLOW: "1" },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -23,8 +23,9 @@ async function compute(name: string, runtime: Runtime, dtype: "auto" | "q8" | "q
 }
 
 describe.each([2, 3])("%d threads", (threads) => {
-  // Three take as long as they like on two processors: a part shows the same.
-  const some = folders.filter((_, index) => threads === 2 || index % 6 === 0);
+  // All with two in `npm run test:slow`. Three take as long as they like on two processors: a part shows the same.
+  const isWhole = process.env.KILOFORMER_SLOW === "1" && threads === 2;
+  const some = folders.filter((_, index) => isWhole || index % 6 === 0);
   let one: Runtime;
   let several: Runtime;
   beforeAll(async () => {
