@@ -31,15 +31,15 @@ export interface Range {
 export class ConfigReader {
   readonly file: string;
   readonly #raw: RawConfig;
-  readonly #isEmbedder: boolean;
+  readonly #headIsOptional: boolean;
   readonly #seen = new Set<string>();
   readonly #nested = new Map<string, ConfigReader>();
 
-  /** @param isEmbedder whether the model is one of sentence-transformers, by the files beside it */
-  constructor(raw: RawConfig, file = "config.json", isEmbedder = false) {
+  /** @param headIsOptional whether checkpoints may lack the head that predicts tokens, by what is known beside the config */
+  constructor(raw: RawConfig, file = "config.json", headIsOptional = false) {
     this.#raw = raw;
     this.file = file;
-    this.#isEmbedder = isEmbedder;
+    this.#headIsOptional = headIsOptional;
   }
 
   /** A value as it is, undefined where there is none: for keys of which null and nothing mean different things. */
@@ -129,7 +129,7 @@ export class ConfigReader {
 
   /** Whether checkpoints may lack the head that predicts tokens: of bare models, of other tasks, and of models whose vectors are wanted. */
   get mayLackHead(): boolean {
-    return this.isBaseModel || this.#isEmbedder || !/^(CausalLM)?$/.test(this.task);
+    return this.isBaseModel || this.#headIsOptional || !/^(CausalLM)?$/.test(this.task);
   }
 
   /** Whether `architectures` names the bare model, whose checkpoints have no head. */

@@ -83,17 +83,18 @@ describe.each(folders.map((folder) => [basename(folder), folder]))("%s", (_, fol
       return ids.length < 3 ? [0] : [0, ids.length >> 1, ids.length - 1];
     };
     for (const picks of [() => [0], placesOf]) {
-      const picked = await encoder.run(
-        rows,
-        (hidden) => hidden,
-        (row) => picks(row).length,
-        { picks },
-      );
+      const picked = await encoder.states(rows, { picks });
       for (const [index, row] of rows.entries()) {
         const expected = picks(row).map((place) => all[index].subarray(place * D, (place + 1) * D));
         expect(picked[index], `row ${index}`).toEqual(Float32Array.from(expected.flatMap((values) => [...values])));
       }
     }
+    for (const place of [-1, 0.5, rows[0].ids.length]) {
+      const refused = encoder.states([rows[0]], { picks: () => [place] });
+      await expect(refused).rejects.toMatchObject({ code: "bad-option" });
+    }
+    const layers = encoder.hiddenStates(rows[0], { picks: () => [0] } as never);
+    await expect(layers).rejects.toMatchObject({ code: "unknown-option" });
     loaded.runtime.dispose();
   });
 

@@ -81,20 +81,21 @@ const rolesOfClass: Readonly<Record<string, Roles>> = {
   CodeLlama: llamaRoles,
   Gemma: { bos_token: "<bos>", eos_token: "<eos>", unk_token: "<unk>", pad_token: "<pad>", mask_token: "<mask>" },
 };
-// By model type: where no file names a class, and, in the second, whatever class is named. Others have one without such names.
-const decoderClasses: Readonly<Record<string, string>> = {
+// By model type, where no file names a class. Types that are in neither list have a class without such names.
+const defaultClasses: Readonly<Record<string, string>> = {
   gpt2: "GPT2",
   gpt_neo: "GPT2",
   gpt_neox: "GPTNeoX",
   qwen3: "Qwen2",
   gemma3_text: "Gemma",
 };
-const onlyClasses: Readonly<Record<string, string>> = { qwen2: "Qwen2", mistral: "", phi3: "" };
+// By model type, whatever class a file names.
+const fixedClasses: Readonly<Record<string, string>> = { qwen2: "Qwen2", mistral: "", phi3: "" };
 
 /** Tokens by the roles that they usually have, but for one that tokenizer_config.json gives to no token. */
 function usualRoles({ className, modelType, value }: Settings, tokenizer: Tokenizer, roles: Roles): Roles {
-  const byType = (classes: typeof onlyClasses) => (Object.hasOwn(classes, modelType) ? classes[modelType] : undefined);
-  const name = byType(onlyClasses) ?? (className || byType(decoderClasses) || "");
+  const byType = (classes: typeof fixedClasses) => (Object.hasOwn(classes, modelType) ? classes[modelType] : undefined);
+  const name = byType(fixedClasses) ?? (className || byType(defaultClasses) || "");
   const usual = { ...(Object.hasOwn(rolesOfClass, name) && rolesOfClass[name]), ...roles };
   const isUsual = ([role, token]: readonly [string, string]) =>
     !Object.hasOwn(value, role) && tokenizer.tokenToId(token) !== undefined;

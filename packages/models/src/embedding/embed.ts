@@ -10,13 +10,7 @@ export function embedBatch(
   texts: readonly string[],
   options: EmbedOptions = {},
 ): Promise<Float32Array[]> {
-  return embedTexts(context, texts, options, (context, rows, signal, picks) => {
-    const encoder = encoderOf(context);
-    return encoder.run(
-      rows,
-      (hidden) => hidden,
-      ({ ids }) => picks?.().length ?? ids.length,
-      { signal, picks },
-    );
-  });
+  return embedTexts(context, texts, options, (context, rows, signal, picks) =>
+    encoderOf(context).states(rows, { signal, picks }),
+  );
 }

@@ -11,7 +11,7 @@ import type { EncoderBatch, EncoderDecoderModel, EncoderModel, TD } from "../arc
 import { show } from "../config.ts";
 import { groupsOf } from "../groups.ts";
 import { expectLive, type Lifetime } from "../lifetime.ts";
-import { checkIds, expectOptions } from "../options.ts";
+import { badOption, checkIds, expectOptions, isCount } from "../options.ts";
 import type { Loaded } from "../pipeline/tasks.ts";
 import { Memory } from "./memory.ts";
 
@@ -47,18 +47,20 @@ export class Encoder {
     this.#whole = whole;
   }
 
-  /** Hidden states `[T * D]` of each text. */
+  /** Hidden states `[T * D]` of each text, or of the places that `picks` names. */
   states(rows: readonly TokenRow[], options: RunOptions = {}): Promise<Float32Array[]> {
     return this.run(
       rows,
       (hidden) => hidden,
-      ({ ids }) => ids.length,
+      (row) => options.picks?.(row).length ?? row.ids.length,
       options,
     );
   }
 
   /** Hidden states `[T * D]` of one text by layer: the embedding first, the result last. */
-  async hiddenStates(row: TokenRow, options: RunOptions = {}): Promise<Float32Array[]> {
+  async hiddenStates(row: TokenRow, options: Pick<RunOptions, "signal"> = {}): Promise<Float32Array[]> {
+    expectLive(this.#lifetime);
+    expectOptions("hiddenStates", options, ["signal"]);
     const states: Float32Array[] = [];
     const observe = (layer: number, hidden: Tensor) => {
       states[layer] = this.runtime.readNow(hidden);
@@ -173,8 +175,12 @@ function placesOf(rows: readonly TokenRow[], picks: (row: TokenRow) => readonly 
   const places: number[] = [];
   let begin = 0;
   for (const row of rows) {
-    for (const place of picks(row)) places.push(begin + place);
-    begin += row.ids.length;
+    const { length } = row.ids;
+    for (const place of picks(row)) {
+      if (!(isCount(place) && place < length)) throw badOption("texts", "picks", `places below ${length}`, place);
+      places.push(begin + place);
+    }
+    begin += length;
   }
   return Int32Array.from(places);
 }

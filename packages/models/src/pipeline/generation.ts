@@ -1,5 +1,5 @@
 import { OptionError } from "@kiloformer/core";
-import type { ChatOptions, DecodeStream, TextTokenizer, Tokenizer } from "@kiloformer/tokenizers";
+import type { ChatOptions, DecodeStream, Tokenizer } from "@kiloformer/tokenizers";
 import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
 import {
@@ -14,7 +14,7 @@ import { type GenerationOptions, type GenerationSettings, resolveGenerationOptio
 import { anything, badOption } from "../options.ts";
 import { cleaned } from "./clean-up.ts";
 import { idList } from "./forwards.ts";
-import { type TaskContext, tokenizerOf } from "./tasks.ts";
+import { knownIds, type TaskContext, tokenizerOf } from "./tasks.ts";
 
 /** A turn of a conversation. */
 export interface ChatMessage {
@@ -78,11 +78,6 @@ const ownOptions = {
 
 /** Prompts of one call. */
 const MOST_PROMPTS = 100_000;
-
-/** Ids that the tokenizer has tokens for: a model may have more rows than its tokenizer has tokens. */
-export function knownIds(tokenizer: TextTokenizer, ids: readonly number[]): number[] {
-  return ids.filter((id) => tokenizer.idToToken(id) !== undefined);
-}
 
 export async function generate(context: TaskContext, prompt: Prompt, options: CallOptions = {}): Promise<unknown> {
   const { on_text, on_token, ...rest } = options;

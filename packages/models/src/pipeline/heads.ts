@@ -8,9 +8,8 @@ import { encoderOf } from "../encoding/encoder.ts";
 import { best } from "../generation/scores.ts";
 import { abortSignal, anything, checkOptions, checkTexts, oneOf, positive } from "../options.ts";
 import { noHead } from "./forwards.ts";
-import { knownIds } from "./generation.ts";
 import { headOf, labelsOf, softmax } from "./head-parts.ts";
-import type { TaskContext } from "./tasks.ts";
+import { knownIds, type TaskContext } from "./tasks.ts";
 
 export { type TaggedToken, type TagOptions, tagTokens } from "./tag-tokens.ts";
 

@@ -90,10 +90,10 @@ export async function planModel(
 export function reserveModel<C extends TensorReader>(
   given: Pick<Plan<C>, "sources" | "config" | "architecture" | "checkpoint">,
   options: PipelineOptions,
-  isEmbedder = given.sources.has("modules.json"),
+  headIsOptional = given.sources.has("modules.json"),
 ): Plan<C> {
   const { config, architecture, checkpoint } = given;
-  const reader = new ConfigReader(config, "config.json", isEmbedder);
+  const reader = new ConfigReader(config, "config.json", headIsOptional);
   const weights = Weights.over(checkpoint.tensors, { dtype: options.dtype });
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish(isGenerationKey);

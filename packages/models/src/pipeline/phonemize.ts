@@ -6,8 +6,7 @@ import { type GenerationOptions, resolveGenerationOptions } from "../generation/
 import { badOption, checkTexts, expectOptions } from "../options.ts";
 import { type Lexicon, readLexicon } from "../phonetics/lexicon.ts";
 import { readText, type SpokenPart } from "../phonetics/spoken.ts";
-import { knownIds } from "./generation.ts";
-import type { TaskContext } from "./tasks.ts";
+import { knownIds, type TaskContext } from "./tasks.ts";
 
 /** Options of `phonemize`. */
 export interface PhonemizeOptions {

@@ -73,3 +73,8 @@ export function tokenizerOf({ tokenizer }: Loaded, call: string, got = " beside 
   if (tokenizer) return tokenizer;
   throw new OptionError("no-tokenizer", `${call}: expected a tokenizer file${got}`);
 }
+
+/** Ids that the tokenizer has tokens for: a model may have more rows than its tokenizer has tokens. */
+export function knownIds(tokenizer: TextTokenizer, ids: readonly number[]): number[] {
+  return ids.filter((id) => tokenizer.idToToken(id) !== undefined);
+}

@@ -142,8 +142,7 @@ export class G2PTokenizer implements TextTokenizer {
   /**
    * Cuts a text into words that the model can pronounce and the rest, which passes through unchanged. A word is a run
    * of Latin letters or of Hangul, with its accents, that the vocabulary can spell as a whole; an apostrophe belongs to
-   * a word only where the vocabulary has one. The parts in order are the
-   * text, with U+FFFD for halves of characters.
+   * a word only where the vocabulary has one. The parts in order are the text, with U+FFFD for halves of characters.
    */
   segment(text: string): Segment[] {
     const segments: Mutable<Segment>[] = [];
