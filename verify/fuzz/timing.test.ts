@@ -19,7 +19,19 @@ test("what computes for longer than the limit is slow, and done again until one 
     const begin = process.cpuUsage();
     while (usedMs(begin) < ms);
   };
-  expect(leastMs(20, () => compute(30))).toBeGreaterThan(20);
+  const asItShould = () => 1;
+  expect(leastMs(20, () => compute(30), asItShould)).toBeGreaterThan(20);
   expect(turns).toBe(5);
-  expect(leastMs(20, () => compute(turns < 7 ? 30 : 0))).toBeLessThan(20);
+  expect(leastMs(20, () => compute(turns < 7 ? 30 : 0), asItShould)).toBeLessThan(20);
+});
+
+test("a machine that is slower has as much more time", () => {
+  const compute = () => {
+    const begin = process.cpuUsage();
+    while (usedMs(begin) < 30);
+  };
+  expect(leastMs(20, compute, () => 2)).toBeLessThan(20);
+  expect(leastMs(20, compute, () => 1.2)).toBeGreaterThan(20);
+  // No machine is so slow.
+  expect(leastMs(0.1, compute)).toBeGreaterThan(0.1);
 });
