@@ -152,6 +152,18 @@ ${posts.length > 0 ? "setInterval(() => {}, 1000);" : "process.exit(7);"}
     expect(ended.stderr).toBe(
       `kiloformer: --browser: expected ${program} to stay, got exit code 7 (see kiloformer verify --help)\n`,
     );
+    const killing = join(folderOf({ "chromium.sh": "#!/bin/sh\nkill -9 $$\n" }), "chromium.sh");
+    chmodSync(killing, 0o755);
+    const killed = await browse(killing, odd);
+    expect(killed.stderr).toContain(`expected ${killing} to stay, got SIGKILL (`);
+  });
+
+  test("ends at once where it was told to before the browser started", async () => {
+    const { code } = await kiloformer(["verify", "--browser", odd], {
+      env: { CHROMIUM_PATH: fakeChromium([["/nothing", {}]]) },
+      signal: AbortSignal.abort(),
+    });
+    expect(code).toBe(130);
   });
 
   test("gives a page the files that a program would open, by their names and in ranges", async () => {

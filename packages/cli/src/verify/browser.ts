@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -52,7 +53,9 @@ export async function replayInBrowser(task: BrowserTask, terminal: Terminal): Pr
   browser.once("error", (cause) =>
     answer.reject(new UsageError(`${chromium}: expected to start, got ${cause.message}`)),
   );
-  browser.once("exit", (code) => answer.reject(failure(`expected ${chromium} to stay, got exit code ${code}`)));
+  browser.once("exit", (code, signal) =>
+    answer.reject(failure(`expected ${chromium} to stay, got ${signal ?? `exit code ${code}`}`)),
+  );
   const limit = setTimeout(
     () => answer.reject(failure(`expected an answer within ${LIMIT_MS / 1000} s, got none`)),
     LIMIT_MS,
@@ -60,11 +63,12 @@ export async function replayInBrowser(task: BrowserTask, terminal: Terminal): Pr
   const abort = () => answer.reject(terminal.signal?.reason);
   // Also where the process is told to end at once.
   const atExit = () => {
-    if (browser.pid !== undefined && browser.exitCode === null) process.kill(-browser.pid, "SIGKILL");
+    if (isRunning(browser)) kill(browser);
     rmSync(profile, { recursive: true, force: true });
   };
   process.once("exit", atExit);
   terminal.signal?.addEventListener("abort", abort);
+  if (terminal.signal?.aborted) abort();
   try {
     return await answer.promise;
   } finally {
@@ -80,11 +84,15 @@ export async function replayInBrowser(task: BrowserTask, terminal: Terminal): Pr
 
 const failure = (message: string) => new KiloformerError("browser-failed", `--browser: ${message}`);
 
-function end(browser: ReturnType<typeof spawn>): Promise<void> {
-  if (browser.exitCode !== null || browser.pid === undefined) return Promise.resolve();
-  const ended = new Promise<void>((resolve) => browser.once("exit", () => resolve()));
-  process.kill(-browser.pid, "SIGKILL");
-  return ended;
+const isRunning = ({ pid, exitCode, signalCode }: ChildProcess) =>
+  pid !== undefined && (exitCode ?? signalCode) === null;
+const kill = ({ pid }: ChildProcess) => process.kill(-(pid as number), "SIGKILL");
+
+async function end(browser: ChildProcess): Promise<void> {
+  if (!isRunning(browser)) return;
+  const ended = once(browser, "exit");
+  kill(browser);
+  await ended;
 }
 
 function findChromium({ env }: Terminal): string {
