@@ -712,6 +712,17 @@ describe("readDirectory", () => {
     rmSync(elsewhere, { recursive: true });
   });
 
+  test("a pickle that is a link to nowhere is none of a folder's business; another file is an error with its reason", async () => {
+    const directory = make({ "config.json": "{}" });
+    symlinkSync("../../blobs/gone", join(directory, "pytorch_model.bin"));
+    const { files, close } = await readDirectory(directory);
+    expect([...files.keys()]).toEqual(["config.json", "pytorch_model.bin"]);
+    await close();
+    symlinkSync("../../blobs/gone", join(directory, "vocab.txt"));
+    await expect(readDirectory(directory)).rejects.toMatchObject({ code: "cannot-open" });
+    rmSync(directory, { recursive: true });
+  });
+
   test("a snapshot of huggingface_hub's cache links to files beside it", async () => {
     const cache = make({ "models--a--b/blobs/1": "{}", "models--a--b/snapshots/x/1_Pooling/other.json": "{}" });
     const snapshot = join(cache, "models--a--b/snapshots/x");

@@ -30,9 +30,10 @@ export async function readDirectory(given: string | URL): Promise<OpenDirectory>
     // Shards are named by a file, which is not to say where on the disk they lie.
     const isShard = entry.name.endsWith(".safetensors") && entry.name !== "model.safetensors";
     const leadsOut = isShard && entry.isSymbolicLink() && !(await liesIn(path, roots));
-    // What cannot be looked at cannot be opened either: that has the reason.
-    const info = await stat(path).catch(async () => (await fileSource(path, entry.name)) && stat(path));
-    files.set(entry.name, new LazyFile(path, entry.name, info.size, leadsOut));
+    // What cannot be looked at cannot be opened either: that has the reason. Of a pickle nothing but its name is wanted.
+    const isPickle = entry.name.endsWith(".bin");
+    const { size } = await stat(path).catch(() => (isPickle ? { size: 0 } : fileSource(path, entry.name)));
+    files.set(entry.name, new LazyFile(path, entry.name, size, leadsOut));
   }
   for (const folder of entries) {
     if (!folder.isDirectory()) continue;
