@@ -1,7 +1,7 @@
-import { type FilePiece, OptionError, quantizedFile, Runtime } from "@kiloformer/core";
+import { type FilePiece, OptionError, quantizedFile, Runtime, type Source } from "@kiloformer/core";
 import type { Architecture } from "./architecture.ts";
 import { badOption, expectArchitectures, expectOptions } from "./options.ts";
-import { type ModelFiles, toSources } from "./pipeline/files.ts";
+import { closeSources, type ModelFiles, toSources } from "./pipeline/files.ts";
 import { planModel } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
 import { quantizationConfig } from "./quantization-config.ts";
@@ -23,7 +23,7 @@ export interface QuantizedModel {
   readonly config: string;
   /** Bytes of the new `model.safetensors`. */
   readonly fileSize: number;
-  /** Every byte of it once, with its place in the file; quantizes as it is read. */
+  /** Every byte of it once, with its place in the file; quantizes as it is read. Streams among the files are used up. */
   pieces(): AsyncGenerator<FilePiece, void, undefined>;
 }
 
@@ -39,12 +39,27 @@ export async function quantizeModel(
   expectOptions("quantizeModel", options, known);
   expectArchitectures("quantizeModel", architectures);
   checkPipelineOptions(options);
-  const { dtype, signal, wasm, deterministic, limitBytes } = options;
-  if (dtype !== "q8" && dtype !== "q4") {
-    throw badOption("quantizeModel", "dtype", "q8 or q4", dtype);
+  if (options.dtype !== "q8" && options.dtype !== "q4") {
+    throw badOption("quantizeModel", "dtype", "q8 or q4", options.dtype);
   }
-  const given = toSources(files);
-  const { config, checkpoint, reservation } = await planModel(given, architectures, options);
+  const made: Source[] = [];
+  try {
+    return await quantized(toSources(files, made), made, architectures, options);
+  } catch (error) {
+    closeSources(made);
+    throw error;
+  }
+}
+
+/** @param made which of the sources are closed in the end */
+async function quantized(
+  sources: ReadonlyMap<string, Source>,
+  made: readonly Source[],
+  architectures: readonly Architecture[],
+  options: QuantizeOptions,
+): Promise<QuantizedModel> {
+  const { dtype, signal, wasm, deterministic, limitBytes } = options;
+  const { config, checkpoint, reservation } = await planModel(sources, architectures, options);
   if (config.quantization_config) {
     const message = "quantizeModel: expected a model that is not quantized yet, got one with a quantization_config";
     throw new OptionError("already-quantized", message, { value: config.quantization_config });
@@ -52,7 +67,7 @@ export async function quantizeModel(
   const described = { ...config, quantization_config: quantizationConfig(dtype === "q8" ? 8 : 4) };
   const file = quantizedFile(reservation, checkpoint);
   const weights = checkpoint.source(checkpoint.files[0]);
-  const [path = ""] = [...given].find(([, source]) => source === weights) ?? [];
+  const [path = ""] = [...sources].find(([, source]) => source === weights) ?? [];
   return {
     folder: path.slice(0, path.lastIndexOf("/") + 1),
     config: `${JSON.stringify(described, null, 2)}\n`,
@@ -63,6 +78,7 @@ export async function quantizeModel(
         yield* file.pieces(runtime, { signal });
       } finally {
         runtime.dispose();
+        closeSources(made);
       }
     },
   };

@@ -171,6 +171,26 @@ test("unsigned 8 bits with a zero for each row are read", async () => {
   expect(await compute("llama-biases", affine, "auto")).toEqual(await compute("llama-biases", plain, "auto"));
 });
 
+test("streams of files that are refused, or that nobody reads to their end, are cancelled", async () => {
+  const files = filesOf(join(fixtures, "gpt2-odd"));
+  const weights = files.get("model.safetensors")!;
+  const cancelled: string[] = [];
+  const streamOf = (name: string, bytes: Uint8Array) =>
+    new ReadableStream<Uint8Array>({
+      pull: (to) => to.enqueue(bytes.slice(0, 4096)),
+      cancel: () => void cancelled.push(name),
+    });
+  const refused = { "config.json": '{"model_type":"no"}', "model.safetensors": streamOf("refused", weights) };
+  await expect(quantizeModel(refused, architectures, { dtype: "q8" })).rejects.toMatchObject({
+    code: "unsupported-model",
+  });
+  const left = new Map<string, Uint8Array | ReadableStream<Uint8Array>>(files);
+  left.set("model.safetensors", streamOf("left", weights));
+  const model = await quantizeModel(left, architectures, { dtype: "q8" });
+  for await (const _ of model.pieces()) break;
+  expect(cancelled).toEqual(["refused", "left"]);
+});
+
 test("what is quantized already, or asks for nothing, is refused", async () => {
   const files = filesOf(join(fixtures, "llama-biases"));
   const again = quantizeModel(await quantized(files, "q8"), architectures, { dtype: "q4" });

@@ -34,9 +34,13 @@ export async function withSources<T>(files: ModelFiles, use: (sources: Map<strin
   try {
     return await use(toSources(files, made));
   } finally {
-    // Nobody waits for it: the end of a clone's stream is that of the other one.
-    for (const source of made) source.close?.().catch(() => {});
+    closeSources(made);
   }
+}
+
+/** Closes sources that were made of files. Nobody waits for it: the end of a clone's stream is that of the other one. */
+export function closeSources(made: readonly Source[]): void {
+  for (const source of made) source.close?.().catch(() => {});
 }
 
 /** Reads a small file whole, or gives undefined where it is absent. */
