@@ -18,10 +18,14 @@ openOwn().then(
   },
 );
 
-/** Opens models that the user gives; the code for it comes when it is first needed. */
-async function openFiles(given: readonly File[]): Promise<void> {
-  const opening = await import("./opening.js");
-  await opening.openFiles(given, { useSpeller, showFacts });
+/** Opens models that the user gives, or says what is wrong; the code for it comes when it is first needed. */
+async function openFiles(given: readonly File[] | Promise<readonly File[]>): Promise<void> {
+  try {
+    const [opening, files] = await Promise.all([import("./opening.js"), given]);
+    await opening.openFiles(files, { useSpeller, showFacts });
+  } catch (error) {
+    say("drop-status", (error as Error).message);
+  }
 }
 
 for (const id of ["files", "folder"]) {
@@ -39,10 +43,10 @@ addEventListener("dragover", (event) => {
 addEventListener("dragleave", (event) => {
   if (event.relatedTarget === null) drop.classList.remove("over");
 });
-addEventListener("drop", async (event) => {
+addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  if (event.dataTransfer) await openFiles(await filesOf(event.dataTransfer));
+  if (event.dataTransfer) openFiles(filesOf(event.dataTransfer));
 });
 
 function showFacts({ build, loadMs, wasmBytes, heldBytes }: OpenModel): void {

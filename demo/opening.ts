@@ -12,7 +12,7 @@ export interface Page {
   showFacts(model: OpenModel): void;
 }
 
-/** Opens a model and puts it where it belongs: spellers above, tellers below; or says what is wrong. */
+/** Opens a model and puts it where it belongs: spellers above, tellers below; or says which files are missing. */
 export async function openFiles(given: readonly File[], { useSpeller, showFacts }: Page): Promise<void> {
   const { chosen, name, missing } = modelFiles(given);
   if (missing.length > 0) {
@@ -34,8 +34,6 @@ export async function openFiles(given: readonly File[], { useSpeller, showFacts 
     showFacts(engine.model);
     const place = g2p ? "it reads what you type above" : "it continues the prompt below";
     say("drop-status", `${name}: ${modelType}, open in ${milliseconds(loadMs)}; ${place}.`);
-  } catch (error) {
-    say("drop-status", (error as Error).message);
   } finally {
     progress.hidden = true;
   }

@@ -1,5 +1,5 @@
 // The worker of a model that the user gives: a Llama that continues a prompt, or turns spelling into IPA.
-import { createPipeline, g2pTasks, g2pVocabulary, type Pipeline, sentencePiece } from "kiloformer/core";
+import { createPipeline, g2pTasks, g2pVocabulary, type Pipeline, reasonOf, sentencePiece } from "kiloformer/core";
 import { llama } from "kiloformer/llama";
 import type { ModelFiles, Reply, Request, StreamOptions } from "./messages.ts";
 import { describe } from "./opened.ts";
@@ -34,7 +34,7 @@ page.onmessage = async ({ data: request }) => {
       page.postMessage({ kind: "ways", id, ways });
     } else await stream(id, request.prompt, request.options, signal);
   } catch (error) {
-    if (!signal.aborted) page.postMessage({ kind: "failure", id, message: messageOf(error) });
+    if (!signal.aborted) page.postMessage({ kind: "failure", id, message: reasonOf(error) });
   }
   page.postMessage({ kind: "end", id });
 };
@@ -48,7 +48,7 @@ async function open(files: ModelFiles): Promise<void> {
     });
     page.postMessage({ kind: "open", model: describe(pipeline, performance.now() - start) });
   } catch (error) {
-    page.postMessage({ kind: "refused", message: messageOf(error) });
+    page.postMessage({ kind: "refused", message: reasonOf(error) });
   }
 }
 
@@ -60,8 +60,4 @@ async function stream(id: number, prompt: string, options: StreamOptions, signal
     count += 1;
     page.postMessage({ kind: "piece", id, text, count, ms: performance.now() - start });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
