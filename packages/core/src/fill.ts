@@ -1,5 +1,6 @@
 import { type Dtype, firstNonFinite } from "./dtypes.ts";
 import { WeightError } from "./errors.ts";
+import { alignUp } from "./memory.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Checkpoint, TensorInfo } from "./safetensors.ts";
 import { readExactly, type Source } from "./source.ts";
@@ -311,12 +312,12 @@ function stagesOf({ info, form, weight, transposed = false, isScale = false }: F
     columns: splits ? Math.floor((columns * WINDOW_BYTES) / perRow) : columns,
   };
   const held = (piece.rows * piece.columns) / Math.max(1, columns);
-  const behind = from + align(held * stored);
+  const behind = from + alignUp(held * stored);
   const wide = widened ? behind : from;
-  const widenedEnd = behind + align(held * widened);
+  const widenedEnd = behind + alignUp(held * widened);
   const made = narrowed ? widenedEnd : wide;
-  const scales = widenedEnd + align(whole ? STRIP * rowBytes(K, to) : held * narrowed);
-  const scratch = scales + align((whole ? STRIP : held) * scaled);
+  const scales = widenedEnd + alignUp(whole ? STRIP * rowBytes(K, to) : held * narrowed);
+  const scratch = scales + alignUp((whole ? STRIP : held) * scaled);
   const end = scratch + (quantizes ? (K + GROUP) * 4 : 0);
   return { rows, columns, rowBytes: stored, piece, from, wide, made, scales, scratch, end };
 }
@@ -325,8 +326,6 @@ function stagesOf({ info, form, weight, transposed = false, isScale = false }: F
 function matrixOf({ shape }: Weight): readonly [N: number, K: number] {
   return shape.length === 2 ? shape : [shape[0], 1];
 }
-
-const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
 /** Rows that stay together. */
 interface Run {

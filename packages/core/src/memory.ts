@@ -4,12 +4,13 @@ import { MemoryError } from "./errors.ts";
 const WASM_PAGE = 65_536;
 /** The most that 32-bit WebAssembly addresses here: 4 GiB less one page, so that no end address wraps to zero. */
 export const ADDRESSABLE_BYTES = 2 ** 32 - WASM_PAGE;
-/** Every place starts on a cache line. */
-export const ALIGNMENT = 64;
 /** Where memory that is ours begins: the kernels' constants lie below. */
 export const FIRST_ADDRESS = WASM_PAGE;
 
-const alignUp = (value: number, alignment: number) => Math.ceil(value / alignment) * alignment;
+/** WebAssembly pages that hold so many bytes. */
+export const wasmPages = (bytes: number) => Math.ceil(bytes / WASM_PAGE);
+/** The next place for something: every one is on a cache line, of 64 bytes. */
+export const alignUp = (address: number) => Math.ceil(address / 64) * 64;
 
 /** A run of memory that lives until it is freed: weights of one model, or a slab of cache pages. */
 export interface Block {
@@ -61,7 +62,7 @@ export class MemoryMap {
   /** Where the stack begins. */
   get #stackBase(): number {
     const last = this.#blocks.at(-1);
-    return last ? alignUp(last.address + last.bytes, ALIGNMENT) : FIRST_ADDRESS;
+    return last ? alignUp(last.address + last.bytes) : FIRST_ADDRESS;
   }
 
   /**
@@ -72,7 +73,7 @@ export class MemoryMap {
     if (this.#stackTop !== this.#stackBottom) {
       throw new MemoryError("stack-in-use", `${what}: expected an empty activation stack, got one in use`);
     }
-    const size = alignUp(Math.max(bytes, 1), ALIGNMENT);
+    const size = alignUp(Math.max(bytes, 1));
     let address = FIRST_ADDRESS;
     let index = 0;
     for (; index < this.#blocks.length; index++) {
@@ -108,7 +109,7 @@ export class MemoryMap {
   /** Takes bytes from the top of the stack; they hold whatever was there before. */
   push(bytes: number): number {
     const address = this.#stackTop;
-    const top = alignUp(address + bytes, ALIGNMENT);
+    const top = alignUp(address + bytes);
     if (top > this.bytes.length) this.#ensure(top, "activations");
     this.#stackTop = top;
     if (top > this.peakBytes) this.peakBytes = top;
@@ -141,7 +142,7 @@ export class MemoryMap {
     const missing = end - this.bytes.length;
     if (missing <= 0) return;
     try {
-      this.#grow(this.memory, Math.ceil(missing / WASM_PAGE));
+      this.#grow(this.memory, wasmPages(missing));
     } catch (cause) {
       throw new MemoryError(
         "grow-failed",

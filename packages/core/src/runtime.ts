@@ -18,7 +18,7 @@ import {
   type Kernels,
   refusal,
 } from "./kernels.ts";
-import { ADDRESSABLE_BYTES, MemoryMap } from "./memory.ts";
+import { ADDRESSABLE_BYTES, MemoryMap, wasmPages } from "./memory.ts";
 import { Queue } from "./queue.ts";
 import { checkRuntimeOptions, type RuntimeOptions } from "./runtime-options.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
@@ -93,7 +93,7 @@ export class Runtime implements Backend {
     const module = await (shared ? compileSharedKernels : compileKernels)(build, wasm);
     let memory: WebAssembly.Memory;
     try {
-      const maximum = Math.ceil(limitBytes / 65_536);
+      const maximum = wasmPages(Math.min(limitBytes, ADDRESSABLE_BYTES));
       memory = new WebAssembly.Memory(shared ? { initial: 2, maximum: Math.max(2, maximum), shared } : { initial: 2 });
     } catch (cause) {
       const message = "runtime: expected WebAssembly memory, got none: the engine refused";

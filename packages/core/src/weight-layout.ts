@@ -1,4 +1,5 @@
 // How many bytes weights take, in rows and in panels (docs/kernels.md).
+import { alignUp } from "./memory.ts";
 import type { StoredForm, WeightDtype } from "./weights.ts";
 
 /** Outputs side by side in one panel. */
@@ -9,8 +10,6 @@ export const GROUP = 32;
 export const TILE_ROWS = 12;
 /** The most rows for which products widen half weights as they go, and have to know whether some are infinite. */
 export const FEW_ROWS = 3;
-/** Weights begin on a cache line. */
-export const ALIGNMENT = 64;
 
 /** Bytes of one row of values, in a table or a file. */
 export function rowBytes(columns: number, form: StoredForm): number {
@@ -26,7 +25,7 @@ export function scaleBytes(rows: number, columns: number, form: StoredForm): num
 
 /** Where the scales of a quantized table begin: behind its rows. */
 export function scalesOffset(rows: number, columns: number, dtype: WeightDtype): number {
-  return Math.ceil((rows * rowBytes(columns, dtype)) / ALIGNMENT) * ALIGNMENT;
+  return alignUp(rows * rowBytes(columns, dtype));
 }
 
 /** Bytes of one panel, without the scales that 8-bit weights have behind the last. */

@@ -1,6 +1,7 @@
 import { WeightError } from "./errors.ts";
+import { alignUp } from "./memory.ts";
 import type { Dtype, TensorInfo } from "./safetensors.ts";
-import { ALIGNMENT, GROUP, panelBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
+import { GROUP, panelBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
 
 /** How a weight is held in memory. `q8` and `q4` are integers with scales (docs/quantization.md). */
 export type WeightDtype = "f32" | "f16" | "bf16" | "q8" | "q4";
@@ -317,7 +318,7 @@ export class Weights {
 
   #reserve(weight: Weight, bytes: number): void {
     this.#ledger.places.push({ weight, offset: this.#ledger.bytes, bytes });
-    this.#ledger.bytes += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    this.#ledger.bytes += alignUp(bytes);
   }
 
   #fill(tensor: StoredTensor, task: Omit<FillTask, keyof StoredTensor>): void {

@@ -161,6 +161,12 @@ describe("a pool", () => {
     runtime.dispose();
   });
 
+  test("takes a limit beyond what is addressed for none, as one thread does", async () => {
+    const runtime = await Runtime.create({ threads: 2, limitBytes: 2 ** 33 });
+    expect(runtime.threads).toBe(2);
+    runtime.dispose();
+  });
+
   test("stays within limitBytes", async () => {
     const runtime = await Runtime.create({ threads: 2, limitBytes: 2 ** 20 });
     await expect(openBareModel(largeModel(), architectures, { runtime })).rejects.toMatchObject({ code: "over-limit" });

@@ -2,7 +2,7 @@
 import { MemoryError, PackedError } from "../errors.ts";
 import type { KernelBuild } from "../kernels.ts";
 import { leb } from "../leb.ts";
-import { FIRST_ADDRESS } from "../memory.ts";
+import { FIRST_ADDRESS, wasmPages } from "../memory.ts";
 import type { Runtime } from "../runtime.ts";
 import type { TensorInfo } from "../safetensors.ts";
 import type { DtypeOption, Reservation } from "../weights.ts";
@@ -21,7 +21,6 @@ import {
   sizeOfParts,
 } from "./sections.ts";
 
-const WASM_PAGE = 65_536;
 /** What engines take for a module. */
 const MOST_BYTES = 2 ** 30;
 
@@ -79,7 +78,7 @@ export function writePacked(runtime: Runtime, content: PackedContent): Uint8Arra
 function moduleSections(kernels: Uint8Array, address: number, weights: Uint8Array): Part[] {
   const sections = readSections(kernels);
   const dataCount = sections.get(SECTION.dataCount);
-  const pages = Math.ceil((address + weights.length) / WASM_PAGE);
+  const pages = wasmPages(address + weights.length);
   const changed = new Map<number, Part[]>([
     // Its only entry is the memory (`build-kernels.mjs` checks it).
     [SECTION.import, []],
