@@ -1,4 +1,4 @@
-import { chooseBuild, isResponse, RuntimeError, reasonOf, type WasmFile } from "@kiloformer/core";
+import { chooseBuild, isResponse, type KernelBuild, RuntimeError, reasonOf, type WasmFile } from "@kiloformer/core";
 import { g2pVocabulary } from "@kiloformer/tokenizers";
 import { g2pFile } from "#g2p-file";
 import type { Architecture } from "./architecture.ts";
@@ -42,7 +42,7 @@ async function open(given: G2POptions = {}): Promise<Pipeline> {
   return openPacked({ architectures: [architecture] }, opened, options);
 }
 
-async function ownFile(build: "simd" | "relaxed"): Promise<WasmFile> {
+async function ownFile(build: KernelBuild): Promise<WasmFile> {
   const fail = (reason: string, cause?: unknown): never => {
     const name = `g2p-${build}.wasm`;
     const message = `${name}: expected this file beside the code, got: ${reason}; the option file says where it is`;

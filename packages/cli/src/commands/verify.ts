@@ -24,7 +24,7 @@ import { type BrowserReplay, replayInBrowser } from "../verify/browser.ts";
 
 interface VerifyOptions {
   readonly out?: string;
-  readonly build?: "simd" | "relaxed";
+  readonly build?: KernelBuild;
   readonly threads?: number;
   readonly browser?: boolean;
   readonly json?: boolean;

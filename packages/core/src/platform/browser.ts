@@ -1,5 +1,7 @@
+import type { KernelBuild, WasmFile } from "../kernels.ts";
+
 /** Fetches the kernels from beside this module; bundlers that know `new URL(..., import.meta.url)` carry the files along. */
-export function kernelFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
+export function kernelFile(build: KernelBuild): Promise<WasmFile> {
   const url =
     build === "relaxed"
       ? new URL("../../dist/kernels-relaxed.wasm", import.meta.url)

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
+import type { KernelBuild, WasmFile } from "../kernels.ts";
 
 /** The kernels' bytes from beside this package, in Node. */
-export function kernelFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
+export function kernelFile(build: KernelBuild): Promise<WasmFile> {
   return readFile(new URL(`../../dist/kernels-${build}.wasm`, import.meta.url));
 }
 

@@ -1,8 +1,7 @@
-import type { Thread, ThreadSetup } from "../threads/thread.ts";
+import type { StartThread, Thread, ThreadSetup } from "../threads/thread.ts";
 
 /** Starts a Worker; bundlers that know `new Worker(new URL(...))` carry its file along. Service workers have none. */
-export const startThread: ((setup: ThreadSetup, url?: string | URL) => Thread) | undefined =
-  typeof Worker === "undefined" ? undefined : start;
+export const startThread: StartThread = typeof Worker === "undefined" ? undefined : start;
 
 function start(setup: ThreadSetup, url?: string | URL): Thread {
   const worker = url

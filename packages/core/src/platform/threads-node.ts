@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
-import type { Thread, ThreadSetup } from "../threads/thread.ts";
+import type { StartThread } from "../threads/thread.ts";
 
 /** Starts a thread of Node; it keeps no process alive. */
-export const startThread: ((setup: ThreadSetup, url?: string | URL) => Thread) | undefined = (setup, url) => {
+export const startThread: StartThread = (setup, url) => {
   const worker = new Worker(url ? new URL(url) : new URL("../../dist/threads/worker.js", import.meta.url));
   const ready = new Promise<void>((resolve, reject) => {
     worker.once("error", reject);

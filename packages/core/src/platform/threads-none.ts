@@ -1,4 +1,4 @@
-import type { Thread, ThreadSetup } from "../threads/thread.ts";
+import type { StartThread } from "../threads/thread.ts";
 
 /** Cloudflare Workers have no threads. */
-export const startThread: ((setup: ThreadSetup, url?: string | URL) => Thread) | undefined = undefined;
+export const startThread: StartThread = undefined;

@@ -7,6 +7,9 @@ export interface ThreadSetup {
   readonly names: readonly string[];
 }
 
+/** Starts a thread, of the file at an address or of the one beside this package; undefined where there are none. */
+export type StartThread = ((setup: ThreadSetup, url?: string | URL) => Thread) | undefined;
+
 /** A thread that was started. */
 export interface Thread {
   /** When it can take work; rejects where it never will. */

@@ -1,4 +1,4 @@
-import { kernelBytes, Runtime, writePacked } from "@kiloformer/core";
+import { type KernelBuild, kernelBytes, Runtime, writePacked } from "@kiloformer/core";
 import { badOption, expectOptions } from "../options.ts";
 import { type ModelFiles, withSources } from "../pipeline/files.ts";
 import { planModel, readBeside, takeWeights } from "../pipeline/load.ts";
@@ -16,7 +16,7 @@ export interface PackOptions
    * The kernels that go into the file, and the only ones that run it: `simd` runs wherever WebAssembly SIMD does, with the same
    * bits everywhere; `relaxed` is faster. Packing runs them, too. Default `simd`.
    */
-  readonly build?: "simd" | "relaxed";
+  readonly build?: KernelBuild;
 }
 
 const known = "build dtype wasm signal onProgress onWarning strict limitBytes checkFinite".split(" ");

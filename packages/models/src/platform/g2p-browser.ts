@@ -1,5 +1,7 @@
+import type { KernelBuild, WasmFile } from "@kiloformer/core";
+
 /** Fetches our own packed model from beside this module; bundlers that know `new URL(..., import.meta.url)` carry it along. */
-export async function g2pFile(build: "simd" | "relaxed"): Promise<BufferSource | WebAssembly.Module | Response> {
+export async function g2pFile(build: KernelBuild): Promise<WasmFile> {
   const url =
     build === "relaxed"
       ? new URL("../../dist/g2p-relaxed.wasm", import.meta.url)
