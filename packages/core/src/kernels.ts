@@ -98,15 +98,15 @@ export function chooseBuild(deterministic: boolean): KernelBuild {
   return !deterministic && supportsBuild("relaxed") ? "relaxed" : "simd";
 }
 
+const fileName = (build: KernelBuild) => `kernels-${build}.wasm`;
 const compiled = new Map<KernelBuild, Promise<WebAssembly.Module>>();
 
 /** Compiles a build, once for each page or process unless the caller brings a file. */
 export async function compileKernels(build: KernelBuild, wasm?: WasmOption): Promise<WebAssembly.Module> {
-  const name = `kernels-${build}.wasm`;
   if (wasm !== undefined) return compileFile(pickFile(wasm, build), "wasm");
   let module = compiled.get(build);
   if (!module) {
-    module = bundledFile(build, name).then((file) => compileFile(file, name));
+    module = bundledFile(build).then((file) => compileFile(file, fileName(build)));
     compiled.set(build, module);
     module.catch(() => compiled.delete(build));
   }
@@ -114,20 +114,19 @@ export async function compileKernels(build: KernelBuild, wasm?: WasmOption): Pro
 }
 
 /** The file beside this package; bundles that left it behind need the option `wasm`. */
-async function bundledFile(build: KernelBuild, name: string): Promise<WasmFile> {
+async function bundledFile(build: KernelBuild): Promise<WasmFile> {
   try {
     return await kernelFile(build);
   } catch (cause) {
     const reason = reasonOf(cause);
-    const message = `${name}: expected this file beside the code, got: ${reason}; the option wasm says where it is`;
+    const message = `${fileName(build)}: expected this file beside the code, got: ${reason}; the option wasm says where it is`;
     throw new RuntimeError("kernels-not-found", message, { build }, { cause });
   }
 }
 
 function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
-  const perBuild = wasm as { readonly [build in KernelBuild]?: WasmFile };
   if (typeof wasm !== "object" || !("simd" in wasm || "relaxed" in wasm)) return wasm as WasmFile;
-  const file = perBuild[build];
+  const file = wasm[build];
   if (file !== undefined) return file;
   throw new RuntimeError("no-kernels", `wasm: expected a file for the ${build} build, got none`, { build });
 }
@@ -142,7 +141,7 @@ export async function compileSharedKernels(build: KernelBuild, wasm?: WasmOption
     const message = "threads: expected kernels as a file, whose memory can be shared, got a compiled module";
     throw new RuntimeError("no-threads", message);
   }
-  return compileFile(shareMemory(await readFile(file)), `kernels-${build}.wasm`);
+  return compileFile(shareMemory(await readFile(file)), fileName(build));
 }
 
 /**
@@ -152,12 +151,12 @@ export async function compileSharedKernels(build: KernelBuild, wasm?: WasmOption
 export async function kernelBytes(build: KernelBuild, wasm?: WasmOption): Promise<Uint8Array> {
   const file = await fileOf(build, wasm);
   if (!(file instanceof WebAssembly.Module)) return readFile(file);
-  const message = `kernels-${build}.wasm: expected its bytes or where they are, got a compiled module`;
+  const message = `${fileName(build)}: expected its bytes or where they are, got a compiled module`;
   throw new RuntimeError("no-bytes", message, { build });
 }
 
 async function fileOf(build: KernelBuild, wasm: WasmOption | undefined): Promise<WasmFile> {
-  return wasm === undefined ? bundledFile(build, `kernels-${build}.wasm`) : pickFile(wasm, build);
+  return wasm === undefined ? bundledFile(build) : pickFile(wasm, build);
 }
 
 async function readFile(file: string | URL | Response | BufferSource): Promise<Uint8Array> {
