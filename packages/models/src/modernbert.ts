@@ -54,11 +54,10 @@ function readConfig(config: ConfigReader) {
   config.ignore("deterministic_flash_attn", "sparse_prediction", "sparse_pred_ignore_index", "reference_compile");
   config.ignore("cls_token_id", "repad_logits_with_grad", "layer_norm_eps");
   config.ignore("position_embedding_type");
-  const { hiddenSize, layout } = readHeads(config);
-  const layers = config.integer("num_hidden_layers");
-  const every = config.integer("global_attn_every_n_layers", {}, 3);
   return {
-    ...{ hiddenSize, layout, layers },
+    ...readHeads(config),
+    layers: config.integer("num_hidden_layers"),
+    globalEvery: config.integer("global_attn_every_n_layers", {}, 3),
     intermediateSize: config.integer("intermediate_size"),
     vocabSize: config.integer("vocab_size"),
     contextLength: config.integer("max_position_embeddings", {}, 8192),
@@ -72,8 +71,6 @@ function readConfig(config: ConfigReader) {
     pooling: config.oneOf("classifier_pooling", { cls: "cls", mean: "mean" }, "cls"),
     activation: config.oneOf("hidden_activation", gatedActivations, "gelu"),
     tied: config.boolean("tie_word_embeddings", true),
-    /** Asked for when the file is known to have so many layers. */
-    readSlides: () => readLayerTypes(config, layers, (layer) => layer % every !== 0),
     window: readWindow(config),
   };
 }
@@ -106,7 +103,7 @@ function reserveBlocks(config: ConfigReader, checked: ReturnType<typeof readConf
   const { hiddenSize: D, intermediateSize: F, eps, normBias, attentionBias, mlpBias } = checked;
   const ropes = readRopes(config, checked);
   const layers = model.layersOf("layers.", checked.layers);
-  const slidings = checked.readSlides();
+  const slidings = readLayerTypes(config, layers, (layer) => layer % checked.globalEvery !== 0);
   return Array.from({ length: layers }, (_, layer) => {
     const block = model.scope(`layers.${layer}.`);
     const slides = slidings[layer];
