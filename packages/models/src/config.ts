@@ -30,26 +30,26 @@ export interface Range {
  */
 export class ConfigReader {
   readonly file: string;
-  readonly #raw: RawConfig;
+  readonly raw: RawConfig;
   readonly #headIsOptional: boolean;
   readonly #seen = new Set<string>();
   readonly #nested = new Map<string, ConfigReader>();
 
   /** @param headIsOptional whether checkpoints may lack the head that predicts tokens, by what is known beside the config */
   constructor(raw: RawConfig, file = "config.json", headIsOptional = false) {
-    this.#raw = raw;
+    this.raw = raw;
     this.file = file;
     this.#headIsOptional = headIsOptional;
   }
 
   /** A value as it is, undefined where there is none: for keys of which null and nothing mean different things. */
   given(key: string): unknown {
-    return Object.hasOwn(this.#raw, key) ? this.#raw[key] : undefined;
+    return Object.hasOwn(this.raw, key) ? this.raw[key] : undefined;
   }
 
   /** Whether a key is there with a value other than null. */
   has(key: string): boolean {
-    return Object.hasOwn(this.#raw, key) && this.#raw[key] !== null;
+    return Object.hasOwn(this.raw, key) && this.raw[key] !== null;
   }
 
   /** A whole number. Missing without a fallback: an error that names the key. */
@@ -80,7 +80,7 @@ export class ConfigReader {
   list<V>(key: string, length: number, expected: string, holds: (value: unknown) => value is V): V[] | undefined {
     this.#seen.add(key);
     if (!this.has(key)) return undefined;
-    const values = this.#raw[key];
+    const values = this.raw[key];
     if (Array.isArray(values) && values.length === length && values.every(holds)) return values;
     throw this.bad(key, `a list of ${length} ${expected}`);
   }
@@ -91,7 +91,7 @@ export class ConfigReader {
     if (!this.has(key)) return undefined;
     const known = this.#nested.get(key);
     if (known) return known;
-    const value = this.#raw[key];
+    const value = this.raw[key];
     if (typeof value === "object" && !Array.isArray(value)) {
       const reader = new ConfigReader(value as RawConfig, `${this.file}: ${key}`);
       this.#nested.set(key, reader);
@@ -111,20 +111,20 @@ export class ConfigReader {
    */
   nameOf(key: string, alias: string): string {
     if (this.has(alias) && !this.has(key)) return alias;
-    this.refuse(alias, `${key} is another number`, [this.#raw[key]]);
+    this.refuse(alias, `${key} is another number`, [this.raw[key]]);
     return key;
   }
 
   /** Throws if a key asks for what is not supported: only null, absent or the given harmless values may pass. */
   refuse(key: string, why: string, harmless: readonly unknown[] = []): void {
     this.#seen.add(key);
-    if (!this.has(key) || harmless.includes(this.#raw[key])) return;
-    throw this.#error("unsupported-value", key, `no ${key}`, `${show(this.#raw[key])}: ${why}`);
+    if (!this.has(key) || harmless.includes(this.raw[key])) return;
+    throw this.#error("unsupported-value", key, `no ${key}`, `${show(this.raw[key])}: ${why}`);
   }
 
   /** `model_type`, for architectures that open several. */
   get modelType(): string {
-    return String(this.#raw.model_type);
+    return String(this.raw.model_type);
   }
 
   /** Whether checkpoints may lack the head that predicts tokens: of bare models, of other tasks, and of models whose vectors are wanted. */
@@ -144,7 +144,7 @@ export class ConfigReader {
   }
 
   get #architecture(): string {
-    const { architectures } = this.#raw;
+    const { architectures } = this.raw;
     const [name = ""] = Array.isArray(architectures) ? architectures : [];
     if (typeof name === "string") return name;
     throw this.bad("architectures", "names of classes");
@@ -153,7 +153,7 @@ export class ConfigReader {
   /** Labels of a classifier: `num_labels`, or as many as `id2label` has, or 2; 0 where it scores choices, which are not labels. */
   get labels(): number {
     if (this.task === "MultipleChoice") return 0;
-    const { id2label: names, problem_type: type } = this.#raw;
+    const { id2label: names, problem_type: type } = this.raw;
     const isNamed = typeof names === "object" && names !== null && !Array.isArray(names);
     if (this.has("id2label") && !(isNamed && Object.keys(names).every((id) => /^\d+$/.test(id)))) {
       throw this.bad("id2label", "labels by their ids");
@@ -167,19 +167,19 @@ export class ConfigReader {
   finish(elsewhere: (key: string) => boolean): string[] {
     const isEmpty = (value: unknown) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
     const known = (key: string) =>
-      this.#seen.has(key) || inertKeys.has(key) || elsewhere(key) || isEmpty(this.#raw[key]);
-    const unknown = Object.keys(this.#raw).filter((key) => !known(key));
+      this.#seen.has(key) || inertKeys.has(key) || elsewhere(key) || isEmpty(this.raw[key]);
+    const unknown = Object.keys(this.raw).filter((key) => !known(key));
     for (const [key, reader] of this.#nested)
       unknown.push(...reader.finish(elsewhere).map((inner) => `${key}.${inner}`));
     return unknown;
   }
 
   bad(key: string, expected: string, code = "bad-value"): ConfigError {
-    return this.#error(code, key, `${key} to be ${expected}`, show(this.#raw[key]));
+    return this.#error(code, key, `${key} to be ${expected}`, show(this.raw[key]));
   }
 
   #error(code: string, key: string, expected: string, got: string): ConfigError {
-    const fields = { file: this.file, key, value: this.#raw[key] };
+    const fields = { file: this.file, key, value: this.raw[key] };
     return new ConfigError(code, `${this.file}: expected ${expected}, got ${got}`, fields);
   }
 
@@ -192,11 +192,11 @@ export class ConfigReader {
     code?: string,
   ): V {
     this.#seen.add(key);
-    const isThere = Object.hasOwn(this.#raw, key);
-    const value = (isThere ? this.#raw[key] : undefined) ?? fallback;
-    if (!isThere && fallback === undefined) {
+    const given = this.given(key);
+    if (given === undefined && fallback === undefined) {
       throw this.#error("missing-key", key, `${key} to be ${expected}`, "no such key");
     }
+    const value = given ?? fallback;
     if (holds(value)) return value as V;
     throw this.bad(key, expected, code);
   }
@@ -216,12 +216,13 @@ export function show(value: unknown): string {
 
 /** Reads `eos_token_id`: a number, a list, null, or -1 for none; every id must be in the vocabulary. */
 export function tokenIds(raw: RawConfig, key: string, vocabSize: number, file = "config.json"): number[] {
-  const value = Object.hasOwn(raw, key) ? raw[key] : undefined;
-  if (value === undefined || value === null || value === -1) return [];
+  const reader = new ConfigReader(raw, file);
+  const value = reader.given(key) ?? -1;
+  if (value === -1) return [];
   const ids = Array.isArray(value) ? value : [value];
   for (const id of ids) {
     if (Number.isSafeInteger(id) && id >= 0 && id < vocabSize) continue;
-    throw new ConfigReader(raw, file).bad(key, `ids from 0 to ${vocabSize - 1}`);
+    throw reader.bad(key, `ids from 0 to ${vocabSize - 1}`);
   }
   return ids;
 }

@@ -11,7 +11,7 @@ import {
   WeightError,
 } from "@kiloformer/core";
 import { fromBFloat16, fromFloat16 } from "@kiloformer/core/reference";
-import { ConfigReader, type RawConfig, show } from "../config.ts";
+import { ConfigReader, show } from "../config.ts";
 import { complain, readConfig } from "../pipeline/load.ts";
 import type { PipelineOptions } from "../pipeline/options.ts";
 
@@ -67,13 +67,6 @@ function bad(code: string, message: string, value: unknown): ConfigError {
 
 /** A JSON file, read key by key. */
 export class ModuleConfig extends ConfigReader {
-  readonly raw: RawConfig;
-
-  constructor(raw: RawConfig, file: string) {
-    super(raw, file);
-    this.raw = raw;
-  }
-
   text(key: string): string | undefined {
     this.ignore(key);
     if (!this.has(key)) return undefined;
