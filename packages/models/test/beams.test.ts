@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { MemoryError, PAGE } from "@kiloformer/core";
 import { describe, expect, test } from "vitest";
 import { type Decoder, decoderOf } from "../src/generation/decoder.ts";
-import { generateBatch, generateIds, type PromptSource, type Sequence } from "../src/generation/generate.ts";
+import { generateIds, generateRows, type PromptSource, type Sequence } from "../src/generation/generate.ts";
 import { readGenerationDefaults, resolveGenerationOptions } from "../src/generation/options.ts";
 import { llama } from "../src/llama.ts";
 import { toSources } from "../src/pipeline/files.ts";
@@ -29,7 +29,7 @@ describe("beams are those of transformers with", () => {
   );
   test.each(named)("%s", async (_, { prompt, options, expected }) => {
     const decoder = new FakeDecoder();
-    const [sequences] = await generateBatch(decoder, [decoder.prompt(prompt)], resolve(options));
+    const [sequences] = await generateRows(decoder, [decoder.prompt(prompt)], resolve(options));
     expect(sequences.map(show)).toEqual(expected);
     expect(decoder.live.size).toBe(0);
   });
@@ -39,7 +39,7 @@ test("beams that are drawn are the same for a seed: ids that are not allowed tak
   const decoder = new FakeDecoder();
   const lengths = { num_beams: 3, num_return_sequences: 3, max_new_tokens: 5 };
   const settings = resolve({ ...lengths, seed: 7, top_k: 5, temperature: 3, suppress_tokens: [0, 1, 2] });
-  const [sequences] = await generateBatch(decoder, [decoder.prompt([3, 1, 4])], settings);
+  const [sequences] = await generateRows(decoder, [decoder.prompt([3, 1, 4])], settings);
   expect(sequences.map(show)).toEqual(["6 13 8 24 13 (-0.5827)", "6 13 26 9 10 (-0.5835)", "6 13 26 9 5 (-0.5933)"]);
 });
 
@@ -51,9 +51,9 @@ describe("beams of files with renormalize_logits are those of transformers with"
     const decoder = new FakeDecoder();
     const defaults = readGenerationDefaults({}, { renormalize_logits: true }, 29);
     const settings = resolveGenerationOptions(options, defaults, 29);
-    const [sequences] = await generateBatch(decoder, [decoder.prompt(prompt)], settings);
+    const [sequences] = await generateRows(decoder, [decoder.prompt(prompt)], settings);
     expect(sequences.map(show)).toEqual(expected);
-    const [without] = await generateBatch(decoder, [decoder.prompt(prompt)], resolve(options));
+    const [without] = await generateRows(decoder, [decoder.prompt(prompt)], resolve(options));
     expect(without.map(show)).not.toEqual(expected);
   });
 });
@@ -76,7 +76,7 @@ describe.each(folders)("%s", (_, folder) => {
     const decoder = decoderOf(loaded);
     const generate = async (options: object) => {
       const settings = resolve({ max_new_tokens: 24, ...options }, decoder.vocabSize);
-      const [sequences] = await generateBatch(decoder, [{ ids: prompt, cache: decoder.newCache() }], settings);
+      const [sequences] = await generateRows(decoder, [{ ids: prompt, cache: decoder.newCache() }], settings);
       return sequences.map(({ ids, promptLength }) => ids.slice(promptLength));
     };
     expect(await generate({ num_beams: 4, eos_token_id: null })).toEqual(ids("beam4"));
@@ -122,9 +122,9 @@ describe.each(builds)("on caches that share pages, %s build,", (build) => {
     };
     const nothing = { length: 0, fork: () => nothing, dispose: () => {} };
     for (const ids of prompts) {
-      const cached = await generateBatch(decoder, [prompt(ids)], settings);
+      const cached = await generateRows(decoder, [prompt(ids)], settings);
       expect(cached[0]).toHaveLength(5);
-      expect(cached).toEqual(await generateBatch(uncached, [{ ids, cache: nothing }], settings));
+      expect(cached).toEqual(await generateRows(uncached, [{ ids, cache: nothing }], settings));
     }
     dispose();
   });
@@ -133,10 +133,10 @@ describe.each(builds)("on caches that share pages, %s build,", (build) => {
     const { decoder, dispose } = await openTiny(build);
     const settings = resolve({ ...options, logprobs: 2 }, 19);
     const start = (ids: readonly number[]) => () => ({ ids, cache: decoder.newCache() });
-    const together = await generateBatch(decoder, prompts.map(start), settings);
+    const together = await generateRows(decoder, prompts.map(start), settings);
     const free = decoder.pool.freePages;
     const alone: (readonly Sequence[])[] = [];
-    for (const ids of prompts) alone.push(...(await generateBatch(decoder, [start(ids)], settings)));
+    for (const ids of prompts) alone.push(...(await generateRows(decoder, [start(ids)], settings)));
     expect(together).toEqual(alone);
     expect(decoder.pool.freePages).toBe(free);
     dispose();
@@ -147,7 +147,7 @@ describe.each(builds)("on caches that share pages, %s build,", (build) => {
     const sampled = { temperature: 2, seed: 3, max_new_tokens: 80, eos_token_id: 3 };
     const run = async (more: object) => {
       const settings = resolve({ ...sampled, ...more }, 19);
-      return generateBatch(
+      return generateRows(
         decoder,
         prompts.map((ids) => () => ({ ids, cache: decoder.newCache() })),
         settings,
@@ -171,12 +171,12 @@ describe("rows", () => {
       return decoder.prompt(ids);
     });
     decoder.onStep = () => expect(decoder.live.size).toBeLessThanOrEqual(96);
-    const together = await generateBatch(decoder, lazy, resolve(options));
+    const together = await generateRows(decoder, lazy, resolve(options));
     expect(Math.max(...decoder.widths)).toBeLessThanOrEqual(96);
     expect(Math.max(...decoder.widths)).toBeGreaterThan(80);
     expect(begun).toBe(60);
     for (const [index, ids] of prompts.entries()) {
-      const [alone] = await generateBatch(decoder, [decoder.prompt(ids)], resolve(options));
+      const [alone] = await generateRows(decoder, [decoder.prompt(ids)], resolve(options));
       expect(together[index]).toEqual(alone);
     }
     expect(decoder.live.size).toBe(0);
@@ -186,13 +186,13 @@ describe("rows", () => {
     const decoder = new FakeDecoder();
     for (const more of [{}, { num_beams: 3 }]) {
       const settings = resolve({ seed: 4, temperature: 1.5, max_new_tokens: 20, eos_token_id: 3, ...more });
-      const together = await generateBatch(
+      const together = await generateRows(
         decoder,
         prompts.slice(0, 9).map((ids) => decoder.prompt(ids)),
         settings,
       );
       for (const [index, ids] of prompts.slice(0, 9).entries()) {
-        expect([together[index]]).toEqual(await generateBatch(decoder, [decoder.prompt(ids)], settings));
+        expect([together[index]]).toEqual(await generateRows(decoder, [decoder.prompt(ids)], settings));
       }
     }
   });
@@ -200,14 +200,14 @@ describe("rows", () => {
   test("may begin with cached ids", async () => {
     const decoder = new FakeDecoder();
     const ids = [5, 9, 9, 4, 7];
-    const whole = await generateBatch(decoder, [decoder.prompt(ids)], resolve(options));
-    expect(await generateBatch(decoder, [decoder.prompt(ids, 3)], resolve(options))).toEqual(whole);
+    const whole = await generateRows(decoder, [decoder.prompt(ids)], resolve(options));
+    expect(await generateRows(decoder, [decoder.prompt(ids, 3)], resolve(options))).toEqual(whole);
   });
 
   test("that may not grow are empty, as many as asked for", async () => {
     const decoder = new FakeDecoder(5);
     const settings = resolve({ ...options, max_new_tokens: 0 });
-    const [sequences] = await generateBatch(decoder, [decoder.prompt([1, 2])], settings);
+    const [sequences] = await generateRows(decoder, [decoder.prompt([1, 2])], settings);
     expect(sequences).toEqual(new Array(2).fill({ ids: [1, 2], promptLength: 2, finishReason: "length" }));
     expect(decoder.widths).toEqual([]);
     expect(decoder.live.size).toBe(0);
@@ -216,19 +216,19 @@ describe("rows", () => {
   test("have at most the texts that can be told apart", async () => {
     const decoder = new FakeDecoder();
     const settings = resolve({ ...options, max_new_tokens: 1, forced_eos_token_id: 6 });
-    const [sequences] = await generateBatch(decoder, [decoder.prompt([1, 2])], settings);
+    const [sequences] = await generateRows(decoder, [decoder.prompt([1, 2])], settings);
     expect(sequences.map(show)).toEqual(["6 (0.0000)"]);
   });
 
   test("ask for memory for all beams before they take any", async () => {
     const decoder = new FakeDecoder();
-    await generateBatch(decoder, [decoder.prompt([1, 2, 3])], resolve(options));
+    await generateRows(decoder, [decoder.prompt([1, 2, 3])], resolve(options));
     expect(decoder.checks).toEqual([[15, 4, 3]]);
     decoder.checkMemory = () => {
       throw new MemoryError("over-limit", "no");
     };
     const before = decoder.widths.length;
-    await expect(generateBatch(decoder, [decoder.prompt([1])], resolve(options))).rejects.toThrow(MemoryError);
+    await expect(generateRows(decoder, [decoder.prompt([1])], resolve(options))).rejects.toThrow(MemoryError);
     expect(decoder.widths).toHaveLength(before);
     expect(decoder.live.size).toBe(0);
   });
@@ -241,7 +241,7 @@ test("beams that are drawn are drawn without replacement, in proportion", async 
   const rounds = 3000;
   const counts = new Array<number>(29).fill(0);
   for (let seed = 0; seed < rounds; seed++) {
-    const [sequences] = await generateBatch(decoder, [decoder.prompt([1, 2])], settings(seed));
+    const [sequences] = await generateRows(decoder, [decoder.prompt([1, 2])], settings(seed));
     const [first, second] = sequences.map(({ ids }) => ids[2]);
     expect(first).not.toBe(second);
     expect(sequences[0].score).toBeGreaterThanOrEqual(sequences[1].score!);
@@ -265,7 +265,7 @@ test("a stream of beams gives all ids when they are known", async () => {
   let step = await stream.next();
   expect(decoder.widths).toHaveLength(6);
   for (; !step.done; step = await stream.next()) ids.push(step.value);
-  const [[sequence]] = await generateBatch(decoder, [decoder.prompt([1, 2])], settings, textStream);
+  const [[sequence]] = await generateRows(decoder, [decoder.prompt([1, 2])], settings, textStream);
   expect(step.value).toEqual(sequence);
   expect([1, 2, ...ids]).toEqual(sequence.ids);
 });
@@ -286,7 +286,7 @@ describe("nothing is kept", () => {
     };
     const settings = { ...resolve(options), signal: controller.signal };
     const rows = [decoder.prompt([1]), () => decoder.prompt([2])];
-    await expect(generateBatch(decoder, rows, settings)).rejects.toMatchObject({ name: "AbortError" });
+    await expect(generateRows(decoder, rows, settings)).rejects.toMatchObject({ name: "AbortError" });
     expect(decoder.widths).toHaveLength(3);
     expect(decoder.live.size).toBe(0);
   });
@@ -299,7 +299,7 @@ describe("nothing is kept", () => {
       if (decoder.widths.length === 3) logits.at(-1)?.fill(Number.NaN);
       return logits;
     };
-    await expect(generateBatch(decoder, [decoder.prompt([1])], resolve(options))).rejects.toMatchObject({
+    await expect(generateRows(decoder, [decoder.prompt([1])], resolve(options))).rejects.toMatchObject({
       code: "non-finite-logits",
     });
     expect(decoder.live.size).toBe(0);
@@ -308,7 +308,7 @@ describe("nothing is kept", () => {
   test("of prompts that were given and never begun", async () => {
     const decoder = new FakeDecoder();
     const rows = Array.from({ length: 200 }, (_, index) => decoder.prompt(index === 50 ? [] : [1, 2]));
-    await expect(generateBatch(decoder, rows, resolve({}))).rejects.toThrow("bad ids");
+    await expect(generateRows(decoder, rows, resolve({}))).rejects.toThrow("bad ids");
     expect(decoder.live.size).toBe(0);
   });
 
@@ -327,7 +327,7 @@ describe("nothing is kept", () => {
     const decoder = new FakeDecoder();
     const all = Array.from({ length: 29 }, (_, id) => id);
     const settings = resolve({ num_beams: 2, suppress_tokens: all });
-    await expect(generateBatch(decoder, [decoder.prompt([1])], settings)).rejects.toMatchObject({
+    await expect(generateRows(decoder, [decoder.prompt([1])], settings)).rejects.toMatchObject({
       code: "nothing-allowed",
     });
     expect(decoder.live.size).toBe(0);
@@ -353,7 +353,7 @@ test("memory of beams is counted with the prompt once", async () => {
     least = Math.min(least, pool.freePages);
     return logits;
   };
-  await generateBatch(decoder, [() => ({ ids, cache: decoder.newCache() })], settings);
+  await generateRows(decoder, [() => ({ ids, cache: decoder.newCache() })], settings);
   expect(before).toBe(0);
   expect(pool.freePages - least).toBeLessThanOrEqual(pool.pagesFor(asked));
   expect(pool.freePages - least).toBe(2 + 8);

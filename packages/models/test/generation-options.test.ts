@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { allFormats, openTokenizer } from "@kiloformer/tokenizers";
 import { describe, expect, test } from "vitest";
-import { generateBatch, generateIds, type Sequence } from "../src/generation/generate.ts";
+import { generateIds, generateRows, type Sequence } from "../src/generation/generate.ts";
 import { type GenerationOptions, readGenerationDefaults, resolveGenerationOptions } from "../src/generation/options.ts";
 import { createProcessor } from "../src/generation/processors.ts";
 import { createSampler } from "../src/generation/sampler.ts";
@@ -32,7 +32,7 @@ async function run(
   contextLength?: number,
 ): Promise<readonly Sequence[]> {
   const decoder = new FakeDecoder(contextLength);
-  const [sequences] = await generateBatch(decoder, [decoder.prompt(prompt)], resolve(options), textOf);
+  const [sequences] = await generateRows(decoder, [decoder.prompt(prompt)], resolve(options), textOf);
   expect(decoder.live.size).toBe(0);
   return sequences;
 }
@@ -377,7 +377,7 @@ describe("stop strings", () => {
     };
     const decoder = new FakeDecoder();
     const settings = resolve({ stop_strings: "éé", max_new_tokens: 12 });
-    const [[{ ids }]] = await generateBatch(decoder, [decoder.prompt([1, 2])], settings, bytes);
+    const [[{ ids }]] = await generateRows(decoder, [decoder.prompt([1, 2])], settings, bytes);
     expect(ids).toHaveLength(4);
   });
 
@@ -420,7 +420,7 @@ describe("stop strings", () => {
   test("need a tokenizer", async () => {
     const decoder = new FakeDecoder();
     const settings = resolve({ stop_strings: "a" });
-    await expect(generateBatch(decoder, [decoder.prompt([1, 2])], settings)).rejects.toEqual(
+    await expect(generateRows(decoder, [decoder.prompt([1, 2])], settings)).rejects.toEqual(
       failing("no-tokenizer", "generate: expected a tokenizer for stop_strings, got none"),
     );
     expect(decoder.live.size).toBe(0);

@@ -1,5 +1,5 @@
 import { createProcessor, leastKept } from "./processors.ts";
-import { append, follow, type Row, type RowOptions, type Sequence, type Track, toSequence } from "./row.ts";
+import { append, follow, type Row, type RowContext, type Sequence, type Track, toSequence } from "./row.ts";
 import { randomOf } from "./sampler.ts";
 import { best, likeliest, logSumExp, nothingAllowed } from "./scores.ts";
 
@@ -40,10 +40,10 @@ function perturbed(sums: Float32Array, random: () => number): Float32Array {
  * A row of beams: the likeliest texts are kept in view, and go on together.
  * @see transformers 5.18 generation/utils.py, _beam_search
  */
-export function beamRow(prompt: Track, options: RowOptions): Row {
-  const { settings, promptLength, limit } = options;
+export function beamRow(prompt: Track, context: RowContext): Row {
+  const { settings, promptLength, limit } = context;
   const { num_beams, length_penalty, early_stopping } = settings;
-  const process = createProcessor(settings, options);
+  const process = createProcessor(settings, context);
   const random = settings.do_sample ? randomOf(settings) : undefined;
   // So many that enough go on where some of them end.
   const candidates = leastKept(settings) * num_beams;
@@ -67,11 +67,11 @@ export function beamRow(prompt: Track, options: RowOptions): Row {
     const goingOn: (Candidate & Pick<Track, "end">)[] = [];
     for (const [place, candidate] of chosen.entries()) {
       const { beam, id, score } = candidate;
-      const { finishReason, end } = follow(beam, id, options);
+      const { finishReason, end } = follow(beam, id, context);
       if (!finishReason) goingOn.push({ ...candidate, end });
       else if (place < num_beams) {
         const newIds = beam.ids.length + 1 - promptLength;
-        const sequence = toSequence(grow(candidate), finishReason, options, id);
+        const sequence = toSequence(grow(candidate), finishReason, context, id);
         sequences.push({ ...sequence, score: penalized(score, newIds) });
       }
     }

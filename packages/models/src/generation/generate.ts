@@ -78,7 +78,7 @@ export async function* generateIds(
  * @param newTextStream the tokenizer's text, which stop strings are looked for in
  * @throws {OptionError} `prompt-too-long`, `bad-ids`, ...; {MemoryError}; the signal's reason
  */
-export async function generateBatch(
+export async function generateRows(
   decoder: StepDecoder,
   prompts: readonly PromptSource[],
   settings: GenerationSettings,
@@ -152,11 +152,11 @@ async function start(
     const limit = Math.min(decoder.contextLength, Math.max(ids.length, asked));
     decoder.checkMemory(limit, width(settings), ids.length);
     const stops = stop_strings.length > 0 ? stopStrings(stop_strings, newTextStream) : undefined;
-    const options = { settings, promptLength: ids.length, limit, stops };
+    const context = { settings, promptLength: ids.length, limit, stops };
     const track = { ids, logprobs: [], cache, end: stops?.start(ids) };
-    if (limit > ids.length) return num_beams > 1 ? beamRow(track, options) : sampleRow(track, options);
+    if (limit > ids.length) return num_beams > 1 ? beamRow(track, context) : sampleRow(track, context);
     cache.dispose();
-    const sequences = new Array(settings.num_return_sequences).fill(toSequence(track, "length", options));
+    const sequences = new Array(settings.num_return_sequences).fill(toSequence(track, "length", context));
     return { tracks: [], sequences, *advance() {} };
   } catch (error) {
     cache.dispose();

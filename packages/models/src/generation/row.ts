@@ -51,7 +51,7 @@ export interface Row {
 }
 
 /** What the texts of a row have in common. */
-export interface RowOptions extends TextBounds {
+export interface RowContext extends TextBounds {
   readonly settings: GenerationSettings;
   readonly stops: StopStrings | undefined;
 }
@@ -60,7 +60,7 @@ export interface RowOptions extends TextBounds {
 export function follow(
   { ids, end }: Track,
   id: number,
-  { settings, limit, stops }: RowOptions,
+  { settings, limit, stops }: RowContext,
 ): { finishReason?: FinishReason; end?: TextEnd } {
   if (settings.eos_token_id.includes(id)) return { finishReason: "stop" };
   const next = end && stops?.next(end, ids, id);
@@ -84,7 +84,7 @@ export function append(
 export function toSequence(
   { ids, logprobs }: Pick<Track, "ids" | "logprobs">,
   finishReason: FinishReason,
-  { promptLength, settings }: RowOptions,
+  { promptLength, settings }: RowContext,
   lastId = -1,
 ): Sequence {
   const eosTokenId = settings.eos_token_id.includes(lastId) ? lastId : undefined;

@@ -1,4 +1,4 @@
-import { append, follow, type Row, type RowOptions, type Sequence, type Track, toSequence } from "./row.ts";
+import { append, follow, type Row, type RowContext, type Sequence, type Track, toSequence } from "./row.ts";
 import { createSampler, type Sampler } from "./sampler.ts";
 import { describeChoice } from "./scores.ts";
 
@@ -8,8 +8,8 @@ interface Sample extends Track {
 }
 
 /** A row of `num_return_sequences` texts that are drawn (or the likeliest one), each on its own. They share the prefill. */
-export function sampleRow(prompt: Track, options: RowOptions): Row {
-  const { settings } = options;
+export function sampleRow(prompt: Track, context: RowContext): Row {
+  const { settings } = context;
   const sequences: Sequence[] = [];
   let samples: Sample[] | undefined;
   const split = () =>
@@ -19,15 +19,15 @@ export function sampleRow(prompt: Track, options: RowOptions): Row {
       logprobs: [],
       cache: stream === 0 ? prompt.cache : prompt.cache.fork(),
       stream,
-      sampler: createSampler(settings, options, stream),
+      sampler: createSampler(settings, context, stream),
     }));
   const choose = (sample: Sample, logits: Float32Array): Sample | undefined => {
     const id = sample.sampler(logits, sample.ids);
-    const { finishReason, end } = follow(sample, id, options);
+    const { finishReason, end } = follow(sample, id, context);
     append(sample, id, logits, settings);
     if (!finishReason) return { ...sample, end };
     sample.cache.dispose();
-    const sequence = toSequence(sample, finishReason, options, id);
+    const sequence = toSequence(sample, finishReason, context, id);
     const ends = sequence.logprobs && sequence.eosTokenId !== undefined;
     sequences[sample.stream] = ends ? { ...sequence, eosLogprob: describeChoice(logits, id, 0).logprob } : sequence;
     return undefined;

@@ -5,7 +5,7 @@ import { decoderOf } from "../generation/decoder.ts";
 import {
   type FinishReason,
   generateIds,
-  generateBatch as generateRows,
+  generateRows,
   type PromptState,
   type Sequence,
   type TokenLogprob,

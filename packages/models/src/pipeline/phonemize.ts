@@ -1,7 +1,7 @@
 import { OptionError } from "@kiloformer/core";
 import { G2PTokenizer, TokenizerError } from "@kiloformer/tokenizers";
 import { decoderOf } from "../generation/decoder.ts";
-import { generateBatch, type Sequence } from "../generation/generate.ts";
+import { generateRows, type Sequence } from "../generation/generate.ts";
 import { type GenerationOptions, resolveGenerationOptions } from "../generation/options.ts";
 import { badOption, checkTexts, expectOptions } from "../options.ts";
 import { type Lexicon, readLexicon } from "../phonetics/lexicon.ts";
@@ -98,7 +98,7 @@ export async function readTexts<R>(
   const rows = fitting.map(({ ids }) => () => {
     return { ids, cache: decoder.newCache(), max_new_tokens: endsAlone ? ids.length - 1 : undefined };
   });
-  const results = await generateBatch(decoder, rows, settings);
+  const results = await generateRows(decoder, rows, settings);
   for (const [index, sequences] of results.entries()) {
     const { word } = fitting[index];
     readings.set(word.text, make(word, tokenizer, sequences));
