@@ -181,11 +181,6 @@ export class Weights {
     return this.has(probe) ? this : this.scope(prefix);
   }
 
-  /** Rows of a tensor `[rows, ...]`, or undefined where the checkpoint has none of this name. */
-  rowsOf(name: string): number | undefined {
-    return this.#ledger.tensors.get(this.#prefix + name)?.shape[0];
-  }
-
   /** The shape of a tensor, or undefined where the checkpoint has none of this name. */
   shapeOf(name: string): readonly number[] | undefined {
     return this.#ledger.tensors.get(this.#prefix + name)?.shape;

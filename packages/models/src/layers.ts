@@ -53,7 +53,7 @@ export function readHeads(config: ConfigReader, familySize?: string, familyHeads
 
 /** Rows of a table of tokens: checkpoints may have more than `vocab_size`, never fewer. */
 export function vocabularyRows(weights: Weights, name: string, vocabSize: number): number {
-  return Math.max(vocabSize, weights.rowsOf(name) ?? vocabSize);
+  return Math.max(vocabSize, weights.shapeOf(name)?.[0] ?? vocabSize);
 }
 
 /** Has each layer reserved that a checkpoint is to have. */

@@ -23,7 +23,7 @@ export const staticEmbedding: Architecture = {
     const [rows = 1, hiddenSize = 1] = weights.shapeOf(name) ?? weights.shapeOf(`${name}.weight`) ?? [];
     const table = weights.embedding(name, [rows, hiddenSize], { leastBits: 8 });
     // Of a table whose rows several tokens share: which row each token has, and what it is multiplied by.
-    const vocabSize = weights.rowsOf("mapping") ?? rows;
+    const vocabSize = weights.shapeOf("mapping")?.[0] ?? rows;
     weights.ignore((tensor) => tensor === "mapping" || tensor === "weights");
     return {
       kind: "encoder",

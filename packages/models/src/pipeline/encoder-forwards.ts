@@ -18,8 +18,13 @@ export async function maskedLogits(
   const { length } = row.ids;
   const signal = context.signal(options.signal);
   const [values] = await encoderOf(context).run([row], heads.maskedLm, () => length, { signal });
-  const width = values.length / length;
-  return width === vocabSize ? values : values.filter((_, index) => index % width < vocabSize);
+  return cutColumns(values, length, vocabSize);
+}
+
+/** The first `width` columns of so many rows: a table of tokens may have more rows than there are tokens. */
+export function cutColumns(values: Float32Array, rows: number, width: number): Float32Array {
+  const columns = values.length / rows;
+  return columns <= width ? values : values.filter((_, index) => index % columns < width);
 }
 
 /** Hidden states `[T * D]` by layer, as `output_hidden_states` gives them: the embedding first, the result last. */

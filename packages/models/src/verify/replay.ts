@@ -5,6 +5,7 @@ import type { BareModel } from "../bare-model.ts";
 import type { Memory } from "../encoding/memory.ts";
 import type { GenerationOptions } from "../generation/options.ts";
 import { firstRows } from "../layers.ts";
+import { cutColumns } from "../pipeline/encoder-forwards.ts";
 import { type GenerationResult, generate } from "../pipeline/generation.ts";
 import { type Comparison, compareIds, compareNumbers } from "./compare.ts";
 import { checkFacts, type ExpectedFacts, generationsOf } from "./facts.ts";
@@ -118,7 +119,6 @@ class Replayer {
         (x, batch) => head(x, batch as never),
         () => count,
       );
-      // A table may have more rows than there are tokens.
       const labels = logits.length / count;
       const width = this.#facts.kind === "masked-lm" ? Math.min(labels, model.vocabSize) : labels;
       const values = cutColumns(logits, count, width);
@@ -271,10 +271,4 @@ function meanOf(states: Float32Array, width: number): Float32Array {
   const sums = new Float64Array(width);
   for (let index = 0; index < states.length; index++) sums[index % width] += states[index];
   return Float32Array.from(sums, (sum) => (sum * width) / states.length);
-}
-
-function cutColumns(values: Float32Array, rows: number, width: number): Float32Array {
-  const columns = values.length / rows;
-  if (columns <= width) return values;
-  return values.filter((_, index) => index % columns < width);
 }
