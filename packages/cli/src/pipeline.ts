@@ -4,18 +4,8 @@ import { type DtypeOption, dtypeOptions, openPacked, type PackedOptions, Pipelin
 import { UsageError } from "./errors.ts";
 import { runsRelaxed } from "./kernels.ts";
 import { isWasm } from "./packed-file.ts";
-import { createProgress } from "./progress.ts";
-import { note, type Terminal } from "./terminal.ts";
-
-/** Tells what a model's files hold that the runtime does not know, once each. */
-export function warnings(terminal: Terminal): (message: string) => void {
-  const told = new Set<string>();
-  return (message) => {
-    if (told.has(message)) return;
-    told.add(message);
-    note(terminal, `warning: ${message}`);
-  };
-}
+import { listenToLoad } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** Opens a model's folder or packed file, uses it, and gives its memory back. */
 export async function withPipeline(
@@ -24,17 +14,12 @@ export async function withPipeline(
   use: (pipeline: Pipeline) => Promise<void>,
   { dtype, threads }: HoldingOptions = {},
 ): Promise<void> {
-  const progress = createProgress(terminal);
-  const warn = warnings(terminal);
-  const onWarning = (message: string) => {
-    progress.clear();
-    warn(message);
-  };
-  const options = { threads, signal: terminal.signal, onWarning, onProgress: progress.update };
+  const { listeners, clear } = listenToLoad(terminal);
+  const options = { threads, signal: terminal.signal, ...listeners };
   const opened = (await isPacked(path))
     ? openFile(path, options, dtype)
     : Pipeline.fromDirectory(path, { ...options, dtype });
-  const pipeline = await opened.finally(progress.clear);
+  const pipeline = await opened.finally(clear);
   try {
     await use(pipeline);
   } finally {

@@ -1,6 +1,6 @@
 import type { ProgressEvent } from "kiloformer";
 import { formatBytes } from "./format.ts";
-import { escapeControls, type Terminal } from "./terminal.ts";
+import { escapeControls, note, type Terminal } from "./terminal.ts";
 
 /** Loads that are done sooner show no bar. */
 const QUIET_MS = 1000;
@@ -29,6 +29,27 @@ export function createProgress({ stderr }: Terminal, now: () => number = () => p
       drawn = Number.NEGATIVE_INFINITY;
     },
   };
+}
+
+/** Tells what a model's files hold that the runtime does not know, once each. */
+export function warnings(terminal: Terminal): (message: string) => void {
+  const told = new Set<string>();
+  return (message) => {
+    if (told.has(message)) return;
+    told.add(message);
+    note(terminal, `warning: ${message}`);
+  };
+}
+
+/** What a load calls: its warnings stand on lines of their own, where the bar was. `clear` takes the bar off in the end. */
+export function listenToLoad(terminal: Terminal) {
+  const { update: onProgress, clear } = createProgress(terminal);
+  const warn = warnings(terminal);
+  const onWarning = (message: string) => {
+    clear();
+    warn(message);
+  };
+  return { listeners: { onWarning, onProgress }, clear };
 }
 
 function drawBar({ file, loaded, total, progress }: ProgressEvent): string {

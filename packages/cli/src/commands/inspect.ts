@@ -19,7 +19,7 @@ import { fileSource, readDirectory } from "kiloformer/node";
 import { UsageError } from "../errors.ts";
 import { alignColumns, formatBytes, formatCount, plural } from "../format.ts";
 import { isWasm } from "../packed-file.ts";
-import { warnings } from "../pipeline.ts";
+import { warnings } from "../progress.ts";
 import { dtypeTotals, listTensors, parametersOf } from "../tensors.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 import { mainSizes } from "./config-sizes.ts";

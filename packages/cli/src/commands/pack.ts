@@ -8,8 +8,8 @@ import { runsRelaxed } from "../kernels.ts";
 import { neededOption } from "../options.ts";
 import { writeOutput } from "../output.ts";
 import { isPacked } from "../packed-file.ts";
-import { dtypeOption, warnings } from "../pipeline.ts";
-import { createProgress } from "../progress.ts";
+import { dtypeOption } from "../pipeline.ts";
+import { listenToLoad } from "../progress.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 
 interface PackCommandOptions {
@@ -50,17 +50,12 @@ async function pack(
     );
   }
   await expectReplaceable(output);
-  const progress = createProgress(terminal);
-  const warn = warnings(terminal);
-  const onWarning = (message: string) => {
-    progress.clear();
-    warn(message);
-  };
+  const { listeners, clear } = listenToLoad(terminal);
   const { files, close } = await readDirectory(directory);
   try {
     const build = relaxed ? "relaxed" : "simd";
-    const options = { dtype, build, signal: terminal.signal, onWarning, onProgress: progress.update } as const;
-    const file = await packModel(Pipeline, files, options).finally(progress.clear);
+    const options = { dtype, build, signal: terminal.signal, ...listeners } as const;
+    const file = await packModel(Pipeline, files, options).finally(clear);
     await writeOutput("--output", output, file);
     await print(terminal, `${escapeControls(output)}: ${formatBytes(file.length)}\n`);
   } finally {

@@ -7,9 +7,8 @@ import { UsageError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { neededOption } from "../options.ts";
 import { replaceFile } from "../output.ts";
-import { warnings } from "../pipeline.ts";
 import { placeOf } from "../place.ts";
-import { createProgress } from "../progress.ts";
+import { createProgress, warnings } from "../progress.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 
 interface QuantizeOptions {

@@ -17,8 +17,9 @@ import { UsageError } from "../errors.ts";
 import { alignColumns, plural } from "../format.ts";
 import { runsRelaxed } from "../kernels.ts";
 import { writeOutput } from "../output.ts";
-import { threadsOption, warnings } from "../pipeline.ts";
+import { threadsOption } from "../pipeline.ts";
 import { placeOf } from "../place.ts";
+import { warnings } from "../progress.ts";
 import { escapeControls, print, type Terminal } from "../terminal.ts";
 import { type BrowserReplay, replayInBrowser } from "../verify/browser.ts";
 

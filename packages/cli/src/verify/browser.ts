@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { type KernelBuild, KiloformerError, type Source } from "kiloformer";
 import type { Comparison, ExpectedFacts } from "kiloformer/verify";
 import { UsageError } from "../errors.ts";
-import { warnings } from "../pipeline.ts";
+import { warnings } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** What a folder gave. */
