@@ -1,4 +1,5 @@
 // Byte-pair merging, of whatever has ranks.
+import { doubled } from "./doubled.ts";
 
 // Steps before other work may have its turn.
 const batchSize = 8192;
@@ -91,12 +92,6 @@ export function* mergeSteps(count: number, merges: Merges): Generator<undefined,
   }
 }
 
-function twice<T extends Int32Array | Float64Array>(items: T, Type: new (length: number) => T): T {
-  const larger = new Type(Math.max(16, 2 * items.length));
-  larger.set(items);
-  return larger;
-}
-
 const noNumbers = new Int32Array(0);
 
 /** Whole numbers, and whether each is larger than the one before. */
@@ -107,7 +102,7 @@ class List {
 
   push(item: number): void {
     const { length } = this;
-    if (length === this.items.length) this.items = twice(this.items, Int32Array);
+    if (length === this.items.length) this.items = doubled(this.items);
     if (length > 0 && item <= this.items[length - 1]) this.isAscending = false;
     this.items[length] = item;
     this.length++;
@@ -125,7 +120,7 @@ class Heap {
   }
 
   push(entry: number): void {
-    if (this.length === this.#entries.length) this.#entries = twice(this.#entries, Float64Array);
+    if (this.length === this.#entries.length) this.#entries = doubled(this.#entries);
     const heap = this.#entries;
     let at = this.length++;
     while (at > 0) {

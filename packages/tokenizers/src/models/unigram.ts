@@ -1,8 +1,9 @@
 import { charLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
+import { doubled } from "./doubled.ts";
 import type { Model } from "./model.ts";
 import { type PieceOptions, type PieceSink, pieceModel } from "./pieces.ts";
-import { doubled, normalPiece, unusedPiece, userDefinedPiece, type Vocabulary } from "./vocabulary.ts";
+import { normalPiece, unusedPiece, userDefinedPiece, type Vocabulary } from "./vocabulary.ts";
 import { edgeWidth, endOf, longestWord, pieceOf, stepWidth, WordLattices } from "./word-lattices.ts";
 
 // A window of the text ends at the next place that no piece crosses, so that memory stays small.

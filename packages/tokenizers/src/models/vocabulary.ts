@@ -1,3 +1,5 @@
+import { doubled } from "./doubled.ts";
+
 /** What a piece is for: ModelProto.SentencePiece.Type. The pieces of a tokenizer.json are all normal. */
 export const normalPiece = 1;
 export const unknownPiece = 2;
@@ -11,13 +13,6 @@ export const bytePiece = 6;
 // five; and as one float64 the piece's score.
 const width = 8;
 const many = -1;
-
-/** An array with room for twice as much. */
-export function doubled<Numbers extends Int32Array | Float64Array>(numbers: Numbers): Numbers {
-  const longer = new (numbers.constructor as new (length: number) => Numbers)(2 * numbers.length);
-  longer.set(numbers);
-  return longer;
-}
 
 /**
  * Pieces by id and by text: a prefix tree over UTF-16 code units in typed arrays, which is read forth to find pieces and

@@ -1,4 +1,4 @@
-import { doubled } from "./vocabulary.ts";
+import { doubled } from "./doubled.ts";
 
 /** Words that have more code units are not kept. */
 export const longestWord = 24;

@@ -1,6 +1,6 @@
 import { lastCharLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
-import type { Model, Tokens } from "./model.ts";
+import { type Model, noTokens, oneToken, type Tokens } from "./model.ts";
 import { TokenMap } from "./token-map.ts";
 
 /** How words become pieces of a vocabulary. */
@@ -27,7 +27,7 @@ export class WordPiece extends TokenMap implements Model {
 
   tokenize(word: string): Tokens {
     const { continuing_subword_prefix: prefix, max_input_chars_per_word: most } = this.#options;
-    const tokens: Tokens = { ids: [], begins: [], ends: [] };
+    const tokens = noTokens();
     const isLong = word.length > most && (word.length > 2 * most || [...word].length > most);
     for (let begin = 0; begin < word.length && !isLong; ) {
       const before = begin > 0 ? prefix : "";
@@ -66,12 +66,12 @@ export class WordLevel extends TokenMap implements Model {
 
   tokenize(word: string): Tokens {
     const id = this.ids.get(word);
-    return id === undefined ? unknownWord(this, this.#unk, word) : { ids: [id], begins: [0], ends: [word.length] };
+    return id === undefined ? unknownWord(this, this.#unk, word) : oneToken(id, word);
   }
 }
 
 function unknownWord(vocabulary: TokenMap, unk_token: string, word: string): Tokens {
   const id = vocabulary.tokenToId(unk_token);
   if (id === undefined) throw mismatch("unknown", "encode", "words of a vocabulary that has no unk_token", word);
-  return { ids: [id], begins: [0], ends: [word.length] };
+  return oneToken(id, word);
 }
