@@ -32,7 +32,6 @@ export {
   attendTo,
   attention,
   distanceBias,
-  encoderAttention,
   encoderAttentionSteps,
   normHeads,
   rotate,

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { fillWeights } from "../src/fill.ts";
 import type { TensorData } from "../src/index.ts";
-import { packQ4, packQ8, quantizeRowsQ4, quantizeRowsQ8, toFloat16, widenFloat16 } from "../src/reference/index.ts";
+import { fromFloat16, packQ4, packQ8, quantizeRowsQ4, quantizeRowsQ8, toFloat16 } from "../src/reference/index.ts";
 import { Runtime } from "../src/runtime.ts";
 import { Checkpoint } from "../src/safetensors.ts";
 import { writeSafetensors } from "../src/safetensors-write.ts";
@@ -48,7 +48,7 @@ test("q8 from f32: the same integers, and no more memory beside them than the wi
 
 test("q8 from f16", async () => {
   const { panels, beyond } = await load({ dtype: "F16", shape: [N, K], data: halves }, [N, K], "q8");
-  expectPanels(panels, packQ8(quantizeRowsQ8(widenFloat16(halves), N, K), N, K, false));
+  expectPanels(panels, packQ8(quantizeRowsQ8(Float32Array.from(halves, fromFloat16), N, K), N, K, false));
   expect(beyond).toBeLessThan(1.01 * WINDOW);
 });
 
@@ -74,7 +74,11 @@ test("f16 from f32, and f32 from f16, in pieces, also transposed", async () => {
   const turned = { dtype: "F32" as const, shape: [K, N], data: transposed };
   expectPanels((await load(turned, [N, K], "f16", { transposed: true })).panels, plain.panels);
   const wide = await load({ dtype: "F16", shape: [N, K], data: halves }, [N, K], "float32");
-  const exact = await load({ dtype: "F32", shape: [N, K], data: widenFloat16(halves) }, [N, K], "auto");
+  const exact = await load(
+    { dtype: "F32", shape: [N, K], data: Float32Array.from(halves, fromFloat16) },
+    [N, K],
+    "auto",
+  );
   expectPanels(wide.panels, exact.panels);
   for (const { beyond } of [narrow, plain, wide, exact]) expect(beyond).toBeLessThan(1.01 * WINDOW);
 });

@@ -7,7 +7,7 @@ import {
   attention,
   bindCaches,
   embedding,
-  encoderAttention,
+  encoderAttentionSteps,
   gated,
   gatherRows,
   KvCache,
@@ -170,7 +170,8 @@ describe.each(builds)("operations, %s build", (build) => {
     const runtime = await make();
     const lengths = [5, 1, 70];
     const qkv = randomArray(76 * width, 11);
-    const y = encoderAttention(runtime.upload(qkv, [76, width] as const), lengths, layout, { scale: 0.3 });
+    const steps = encoderAttentionSteps(runtime.upload(qkv, [76, width] as const), lengths, layout, { scale: 0.3 });
+    const y = steps.next().value as Tensor;
     const expected: number[] = [];
     let row = 0;
     for (const length of lengths) {
@@ -279,7 +280,10 @@ describe("operations refuse operands that do not fit", () => {
       [() => layerNorm(a, norm, undefined, 1e-5), "layerNorm: expected x of shape [2, 4], got [2, 3]"],
       [() => gated(a, "silu"), "gated: expected gateUp with an even last axis, got [2, 3]"],
       [() => attention(a, [], qkv, { scale: 1, causal: true }), "attention: expected qkv of shape [2, 6], got [2, 3]"],
-      [() => encoderAttention(a, [2], qkv, { scale: 1 }), "encoderAttention: expected qkv of shape [2, 6], got [2, 3]"],
+      [
+        () => encoderAttentionSteps(a, [2], qkv, { scale: 1 }).next(),
+        "encoderAttention: expected qkv of shape [2, 6], got [2, 3]",
+      ],
       [() => rotate(matrix(runtime, 2, 6), a, a, qkv), "rotate: expected at most 1 angles for each row, got 3"],
       [() => rotate(matrix(runtime, 2, 6), b, b, qkv), "rotate: expected cos of shape [2, 2], got [3, 2]"],
     ];

@@ -64,23 +64,7 @@ export function attention(qkv: Qkv, spans: readonly SequenceSpan[], layout: Head
 
 /**
  * Attention without a cache, within each sequence of the batch: every row sees every row of its own sequence (or of a window
- * of it), so that no padding is computed. `[T, QKV] -> [T, H * E]`, T the sum of `lengths`.
- */
-export function encoderAttention(
-  qkv: Qkv,
-  lengths: readonly number[],
-  layout: HeadLayout,
-  options: Omit<AttentionOptions, "causal">,
-): TD {
-  const steps = encoderAttentionSteps(qkv, lengths, layout, options);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
-}
-
-/**
- * `encoderAttention` that yields between slices of a long sequence; the same bits.
+ * of it), so that no padding is computed. `[T, QKV] -> [T, H * E]`, T the sum of `lengths`. Yields between slices of a long sequence.
  * @param wanted the rows to give, in ascending order; default all
  */
 export function* encoderAttentionSteps(

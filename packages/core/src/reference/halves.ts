@@ -15,13 +15,3 @@ export function fromBFloat16(bits: number): number {
   scratch.setUint32(0, bits << 16);
   return scratch.getFloat32(0);
 }
-
-/** The values of halves, by IEEE 754, from their bits. */
-export function widenFloat16(from: Uint16Array): Float32Array {
-  return Float32Array.from(from, fromFloat16);
-}
-
-/** The values of bfloat16 numbers, from their bits: the upper halves of float32. */
-export function widenBFloat16(from: Uint16Array): Float32Array {
-  return Float32Array.from(from, fromBFloat16);
-}
