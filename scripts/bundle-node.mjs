@@ -37,3 +37,11 @@ for (const name of ["core", "tokenizers", "models"]) {
     writeFileSync(file, `export { ${names.join(", ")} } from "${all.startsWith(".") ? all : `./${all}`}";\n`);
   }
 }
+
+// The threads' file in one: where a bundler copies it, or a user, nothing else has to lie beside it.
+const core = join(root, "packages/core/dist");
+await build({
+  entryPoints: [join(core, "threads/worker.js")],
+  outfile: join(core, "threads-worker.js"),
+  ...{ bundle: true, format: "esm", target: "es2022", logLevel: "warning" },
+});

@@ -94,7 +94,7 @@ step({
 step({
   label: "joining the packages' files for Node",
   inputs: ["scripts/bundle-node.mjs", ...sources, ...libraries.map((name) => `packages/${name}/package.json`)],
-  outputs: libraries.map((name) => `packages/${name}/dist/node/index.js`),
+  outputs: ["packages/core/dist/threads-worker.js", ...libraries.map((name) => `packages/${name}/dist/node/index.js`)],
   stamp: "node_modules/.kiloformer-node",
   command: "node",
   args: ["scripts/bundle-node.mjs"],

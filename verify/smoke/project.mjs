@@ -114,6 +114,17 @@ export async function bundleForNode() {
   return outfile;
 }
 
+/** A Node program through webpack, which finds kernels and the threads' file by itself. */
+export async function bundleForNodeWithWebpack() {
+  const { default: webpack } = await tool("webpack");
+  const path = join(build, "node-webpack");
+  const output = { path, filename: "node.cjs", library: { type: "commonjs2" }, clean: true };
+  const config = { mode: "production", target: "node20", context: project, entry: "./node.js", output };
+  const stats = await promisify(webpack)(config);
+  if (stats.hasErrors()) throw new Error(stats.toString({ all: false, errors: true }));
+  return { file: join(path, "node.cjs"), version: webpack.version };
+}
+
 /** A page and a worker, the kernels beside them. */
 export async function bundleForBrowsers() {
   const outdir = join(build, "esbuild");

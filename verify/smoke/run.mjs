@@ -8,7 +8,7 @@ import { browserCases } from "./browsers.mjs";
 import { checkRuns, wholeStory } from "./check.mjs";
 
 import { pickModel } from "./model.mjs";
-import { bundleForNode, checkTypes, makeProject, project } from "./project.mjs";
+import { bundleForNode, bundleForNodeWithWebpack, checkTypes, makeProject, project } from "./project.mjs";
 import { build, execute, installTools, program, Skip } from "./tools.mjs";
 import { workerdCase, workerdG2PCase, workerdPackedCase } from "./workerd.mjs";
 
@@ -69,6 +69,17 @@ const cases = [
     async () => {
       const bundle = await bundleForNode();
       return [here(), newer()].map((node) => checkRuns(tell(node, bundle), model.stories)).at(-1);
+    },
+  ],
+  [
+    "Node, webpack bundle",
+    async () => {
+      const { file, version } = await bundleForNodeWithWebpack();
+      const runs = [requestFile, threadsFile].map((request) =>
+        [here(), newer()].map((node) => tell(node, file, request)),
+      );
+      const notes = runs.map((both, index) => both.map((run) => checkRuns(run, model.stories, index + 1)).at(-1));
+      return `${notes[0]}, one thread and two, webpack ${version}`;
     },
   ],
   [

@@ -1,6 +1,8 @@
 // Our own grapheme-to-phoneme model: `import { g2p } from "kiloformer/g2p"`, without a path.
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { g2p } from "../src/g2p.ts";
 import { createPipeline, Pipeline } from "../src/index.ts";
@@ -82,4 +84,18 @@ describe("g2p()", () => {
     expect(await opened.phonemize(texts[0])).toBe(await pipeline.phonemize(texts[0]));
     await opened.dispose();
   });
+});
+
+test("a bundle as CommonJS, which knows no address of its own, says what to do", async () => {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: 'export { g2p } from "../src/g2p.ts";',
+      resolveDir: fileURLToPath(new URL(".", import.meta.url)),
+    },
+    ...{ bundle: true, format: "cjs", platform: "node", conditions: ["@kiloformer/source"] },
+    ...{ write: false, logLevel: "silent" },
+  });
+  const module = { exports: {} as { g2p: typeof g2p } };
+  new Function("module", "require", outputFiles[0].text)(module, createRequire(import.meta.url));
+  await expect(module.exports.g2p()).rejects.toMatchObject({ name: "RuntimeError", code: "model-not-found" });
 });

@@ -6,7 +6,7 @@ export const startThread: StartThread = typeof Worker === "undefined" ? undefine
 function start(setup: ThreadSetup, url?: string | URL): Thread {
   const worker = url
     ? new Worker(url, { type: "module" })
-    : new Worker(new URL("../../dist/threads/worker.js", import.meta.url), { type: "module" });
+    : new Worker(new URL("../../dist/threads-worker.js", import.meta.url), { type: "module" });
   const ready = new Promise<void>((resolve, reject) => {
     worker.onerror = ({ message }) => reject(new Error(message || "its file could not be loaded"));
     worker.onmessage = () => resolve();

@@ -3,7 +3,7 @@ import type { StartThread } from "../threads/thread.ts";
 
 /** Starts a thread of Node; it keeps no process alive. */
 export const startThread: StartThread = (setup, url) => {
-  const worker = new Worker(url ? new URL(url) : new URL("../../dist/threads/worker.js", import.meta.url));
+  const worker = new Worker(url ? new URL(url) : new URL("../../dist/threads-worker.js", import.meta.url));
   const ready = new Promise<void>((resolve, reject) => {
     worker.once("error", reject);
     worker.once("message", () => {
