@@ -18,6 +18,7 @@ export {
   chooseBuild,
   compileKernels,
   isResponse,
+  isUrl,
   type KernelBuild,
   type Kernels,
   kernelBytes,
@@ -25,6 +26,7 @@ export {
   type WasmFile,
   type WasmOption,
 } from "./kernels.ts";
+export { kindOf } from "./kind.ts";
 export { ADDRESSABLE_BYTES, type Block, type Grow, MemoryMap } from "./memory.ts";
 export {
   appendKeys,

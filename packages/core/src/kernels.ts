@@ -1,5 +1,6 @@
 import { fetchFile, kernelFile } from "#kernel-files";
 import { RuntimeError, reasonOf } from "./errors.ts";
+import { kindOf } from "./kind.ts";
 import { shareMemory } from "./threads/shared-module.ts";
 
 /** The two builds of one source: `relaxed` has fused multiply-add, `simd` gives the same bits on every machine. */
@@ -81,7 +82,7 @@ const probes: Record<KernelBuild, readonly number[]> = {
 
 /** Whether this engine runs a build. */
 export function supportsBuild(build: KernelBuild): boolean {
-  return WebAssembly.validate(new Uint8Array(probes[build]));
+  return typeof WebAssembly !== "undefined" && WebAssembly.validate(new Uint8Array(probes[build]));
 }
 
 /**
@@ -89,13 +90,17 @@ export function supportsBuild(build: KernelBuild): boolean {
  * @throws {RuntimeError} `no-simd` on engines without WebAssembly SIMD (browsers before 2021 to 2023)
  */
 export function chooseBuild(deterministic: boolean): KernelBuild {
-  if (typeof WebAssembly === "undefined") {
-    throw new RuntimeError("no-wasm", "runtime: expected an engine with WebAssembly, got one without");
-  }
+  expectWasm();
   if (!supportsBuild("simd")) {
     throw new RuntimeError("no-simd", "runtime: expected an engine with WebAssembly SIMD, got one without");
   }
   return !deterministic && supportsBuild("relaxed") ? "relaxed" : "simd";
+}
+
+/** Node's --jitless and Lockdown Mode of iOS have none. */
+function expectWasm(): void {
+  if (typeof WebAssembly !== "undefined") return;
+  throw new RuntimeError("no-wasm", "runtime: expected an engine with WebAssembly, got one without");
 }
 
 const fileName = (build: KernelBuild) => `kernels-${build}.wasm`;
@@ -137,7 +142,7 @@ function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
  */
 export async function compileSharedKernels(build: KernelBuild, wasm?: WasmOption): Promise<WebAssembly.Module> {
   const file = await fileOf(build, wasm);
-  if (file instanceof WebAssembly.Module) {
+  if (isModule(file)) {
     const message = "threads: expected kernels as a file, whose memory can be shared, got a compiled module";
     throw new RuntimeError("no-threads", message);
   }
@@ -150,7 +155,7 @@ export async function compileSharedKernels(build: KernelBuild, wasm?: WasmOption
  */
 export async function kernelBytes(build: KernelBuild, wasm?: WasmOption): Promise<Uint8Array> {
   const file = await fileOf(build, wasm);
-  if (!(file instanceof WebAssembly.Module)) return readFile(file);
+  if (!isModule(file)) return readFile(file);
   const message = `${fileName(build)}: expected its bytes or where they are, got a compiled module`;
   throw new RuntimeError("no-bytes", message, { build });
 }
@@ -161,7 +166,7 @@ async function fileOf(build: KernelBuild, wasm: WasmOption | undefined): Promise
 
 async function readFile(file: string | URL | Response | BufferSource): Promise<Uint8Array> {
   if (ArrayBuffer.isView(file)) return new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
-  if (file instanceof ArrayBuffer) return new Uint8Array(file);
+  if (kindOf(file) === "ArrayBuffer") return new Uint8Array(file as ArrayBuffer);
   if (!isResponse(file)) return readFile(await fetched(file as string | URL));
   expectOk(file);
   return new Uint8Array(await file.arrayBuffer());
@@ -180,12 +185,13 @@ async function fetched(url: string | URL): Promise<Response | BufferSource> {
 /**
  * Compiles a file, however it is given.
  * @param name what messages call it
- * @throws {RuntimeError} `kernels-refused`, `kernels-not-found`
+ * @throws {RuntimeError} `no-wasm`, `kernels-refused`, `kernels-not-found`
  */
 export async function compileFile(file: WasmFile, name: string): Promise<WebAssembly.Module> {
-  if (file instanceof WebAssembly.Module) return file;
+  expectWasm();
+  if (isModule(file)) return file;
   try {
-    const content = typeof file === "string" || file instanceof URL ? await fetched(file) : file;
+    const content = isUrl(file) ? await fetched(file) : file;
     if (isResponse(content)) return await compileResponse(content);
     return await WebAssembly.compile(content);
   } catch (cause) {
@@ -206,7 +212,16 @@ export function refusal(name: string, cause: unknown): RuntimeError {
 
 /** Looks at no global: in Node the first look at `Response` loads all that fetches, for 30 ms. */
 export function isResponse(file: unknown): file is Response {
-  return Object.prototype.toString.call(file) === "[object Response]";
+  return kindOf(file) === "Response";
+}
+
+function isModule(file: WasmFile): file is WebAssembly.Module {
+  return kindOf(file) === "WebAssembly.Module";
+}
+
+/** An address, as text or as an object. */
+export function isUrl(value: unknown): value is string | URL {
+  return typeof value === "string" || kindOf(value) === "URL";
 }
 
 /** Servers that send another MIME type than application/wasm make streaming compilation refuse: then bytes are used. */
@@ -214,7 +229,12 @@ async function compileResponse(response: Response): Promise<WebAssembly.Module> 
   expectOk(response);
   const type = response.headers.get("content-type")?.split(";")[0].trim();
   if (type === "application/wasm" && typeof WebAssembly.compileStreaming === "function") {
-    return WebAssembly.compileStreaming(response);
+    try {
+      return await WebAssembly.compileStreaming(response);
+    } catch (cause) {
+      // A response that is not the engine's own (undici's, happy-dom's) is refused unread.
+      if (response.bodyUsed) throw cause;
+    }
   }
   return WebAssembly.compile(await response.arrayBuffer());
 }

@@ -1,4 +1,5 @@
 import { type ErrorFields, KiloformerError, reasonOf, SourceError } from "./errors.ts";
+import { kindOf } from "./kind.ts";
 
 /**
  * Where a file's bytes come from: `read(offset, length)` gives exactly that many, or rejects.
@@ -86,8 +87,7 @@ export async function readExactly(
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const bytes = await source.read(offset, length, signal);
-  // By its tag, not by its class: arrays of another realm are as good.
-  const isBytes = Object.prototype.toString.call(bytes) === "[object Uint8Array]";
+  const isBytes = kindOf(bytes) === "Uint8Array";
   if (isBytes && bytes.length === length) return bytes;
   return failShortRead(source.name, offset, length, isBytes ? bytes.length : 0);
 }

@@ -1,3 +1,4 @@
+import { kindOf } from "./kind.ts";
 import { abortable, checkRead, failShortRead, failSource, guarded, type Source } from "./source-base.ts";
 
 /** Gives bytes `begin` to `end - 1` of the file. */
@@ -56,9 +57,10 @@ class RangeSource implements Source {
     if (target.length === 0) return;
     await guarded(this.name, signal, async () => {
       const answer = await abortable(this.#request(offset, offset + target.length, signal), signal);
-      if (answer instanceof Uint8Array) this.#setAll(target, answer, offset);
-      else if (answer instanceof ArrayBuffer) this.#setAll(target, new Uint8Array(answer), offset);
-      else await this.#fromResponse(target, answer, offset, signal);
+      const kind = kindOf(answer);
+      if (kind === "Uint8Array") this.#setAll(target, answer as Uint8Array, offset);
+      else if (kind === "ArrayBuffer") this.#setAll(target, new Uint8Array(answer as ArrayBuffer), offset);
+      else await this.#fromResponse(target, answer as Response, offset, signal);
     });
   }
 

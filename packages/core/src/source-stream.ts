@@ -1,3 +1,4 @@
+import { kindOf } from "./kind.ts";
 import { Queue } from "./queue.ts";
 import { abortable, checkRead, failShortRead, failSource, guarded, type Source } from "./source-base.ts";
 
@@ -166,7 +167,7 @@ class StreamSource implements Source {
       this.#pending = undefined;
       this.#ended = result.done;
       if (result.done) break;
-      if (!(result.value instanceof Uint8Array))
+      if (kindOf(result.value) !== "Uint8Array")
         failSource("read-failed", this.name, "chunks of bytes", typeof result.value);
       this.#chunk = result.value;
       if (this.#filler) this.#buffer = result.value.buffer as ArrayBuffer;

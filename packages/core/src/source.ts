@@ -1,4 +1,5 @@
 import { OptionError } from "./errors.ts";
+import { kindOf } from "./kind.ts";
 import { blobSource, bytesSource, type Source } from "./source-base.ts";
 import { streamSource } from "./source-stream.ts";
 
@@ -39,7 +40,7 @@ function expectSource(name: string, source: Source): Source {
 }
 
 function isBuffer(value: object): value is ArrayBufferLike {
-  return /^\[object (Shared)?ArrayBuffer\]$/.test(Object.prototype.toString.call(value));
+  return /^(Shared)?ArrayBuffer$/.test(kindOf(value));
 }
 
 function has(value: object, method: string): boolean {

@@ -11,6 +11,7 @@ import {
   OptionError,
   Runtime,
   RuntimeError,
+  supportsBuild,
 } from "../src/index.ts";
 import { builds, failing } from "./builds.ts";
 
@@ -28,6 +29,15 @@ describe("kernels are taken", () => {
       Object.defineProperty(globalThis, "Response", own);
     }
     expect(look).not.toHaveBeenCalled();
+  });
+
+  test("from a response that is not the engine's own, such as undici's or happy-dom's", async () => {
+    const refused = vi.spyOn(WebAssembly, "compileStreaming").mockRejectedValue(new TypeError("not a Response"));
+    const wasm = new Response(kernels("simd"), { headers: { "content-type": "application/wasm" } });
+    const runtime = await Runtime.create({ build: "simd", wasm });
+    expect(refused).toHaveBeenCalledOnce();
+    refused.mockRestore();
+    runtime.dispose();
   });
 
   test("from bytes, a module, a response with any MIME type, or one file for each build", async () => {
@@ -129,6 +139,7 @@ describe("the build", () => {
     expect(() => chooseBuild(false)).toThrow(
       failing("no-wasm", "runtime: expected an engine with WebAssembly, got one without"),
     );
+    expect(supportsBuild("simd")).toBe(false);
     vi.unstubAllGlobals();
   });
 });

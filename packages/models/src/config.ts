@@ -205,6 +205,8 @@ export class ConfigReader {
 /** A value as an error message shows it: JSON, shortened. */
 export function show(value: unknown): string {
   if (typeof value === "number" || value === undefined) return String(value);
+  // As JSON each byte has a key: a model's file would take half a minute and more than a gigabyte.
+  if (ArrayBuffer.isView(value)) return Object.prototype.toString.call(value);
   let text: string;
   try {
     text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));

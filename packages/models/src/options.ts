@@ -1,5 +1,5 @@
 // What calls are given, checked.
-import { OptionError } from "@kiloformer/core";
+import { kindOf, OptionError } from "@kiloformer/core";
 import { show } from "./config.ts";
 
 /** Texts in one call. */
@@ -57,9 +57,9 @@ export function expectOptions(call: string, options: object, known: readonly str
 /** @throws {OptionError} `bad-option` unless options are an object, and no Map or Promise, and a `signal` is one */
 export function expectObject(call: string, options: object): void {
   const isObject = typeof options === "object" && options !== null && !Array.isArray(options);
-  const kind = Object.prototype.toString.call(options).slice(8, -1);
-  // Modules, and instances of some classes, have a name for themselves, and keys.
-  if (!isObject || (kind !== "Object" && Object.keys(options).length === 0)) {
+  const kind = kindOf(options);
+  // Modules, and instances of some classes, have a name for themselves, and keys. Of bytes each has one.
+  if (!isObject || ArrayBuffer.isView(options) || (kind !== "Object" && Object.keys(options).length === 0)) {
     const got = isObject ? `${/^[AE]/.test(kind) ? "an" : "a"} ${kind}` : show(options);
     throw new OptionError("bad-option", `${call}: expected options as an object, got ${got}`);
   }

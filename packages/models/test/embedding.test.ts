@@ -680,11 +680,11 @@ describe("readDirectory", () => {
     rmSync(elsewhere, { recursive: true });
   });
 
-  test("a folder that may not be read is a typed error", async () => {
+  test.each(["stat", "readdir"])("a folder that may not be read is a typed error: %s", async (call) => {
     vi.resetModules();
     vi.doMock("node:fs/promises", async (original) => ({
       ...(await original<typeof import("node:fs/promises")>()),
-      readdir: () => Promise.reject(new Error("EACCES: permission denied")),
+      [call]: () => Promise.reject(new Error("EACCES: permission denied")),
     }));
     const { readDirectory } = await import("../src/platform/directory-node.ts");
     vi.doUnmock("node:fs/promises");

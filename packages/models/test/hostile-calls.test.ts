@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { writeSafetensors } from "@kiloformer/core";
-import { sentencePiece } from "@kiloformer/tokenizers";
+import { sentencePiece, Tokenizer } from "@kiloformer/tokenizers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { g2p } from "../src/g2p.ts";
 import {
@@ -249,6 +249,19 @@ test("what an encoder remembers serves its own decoder, as long as somebody hold
   expect(() => decoder.newCache(held)).toThrow(expect.objectContaining({ code: "memory-released" }));
   await bare.dispose();
   await other.dispose();
+});
+
+test("bytes in the wrong place are told by their type, and not listed one by one", async () => {
+  const bytes = new Uint8Array(3e6);
+  const pipeline = await Pipeline.fromFiles(filesOf("heads/bert-labels"), quiet);
+  await expect(openPacked(bytes as never, bytes)).rejects.toThrow("architectures, got [object Uint8Array]");
+  await expect(openPacked(Buffer.from(bytes) as never, bytes)).rejects.toThrow("got [object Uint8Array]");
+  await expect(pipeline.embed(bytes as never)).rejects.toThrow("embed: expected text, got [object Uint8Array]");
+  await expect(pipeline.classify("a", { top_k: bytes as never })).rejects.toThrow("got [object Uint8Array]");
+  await expect(pipeline.classify("a", bytes as never)).rejects.toThrow("options as an object, got a Uint8Array");
+  await expect(Pipeline.fromFiles(bytes as never)).rejects.toThrow("files: expected an object of file names");
+  expect(() => Tokenizer.from(bytes as never)).toThrow("files by their names, got [object Uint8Array]");
+  await pipeline.dispose();
 });
 
 test("a decoder that needs an encoder says so", async () => {

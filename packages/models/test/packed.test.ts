@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { kernelBytes, Runtime, Weights, writePacked } from "@kiloformer/core";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { bert } from "../src/bert.ts";
 import {
   createPipeline,
@@ -74,6 +74,13 @@ test("a file opens from bytes, a buffer, a compiled module and a response, and e
   expect(await pipelines[3].phonemizeBatch(words)).toEqual(expected);
   const light = await openPacked({ architectures: [llama] }, file);
   expect(await light.phonemizeBatch(words)).toEqual(expected);
+});
+
+test("an engine without WebAssembly is named, also where the file is given", async () => {
+  const file = await packModel(Small, tinyFiles());
+  vi.stubGlobal("WebAssembly", undefined);
+  await expect(openPacked(Small, file)).rejects.toMatchObject({ name: "RuntimeError", code: "no-wasm" });
+  vi.unstubAllGlobals();
 });
 
 test("an embedder's checkpoint that lacks the output layer opens, also where no task reads modules.json", async () => {

@@ -1,4 +1,4 @@
-import { mismatch } from "./errors.ts";
+import { mismatch, show } from "./errors.ts";
 import type { Rule } from "./models/pieces.ts";
 import { type Checks, checkOptions, text } from "./options.ts";
 import type { TextTokenizer } from "./text-tokenizer.ts";
@@ -65,10 +65,15 @@ export function openTokenizer(
   checkOptions(options, optionChecks, "tokenizer");
   if (!Array.isArray(formats))
     throw mismatch("options", "tokenizer", "a list of formats, such as bertFormats", formats);
-  if (Object(files) !== files) throw mismatch("file", "tokenizer", "files by their names", files);
-  const entries = files instanceof Map ? [...files] : Object.entries(files).filter(([, file]) => file !== undefined);
+  if (Object(files) !== files || ArrayBuffer.isView(files))
+    throw mismatch("file", "tokenizer", "files by their names", files);
+  // By tags, not by classes: objects of another realm (an iframe, jsdom, node:vm) are as good.
+  const isMap = show(files) === "[object Map]";
+  const entries = isMap
+    ? [...(files as ReadonlyMap<string, TokenizerFile>)]
+    : Object.entries(files).filter(([, file]) => file !== undefined);
   for (const [name, file] of entries) {
-    const isFile = typeof file === "string" || file instanceof Uint8Array;
+    const isFile = typeof file === "string" || show(file) === "[object Uint8Array]";
     if (!isFile) throw mismatch("file", name, "bytes or text", file);
   }
   const all = new Map(entries as [string, TokenizerFile][]);

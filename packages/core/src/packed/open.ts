@@ -1,6 +1,6 @@
 // Opens a packed module: its instance's memory already holds the weights.
 import { MemoryError, PackedError, RuntimeError, reasonOf } from "../errors.ts";
-import { compileFile, isResponse, type Kernels, refusal, supportsBuild, type WasmFile } from "../kernels.ts";
+import { compileFile, isResponse, isUrl, type Kernels, refusal, supportsBuild, type WasmFile } from "../kernels.ts";
 import { Runtime } from "../runtime.ts";
 import type { RuntimeOptions } from "../runtime-options.ts";
 import type { Reservation } from "../weights.ts";
@@ -61,9 +61,8 @@ function sectionOf(module: WebAssembly.Module, name: string): Uint8Array | undef
 }
 
 function nameOf(wasm: WasmFile): string {
-  if (typeof wasm === "string") return wasm;
-  const url = wasm instanceof URL ? wasm.href : isResponse(wasm) && wasm.url;
-  return url || "packed model";
+  if (isUrl(wasm)) return String(wasm);
+  return (isResponse(wasm) && wasm.url) || "packed model";
 }
 
 /** Of a runtime's options, those that a packed module leaves open. */

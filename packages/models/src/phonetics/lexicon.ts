@@ -1,10 +1,9 @@
-import { OptionError } from "@kiloformer/core";
+import { kindOf, OptionError } from "@kiloformer/core";
 import { show } from "../config.ts";
 
+type Words = ReadonlyMap<string, string | readonly string[]>;
 /** Words and how they are said, before the model is asked: IPA, or several of which the first is used. */
-export type Lexicon =
-  | ReadonlyMap<string, string | readonly string[]>
-  | Readonly<Record<string, string | readonly string[]>>;
+export type Lexicon = Words | Readonly<Record<string, string | readonly string[]>>;
 
 /** The IPA of a word, where the lexicon has it. */
 export type LookUp = (word: string) => string | undefined;
@@ -21,7 +20,7 @@ export function readLexicon(call: string, lexicon: Lexicon, warn: (message: stri
   if (typeof lexicon !== "object" || lexicon === null || Array.isArray(lexicon)) throw bad(show(lexicon));
   const entries = new Map<string, string>();
   const others: string[] = [];
-  for (const [word, value] of lexicon instanceof Map ? lexicon : Object.entries(lexicon)) {
+  for (const [word, value] of kindOf(lexicon) === "Map" ? (lexicon as Words) : Object.entries(lexicon)) {
     const all = [value].flat();
     if (all.length === 0 || [word, ...all].some((part) => typeof part !== "string")) {
       throw bad(`${show(value)} for ${show(word)}`);

@@ -1,4 +1,4 @@
-import { ConfigError, PAGE, pageFloats, parseJsonObject, type Source } from "@kiloformer/core";
+import { ConfigError, kindOf, PAGE, pageFloats, parseJsonObject, type Source } from "@kiloformer/core";
 import type { TokenizerFormat } from "@kiloformer/tokenizers";
 import { readDirectory } from "#directory";
 import type { Architecture, DecoderModel, EncoderModel } from "../architecture.ts";
@@ -70,9 +70,9 @@ export class OpeningPipeline extends Pipeline {
    * @throws {ConfigError} `unsupported-model`, `missing-key` where this class opens no such model
    */
   static modelType(config: string | Uint8Array | RawConfig): string {
-    const text = typeof config === "string" || config instanceof Uint8Array;
-    if (!text) expectObject("config.json", config);
-    const raw = text ? parseJsonObject(config, "config.json") : config;
+    const isText = typeof config === "string" || kindOf(config) === "Uint8Array";
+    if (!isText) expectObject("config.json", config);
+    const raw = isText ? parseJsonObject(config as string | Uint8Array, "config.json") : (config as RawConfig);
     architectureFor(raw, this.architectures);
     return raw.model_type as string;
   }

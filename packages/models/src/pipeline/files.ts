@@ -1,4 +1,4 @@
-import { bytesSource, OptionError, readAll, type Source, toSource } from "@kiloformer/core";
+import { bytesSource, kindOf, OptionError, readAll, type Source, toSource } from "@kiloformer/core";
 import { show } from "../config.ts";
 
 /** What a file of a model may be given as. */
@@ -14,10 +14,10 @@ const SMALL_FILE_BYTES = 256 * 2 ** 20;
  * @throws {OptionError} `bad-files`
  */
 export function toSources(files: ModelFiles, made: Source[] = []): Map<string, Source> {
-  if (typeof files !== "object" || files === null) {
+  if (typeof files !== "object" || files === null || ArrayBuffer.isView(files)) {
     throw new OptionError("bad-files", `files: expected an object of file names and contents, got ${show(files)}`);
   }
-  const entries = files instanceof Map ? [...files] : Object.entries(files);
+  const entries = kindOf(files) === "Map" ? [...(files as ReadonlyMap<string, FileLike>)] : Object.entries(files);
   const sources = new Map<string, Source>();
   for (const [name, value] of entries) {
     if (value === undefined || value === null) continue;

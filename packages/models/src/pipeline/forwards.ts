@@ -1,5 +1,5 @@
 // What a model computes, without a task around it.
-import { OptionError } from "@kiloformer/core";
+import { kindOf, OptionError } from "@kiloformer/core";
 import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
 import { expectOptions } from "../options.ts";
@@ -57,8 +57,7 @@ export function encodedIds(context: TaskContext, text: string | Ids): readonly n
  * @throws {OptionError} `bad-ids`
  */
 export function idList(ids: Ids): readonly number[] {
-  if (Array.isArray(ids) || ids instanceof Int32Array || ids instanceof Uint32Array || ids instanceof Uint16Array)
-    return Array.from(ids);
+  if (Array.isArray(ids) || /^(Int32|Uint32|Uint16)Array$/.test(kindOf(ids))) return Array.from(ids);
   throw new OptionError("bad-ids", `ids: expected an array of integers, got ${show(ids)}`);
 }
 

@@ -1,4 +1,4 @@
-import { type DtypeOption, dtypeOptions, OptionError, Runtime, type WasmOption } from "@kiloformer/core";
+import { type DtypeOption, dtypeOptions, isUrl, OptionError, Runtime, type WasmOption } from "@kiloformer/core";
 import { abortSignal, checkOptions, flag, isCount, oneOf, type Rule } from "../options.ts";
 
 /** How a load goes on, with the names of transformers.js. */
@@ -56,7 +56,7 @@ const callback: Rule = ["a function", (value) => typeof value === "function"];
 const rules: Readonly<Record<keyof PipelineOptions, Rule>> = {
   dtype: oneOf(dtypeOptions),
   threads: ["a whole number from 1 to 64", (value) => isWhole(value, 64)],
-  threadsFile: ["a URL", (value) => typeof value === "string" || value instanceof URL],
+  threadsFile: ["a URL", isUrl],
   wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
   signal: abortSignal,
   onProgress: callback,

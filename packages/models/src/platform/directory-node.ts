@@ -60,21 +60,22 @@ function pathOf(address: URL): string {
 }
 
 async function list(directory: string): Promise<Dirent[]> {
-  const info = await stat(directory).catch((cause: unknown) => {
-    throw new SourceError(
-      "not-found",
-      `${directory}: expected a model's folder, got nothing there`,
-      { directory },
-      { cause },
-    );
+  const info = await stat(directory).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "ENOENT" && cause.code !== "ENOTDIR") throw cannotOpen(directory, cause);
+    const message = `${directory}: expected a model's folder, got nothing there`;
+    throw new SourceError("not-found", message, { directory }, { cause });
   });
   if (!info.isDirectory()) {
     throw new SourceError("not-a-directory", `${directory}: expected a model's folder, got a file`, { directory });
   }
   return readdir(directory, { withFileTypes: true }).catch((cause: Error) => {
-    const message = `${directory}: expected a folder to read, got an error: ${cause.message}`;
-    throw new SourceError("cannot-open", message, { directory }, { cause });
+    throw cannotOpen(directory, cause);
   });
+}
+
+function cannotOpen(directory: string, cause: Error): SourceError {
+  const message = `${directory}: expected a folder to read, got an error: ${cause.message}`;
+  return new SourceError("cannot-open", message, { directory }, { cause });
 }
 
 /** Where links may lead: into the folder, and from a snapshot of huggingface_hub's cache into that model's files. */
