@@ -8,7 +8,7 @@ const timed = [
 ];
 
 /** Of these `npm test` runs a part, and `npm run test:slow` all. */
-const slow = ["packages/models/test/threads.test.ts", "packages/tokenizers/test/growth.test.ts"];
+const slow = ["packages/models/test/{peer-bugs,threads}.test.ts", "packages/tokenizers/test/growth.test.ts"];
 
 export default defineConfig({
   resolve: { conditions: ["@kiloformer/source"] },

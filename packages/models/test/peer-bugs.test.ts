@@ -43,6 +43,8 @@ function longFiles(name: string, change: (tensor: string, values: Float32Array) 
 
 const ids = (length: number, seed = 0) => Array.from({ length }, (_, index) => 5 + ((index * 31 + seed * 17) % 240));
 const allFinite = (values: Float32Array) => values.every(Number.isFinite);
+// Of the lengths `npm test` tries some, `npm run test:slow` all.
+const isWhole = process.env.KILOFORMER_SLOW === "1";
 
 describe.each(families)("%s", (_, name) => {
   let bare: BareModel;
@@ -54,7 +56,9 @@ describe.each(families)("%s", (_, name) => {
 
   test(`candle #3625, #3428: every length from 1 to ${LONGEST} gives finite numbers`, async () => {
     if (bare.model.kind !== "decoder") {
-      const rows = Array.from({ length: LONGEST }, (_, index) => ({ ids: ids(index + 1, index) }));
+      const lengths = Array.from({ length: LONGEST }, (_, index) => index + 1);
+      const some = lengths.filter((length) => isWhole || length < 40 || length % 13 === LONGEST % 13);
+      const rows = some.map((length) => ({ ids: ids(length, length) }));
       const states = await bare.encoder.states(rows);
       expect(states.findIndex((state) => !allFinite(state))).toBe(-1);
     }
