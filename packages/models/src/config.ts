@@ -1,4 +1,4 @@
-import { ConfigError } from "@kiloformer/core";
+import { ConfigError, kindOf } from "@kiloformer/core";
 
 /** What `config.json` holds, before any of it is trusted. */
 export type RawConfig = Readonly<Record<string, unknown>>;
@@ -206,7 +206,7 @@ export class ConfigReader {
 export function show(value: unknown): string {
   if (typeof value === "number" || value === undefined) return String(value);
   // As JSON each byte has a key: a model's file would take half a minute and more than a gigabyte.
-  if (ArrayBuffer.isView(value)) return Object.prototype.toString.call(value);
+  if (ArrayBuffer.isView(value)) return `[object ${kindOf(value)}]`;
   let text: string;
   try {
     text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));

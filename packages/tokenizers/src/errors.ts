@@ -51,5 +51,10 @@ export function mismatch(
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === "bigint") return `${value}n`;
-  return Object(value) === value ? Object.prototype.toString.call(value) : String(value);
+  return Object(value) === value ? tagOf(value) : String(value);
+}
+
+/** What a value is (`[object Map]`), by its tag: objects of another realm (an iframe, jsdom, node:vm) are as good, and `instanceof` knows nothing of them. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
 }

@@ -1,4 +1,4 @@
-import { mismatch, show } from "./errors.ts";
+import { mismatch, tagOf } from "./errors.ts";
 import type { Rule } from "./models/pieces.ts";
 import { type Checks, checkOptions, text } from "./options.ts";
 import type { TextTokenizer } from "./text-tokenizer.ts";
@@ -67,13 +67,12 @@ export function openTokenizer(
     throw mismatch("options", "tokenizer", "a list of formats, such as bertFormats", formats);
   if (Object(files) !== files || ArrayBuffer.isView(files))
     throw mismatch("file", "tokenizer", "files by their names", files);
-  // By tags, not by classes: objects of another realm (an iframe, jsdom, node:vm) are as good.
-  const isMap = show(files) === "[object Map]";
+  const isMap = tagOf(files) === "[object Map]";
   const entries = isMap
     ? [...(files as ReadonlyMap<string, TokenizerFile>)]
     : Object.entries(files).filter(([, file]) => file !== undefined);
   for (const [name, file] of entries) {
-    const isFile = typeof file === "string" || show(file) === "[object Uint8Array]";
+    const isFile = typeof file === "string" || tagOf(file) === "[object Uint8Array]";
     if (!isFile) throw mismatch("file", name, "bytes or text", file);
   }
   const all = new Map(entries as [string, TokenizerFile][]);
