@@ -547,9 +547,29 @@ test("words longer than the context pass through phonemize, and are spoken of", 
   const word = "abcdefghabcdefgh";
   expect(await small.phonemize(`ab ${word}!`)).toBe(`${await small.phonemize("ab")} ${word}!`);
   expect(onWarning).toHaveBeenCalledWith(
-    `phonemize: expected words below 12 letters, got 16 ("${word}..."), passed through`,
+    `phonemize: expected words that fit with their IPA into 12 tokens, got "${word}..."`,
   );
   await small.dispose();
+});
+
+test("of what is no more than a context holds, letters and IPA, nothing is lost unspoken of", async () => {
+  const onWarning = vi.fn();
+  const config = { max_position_embeddings: 12 };
+  const small = await Pipeline.fromFiles(tinyFiles({ config }), { onWarning });
+  await small.phonemize("abcdefghab abcdefghabc");
+  expect(onWarning.mock.calls.flat()).toEqual([
+    'phonemize: expected words that fit with their IPA into 12 tokens, got "abcdefghabc..."',
+    'phonemize: expected words that fit with their IPA into 12 tokens, got "abcdefghab..."',
+  ]);
+  await small.dispose();
+  onWarning.mockClear();
+  const ordered = await Pipeline.fromFiles(tinyFiles({ config: { ...config, letter_distance: 9 } }), { onWarning });
+  // One token for each letter: five letters, <sos> and five tokens are eleven.
+  expect(await ordered.phonemize("abcde abcdef 가각")).toMatch(/ abcdef (?!가각)/);
+  expect(onWarning.mock.calls.flat()).toEqual([
+    'phonemize: expected words that fit with their IPA into 12 tokens, got "abcdef..."',
+  ]);
+  await ordered.dispose();
 });
 
 test("phonemize takes texts only", async () => {

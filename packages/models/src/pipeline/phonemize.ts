@@ -59,7 +59,8 @@ export async function phonemizeBatch(
 
 /**
  * The parts of each text as they are read, and what is made of its words: of what the lexicon says, or of what the model
- * writes, likeliest first. Words that are too long for the model have nothing.
+ * writes, likeliest first. Words that are too long for the model have nothing, and are spoken of, as is IPA that the context
+ * cuts short.
  * @param search how the model's ids are chosen
  */
 export async function readTexts<R>(
@@ -92,15 +93,28 @@ export async function readTexts<R>(
     if (part.ipa !== undefined) readings.set(part.text, make(part, tokenizer));
     else if (part.kind === "word") words.set(part.text, { word: part, ids: tokenizer.encode(part.text).ids });
   }
-  const fitting = [...words.values()].filter(({ word, ids }) => fits(context, call, word.text, ids));
+  const { contextLength } = decoder;
+  const { lastLetterFirst } = tokenizer;
+  const tell = ({ text }: SpokenPart) =>
+    context.warn(
+      `${call}: expected words that fit with their IPA into ${contextLength} tokens, got "${text.slice(0, 20)}..."`,
+    );
+  const fitting = [...words.values()].filter(({ word, ids }) => {
+    // Where the model writes a token for each letter there must be room for all, else for one.
+    const fits = ids.length + (lastLetterFirst ? ids.length - 1 : 1) <= contextLength;
+    if (!fits) tell(word);
+    return fits;
+  });
   // Where the likeliest token is taken each time, the one that only ends a word need not be looked for.
-  const endsAlone = tokenizer.lastLetterFirst && settings.num_beams === 1 && settings.logprobs === false;
+  const endsAlone = lastLetterFirst && settings.num_beams === 1 && settings.logprobs === false;
   const rows = fitting.map(({ ids }) => () => {
     return { ids, cache: decoder.newCache(), max_new_tokens: endsAlone ? ids.length - 1 : undefined };
   });
   const results = await generateRows(decoder, rows, settings);
   for (const [index, sequences] of results.entries()) {
     const { word } = fitting[index];
+    // Cut short by the context: there is no other limit.
+    if (!lastLetterFirst && sequences[0].finishReason === "length") tell(word);
     readings.set(word.text, make(word, tokenizer, sequences));
   }
   return { parts, readings };
@@ -121,15 +135,4 @@ function g2pTokenizer({ tokenizer }: TaskContext, call: string): G2PTokenizer {
   const other = tokenizer && !(tokenizer instanceof TokenizerError);
   const got = other ? `one with a ${tokenizer.kind} tokenizer` : "one without a tokenizer";
   throw new OptionError("not-g2p", `${call}: expected a model whose vocabulary maps letters to IPA, got ${got}`);
-}
-
-/** Runs that are longer than the model's context are no words: they pass through, and are spoken of. */
-function fits(context: TaskContext, call: string, word: string, ids: readonly number[]): boolean {
-  const { contextLength } = decoderOf(context);
-  if (ids.length < contextLength) return true;
-  const start = word.slice(0, 20);
-  context.warn(
-    `${call}: expected words below ${contextLength} letters, got ${word.length} ("${start}..."), passed through`,
-  );
-  return false;
 }
