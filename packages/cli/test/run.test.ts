@@ -223,5 +223,6 @@ test("what a model's files hold and the runtime does not know is a warning on st
   const model = modelFolder({ config: { frobnicate: 1 } });
   const { code, stdout, stderr } = await kiloformer(["g2p", "--model", model, "12"]);
   expect({ code, stdout }).toEqual({ code: 0, stdout: "12\n" });
-  expect(stderr).toBe("kiloformer: warning: config.json: expected only keys that this runtime knows, got frobnicate\n");
+  const message = 'config.json: expected only keys that this runtime knows, got "frobnicate"';
+  expect(stderr).toBe(`kiloformer: warning: ${message}\n`);
 });

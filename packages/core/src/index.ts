@@ -14,6 +14,7 @@ export { parseJsonObject } from "./config-json.ts";
 export * from "./errors.ts";
 export { type FillOptions, type FillProgress, fillWeights } from "./fill.ts";
 export { countWork, type Forward, type ForwardOptions, giveTurn, runForward } from "./forward.ts";
+export { listNames } from "./json-strings.ts";
 export {
   chooseBuild,
   compileKernels,

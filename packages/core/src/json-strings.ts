@@ -7,10 +7,10 @@ export function quote(text: string): string {
   return JSON.stringify(shown).replace(hidden, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** Names for a message: all of them, or the first hundred and how many more; the error's fields hold all. */
-export function listNames(names: readonly string[]): string {
-  const shown = names.slice(0, 100).map(quote).join(", ");
-  return names.length > 100 ? `${shown} and ${names.length - 100} more` : shown;
+/** Names for a message: all of them, or the first and how many more; the error's fields hold all. */
+export function listNames(names: readonly string[], most = 100): string {
+  const shown = names.slice(0, most).map(quote).join(", ");
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
 /** The text, or `undefined` if the bytes are not UTF-8. A byte order mark is kept. */

@@ -255,18 +255,33 @@ describe("C6 rejects tensors that do not fit the config", () => {
   test("unknown extra tensors are a warning, and an error where warnings are", async () => {
     const warnings: string[] = [];
     const pipeline = await Pipeline.fromFiles(extra("banana"), { onWarning: (text) => warnings.push(text) });
-    expect(warnings).toEqual(["weights: expected only tensors that llama has, got banana"]);
+    expect(warnings).toEqual(['weights: expected only tensors that llama has, got "banana"']);
     await pipeline.dispose();
     await expect(Pipeline.fromFiles(extra("banana"), { strict: true })).rejects.toEqual(
-      failing("unknown", "weights: expected only tensors that llama has, got banana"),
+      failing("unknown", 'weights: expected only tensors that llama has, got "banana"'),
     );
+  });
+
+  test("names are shown as such: cut, without control characters, and only the first", async () => {
+    const key = "\u001b[2J\n";
+    const many = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`${key}${i}`, 1]));
+    const warnings: string[] = [];
+    const { "model.safetensors": weights } = extra(key.repeat(100_000));
+    const files = { ...tinyFiles({ config: many }), "model.safetensors": weights };
+    const pipeline = await Pipeline.fromFiles(files, { onWarning: (text) => warnings.push(text) });
+    const shown = (text: string) => JSON.stringify(text).slice(1, -1);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^config\.json: .* got "\\u001b\[2J\\n0", .* and 20 more$/),
+      `weights: expected only tensors that llama has, got "${shown(key.repeat(16))}…"`,
+    ]);
+    await pipeline.dispose();
   });
 
   test("unknown config keys are a warning, and an error where warnings are", async () => {
     const warnings: string[] = [];
     const config = { banana: 1, rope_scaling: { type: "linear", factor: 2, attn_factor: 3 } };
     const pipeline = await Pipeline.fromFiles(tinyFiles({ config }), { onWarning: (text) => warnings.push(text) });
-    const message = "config.json: expected only keys that this runtime knows, got banana, rope_scaling.attn_factor";
+    const message = 'config.json: expected only keys that this runtime knows, got "banana", "rope_scaling.attn_factor"';
     expect(warnings).toEqual([message]);
     await pipeline.dispose();
     expect(await failure(config, { strict: true })).toEqual(failing("unknown-key", message));

@@ -449,7 +449,7 @@ describe("modules.json", () => {
 
   test("a key that nobody knows is spoken of, and an error with strict", async () => {
     const changes = { "1_Pooling/config.json": { embedding_dimension: 20, pooling_mode: "mean", dark_matter: 1 } };
-    const message = "1_Pooling/config.json: expected only keys that this runtime knows, got dark_matter";
+    const message = '1_Pooling/config.json: expected only keys that this runtime knows, got "dark_matter"';
     expect((await open("bert-mean", changes)).warnings).toEqual([message]);
     await expect(open("bert-mean", changes, true)).rejects.toThrow(failing("unknown-key", message));
   });

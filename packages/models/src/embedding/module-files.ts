@@ -1,6 +1,7 @@
 // The files that modules.json leads to.
 import {
   ConfigError,
+  listNames,
   parseJsonObject,
   parseSafetensors,
   readAll,
@@ -101,7 +102,7 @@ export class ModuleFiles {
     const result = read(config);
     const keys = config.finish(() => false);
     if (keys.length === 0) return result;
-    const message = `${name}: expected only keys that this runtime knows, got ${keys.join(", ")}`;
+    const message = `${name}: expected only keys that this runtime knows, got ${listNames(keys)}`;
     complain(this.#options, new ConfigError("unknown-key", message, { keys }));
     return result;
   }

@@ -3,6 +3,7 @@ import {
   ConfigError,
   fillWeights,
   headerLimits,
+  listNames,
   parseJsonObject,
   type Reservation,
   Runtime,
@@ -98,14 +99,13 @@ export function reserveModel<C extends TensorReader>(
   const model = architecture.load(reader, weights);
   const unknownKeys = reader.finish(isGenerationKey);
   if (unknownKeys.length > 0) {
-    const message = `config.json: expected only keys that this runtime knows, got ${unknownKeys.join(", ")}`;
+    const message = `config.json: expected only keys that this runtime knows, got ${listNames(unknownKeys)}`;
     complain(options, new ConfigError("unknown-key", message, { keys: unknownKeys }));
   }
   const reservation = weights.finish();
   const unknown = reservation.unused.filter((name) => !architecture.harmless(name));
   if (unknown.length > 0) {
-    const first = unknown.slice(0, 5).join(", ") + (unknown.length > 5 ? ` and ${unknown.length - 5} more` : "");
-    const message = `weights: expected only tensors that ${model.modelType} has, got ${first}`;
+    const message = `weights: expected only tensors that ${model.modelType} has, got ${listNames(unknown, 5)}`;
     complain(options, new WeightError("unknown", message, { names: unknown }));
   }
   return { ...given, model, reservation };
