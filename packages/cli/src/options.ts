@@ -60,21 +60,30 @@ export function generationOptions(): Option[] {
 
 const needed = new WeakSet<Option>();
 
-/** An option that must be there; a path must not be empty. Commander asks for its own kind before it says which flag is misspelt. */
+/** An option that must be there. Commander asks for its own kind before it says which flag is misspelt. */
 export function neededOption(flags: string, description: string): Option {
   const option = new Option(flags, description);
   needed.add(option);
   return option;
 }
 
-/** Throws where an option that a command needs is missing or empty. */
+/** Throws where an option that a command needs is missing, or a path is empty. */
 export function checkNeeded(command: Command): void {
-  for (const option of command.options.filter((option) => needed.has(option))) {
+  for (const option of command.options) {
     const value = command.getOptionValue(option.attributeName());
-    if (value === undefined) throw new UsageError(`required option '${option.flags}' not specified`);
-    if (value === "" && !option.flags.endsWith("<TEXT>"))
-      throw new UsageError(`${option.long}: expected a path, got none`);
+    if (value === undefined && needed.has(option)) {
+      throw new UsageError(`required option '${option.flags}' not specified`);
+    }
+    if (!option.flags.includes("<TEXT")) expectPath(`${option.long}`, value);
   }
+  for (const [index, argument] of command.registeredArguments.entries()) {
+    if (argument.name() !== "TEXT") expectPath(argument.name(), command.processedArgs[index]);
+  }
+}
+
+/** Of the values of options and arguments only a path can be an empty text here. */
+function expectPath(name: string, value: unknown): void {
+  if ([value].flat().includes("")) throw new UsageError(`${name}: expected a path, got none`);
 }
 
 /** An option that is as many as a search keeps in view. */
