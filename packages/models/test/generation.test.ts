@@ -572,6 +572,22 @@ test("of what is no more than a context holds, letters and IPA, nothing is lost 
   await ordered.dispose();
 });
 
+test("words end with the vocabulary's <eos>, whatever the files say of texts", async () => {
+  const told = await Pipeline.fromFiles(tinyFiles());
+  const words = ["abc", "bad", "cafe", "ab"];
+  const ipa = await told.phonemizeBatch(words);
+  await told.dispose();
+  for (const files of [
+    tinyFiles({ config: { eos_token_id: null } }),
+    tinyFiles({ config: { eos_token_id: 2 } }),
+    { ...tinyFiles(), "generation_config.json": "{}" },
+  ]) {
+    const pipeline = await Pipeline.fromFiles(files);
+    expect(await pipeline.phonemizeBatch(words)).toEqual(ipa);
+    await pipeline.dispose();
+  }
+});
+
 test("phonemize takes texts only", async () => {
   await expect(pipeline.phonemize(7 as unknown as string)).rejects.toEqual(
     failing("bad-text", "phonemize: expected text, got 7"),

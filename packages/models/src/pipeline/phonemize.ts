@@ -76,7 +76,9 @@ export async function readTexts<R>(
   if (numbers !== "words" && numbers !== "pass") throw badOption(call, "numbers", '"words" or "pass"', numbers);
   const lookUp = lexicon === undefined ? undefined : readLexicon(call, lexicon, context.warn);
   const decoder = decoderOf(context);
-  const asked = { do_sample: false, max_new_tokens: decoder.contextLength, ...search };
+  const { contextLength } = decoder;
+  const { eosId, lastLetterFirst } = tokenizer;
+  const asked = { do_sample: false, max_new_tokens: contextLength, eos_token_id: eosId, ...search };
   const chosen = resolveGenerationOptions(asked, context.defaults, decoder.vocabSize, call);
   const settings = {
     ...chosen,
@@ -93,8 +95,6 @@ export async function readTexts<R>(
     if (part.ipa !== undefined) readings.set(part.text, make(part, tokenizer));
     else if (part.kind === "word") words.set(part.text, { word: part, ids: tokenizer.encode(part.text).ids });
   }
-  const { contextLength } = decoder;
-  const { lastLetterFirst } = tokenizer;
   const tell = ({ text }: SpokenPart) =>
     context.warn(
       `${call}: expected words that fit with their IPA into ${contextLength} tokens, got "${text.slice(0, 20)}..."`,
