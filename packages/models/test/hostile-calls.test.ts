@@ -414,6 +414,21 @@ test("EmbeddingGemma, a Gemma that sees both ways, is an encoder to a pipeline",
   await bare.dispose();
 });
 
+test("an encoder generates nothing, whether it has a tokenizer or not; a decoder without one streams nothing", async () => {
+  const encoder = await Pipeline.fromFiles(filesOf("gemma3-bidirectional"), quiet);
+  const decoder = await Pipeline.fromFiles(filesOf("gpt2-odd"), quiet);
+  const message = "gemma3_text: expected a model that generates text, got an encoder";
+  const noDecoder = expect.objectContaining({ code: "no-decoder", message });
+  await expect(encoder.generate([5])).rejects.toEqual(noDecoder);
+  await expect(encoder.stream([5]).next()).rejects.toEqual(noDecoder);
+  const noTokenizer = "stream: expected a tokenizer file beside the model, got none";
+  await expect(decoder.stream([5]).next()).rejects.toEqual(
+    expect.objectContaining({ code: "no-tokenizer", message: noTokenizer }),
+  );
+  await encoder.dispose();
+  await decoder.dispose();
+});
+
 describe("a replay", () => {
   const ids = { dtype: "I64", shape: [1, 3], data: BigInt64Array.from([3n, 4n, 5n]) } as const;
   const mask = (...values: bigint[]) => ({ dtype: "I64", shape: [1, 3], data: BigInt64Array.from(values) }) as const;

@@ -119,7 +119,6 @@ export async function* stream(
     const message = `stream: expected no ${option}, as pieces of text are all that it gives`;
     throw new OptionError("unknown-option", message, { option });
   }
-  tokenizerOf(context, "stream");
   yield* new Call("stream", context, options).pieces(prompt, on_token);
 }
 
@@ -179,7 +178,8 @@ class Call {
       ownOptions[name],
     );
     this.settings = { ...settings, signal: context.signal(settings.signal) };
-    if (!whole) tokenizerOf(context, name, " beside the model, or return_dict_in_generate: true, got neither");
+    const other = " beside the model, or return_dict_in_generate: true, got neither";
+    if (!whole) tokenizerOf(context, name, name === "stream" ? undefined : other);
   }
 
   run(prompts: readonly Prompt[]): Promise<(readonly Sequence[])[]> {
