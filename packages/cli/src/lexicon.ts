@@ -20,7 +20,13 @@ export async function readLexiconFile(file: string): Promise<Map<string, string[
       const got = line.length > 60 ? `${line.slice(0, 57)}...` : line;
       throw new UsageError(`${file}:${index + 1}: expected a word, a tab and its IPA, got ${JSON.stringify(got)}`);
     }
-    lexicon.set(word.trim(), [...(lexicon.get(word.trim()) ?? []), ...said]);
+    const key = keyOf(word);
+    lexicon.set(key, [...(lexicon.get(key) ?? []), ...said]);
   }
   return lexicon;
+}
+
+/** One key for all spellings that the library takes for the same word. */
+function keyOf(word: string): string {
+  return word.trim().normalize("NFKC").toLowerCase().replaceAll("’", "'");
 }

@@ -55,6 +55,7 @@ describe("g2p", () => {
       "bad.tsv": "abc\tx\n\nbad x\n",
       "mute.tsv": "abc\t,\n",
       "more.tsv": "abc\tk,",
+      "cases.tsv": "abc\tx\nABC\tˈɑ\nDon’t\ty\nDON'T\tz\n",
     });
     const say = (file: string, ...argv: string[]) =>
       kiloformer(["g2p", "--model", modelFolder(), "--lexicon", join(folder, file), ...argv]);
@@ -65,6 +66,9 @@ describe("g2p", () => {
     expect((await say("mute.tsv", "abc")).stderr).toMatch(/:1: expected a word, a tab and its IPA, got "abc\\t,".*\n$/);
     const both = await say("names.tsv", "--lexicon", join(folder, "more.tsv"), "Abc, BAD!");
     expect(both).toEqual({ code: 0, stdout: "k, b!\n", stderr: "" });
+    // However they are written: of a file the first way to say a word, of several files the last one's.
+    expect((await say("cases.tsv", "abc don't")).stdout).toBe("x y\n");
+    expect((await say("cases.tsv", "--lexicon", join(folder, "more.tsv"), "abc")).stdout).toBe("k\n");
     expect((await say("absent.tsv", "abc")).stderr).toMatch(/^kiloformer: --lexicon: expected a file, got .*ENOENT/);
   });
 
