@@ -68,8 +68,7 @@ export const textToTextTasks: Tasks = {
 
   async logits(context, ids, options = {}) {
     expectOptions("logits", options, ["signal", "decoder_input_ids"]);
-    const { decoderStartTokenId } = context.model as EncoderDecoderModel;
-    const answers = options.decoder_input_ids ?? [decoderStartTokenId];
+    const answers = options.decoder_input_ids ?? [startOf(context)];
     return answer(context, ids, answers, options.signal, (row, rest) => decoderOf(context).logits(row, rest));
   },
 

@@ -128,7 +128,9 @@ test("generation_config.json says what answers begin with, where there is one, a
     const pipeline = await openChanged("t5-odd", { decoder_start_token_id: 0 }, undefined, others);
     const options = { max_new_tokens: 1, return_dict_in_generate: true } as const;
     try {
-      return (await pipeline.generate([3, 4], options)).promptIds;
+      const { promptIds } = await pipeline.generate([3, 4], options);
+      expect(await pipeline.logits([3, 4])).toEqual(await pipeline.logits([3, 4], { decoder_input_ids: promptIds }));
+      return promptIds;
     } finally {
       await pipeline.dispose();
     }
