@@ -266,3 +266,9 @@ test.each(["q8", "q4"] as const)("%s that comes as a stream can be held in any f
     expect(await compute("gpt2-odd", streamed, held)).toEqual(await compute("gpt2-odd", files, held));
   }
 });
+
+test("what a file has in 4 bits stays so where 8 are asked for", async () => {
+  const files = await quantized(filesOf(join(fixtures, "gpt2-odd")), "q4");
+  expect(await Pipeline.plan(files, { dtype: "q8" })).toEqual(await Pipeline.plan(files));
+  expect(await compute("gpt2-odd", files, "q8")).toEqual(await compute("gpt2-odd", files, "auto"));
+});
