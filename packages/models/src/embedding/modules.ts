@@ -18,8 +18,6 @@ export interface SentenceModules {
   readonly defaultPrompt?: string;
   /** How many numbers of a vector stay. */
   readonly truncateDim?: number;
-  /** How vectors are to be compared: `cosine`, `dot`, `euclidean` or `manhattan`. */
-  readonly similarity?: string;
   readonly texts: TextSettings;
   readonly pooling: Pooling;
   /** What stands behind the pooling, in order. */
@@ -155,7 +153,7 @@ async function readScoring(
 }
 
 function readSettings(config: ModuleConfig) {
-  config.ignore("__version__", "requirements", "keep_in_fp32_modules");
+  config.ignore("__version__", "requirements", "keep_in_fp32_modules", "similarity_fn_name");
   const kind = config.text("model_type") ?? "SentenceTransformer";
   const prompts = new Map(kind === "SentenceTransformer" ? plainModules.prompts : []);
   config.ignore("prompts");
@@ -171,7 +169,6 @@ function readSettings(config: ModuleConfig) {
     prompts,
     defaultPrompt: name === undefined ? undefined : prompts.get(name),
     truncateDim: config.count("truncate_dim"),
-    similarity: config.text("similarity_fn_name"),
     activation: config.text("activation_fn"),
   };
 }
