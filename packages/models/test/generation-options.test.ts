@@ -312,6 +312,11 @@ describe("the model's files", () => {
     const config = { eos_token_id: 3 };
     expect(readGenerationDefaults(config, undefined, VOCABULARY).options.eos_token_id).toEqual([3]);
     expect(readGenerationDefaults(config, { bos_token_id: 0 }, VOCABULARY).options.eos_token_id).toEqual([]);
+    for (const renormalizes of [true, false]) {
+      const older = { renormalize_logits: renormalizes, hidden_size: 64 };
+      expect(readGenerationDefaults(older, undefined, VOCABULARY)).toMatchObject({ renormalizes, unsupported: [] });
+      expect(readGenerationDefaults(older, {}, VOCABULARY).renormalizes).toBe(false);
+    }
     expect(() => readGenerationDefaults({ eos_token_id: 99 }, {}, VOCABULARY)).toThrow(
       /config\.json: expected eos_token_id/,
     );

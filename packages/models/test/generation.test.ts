@@ -204,6 +204,18 @@ describe("G6 options that are unknown or not supported", () => {
     expect(await beams.logits(prompt)).toHaveLength(4 * 19);
     await beams.dispose();
   });
+
+  test("and so are those of config.json, where there is no such file", async () => {
+    const files = tinyFiles({ config: { guidance_scale: 1.5, encoder_repetition_penalty: 1 } });
+    const guided = await Pipeline.fromFiles(files);
+    await expect(guided.generate(prompt)).rejects.toEqual(
+      failing("unsupported-option", "config.json: expected supported settings, got guidance_scale = 1.5"),
+    );
+    await guided.dispose();
+    const plain = await Pipeline.fromFiles({ ...files, "generation_config.json": "{}" });
+    await plain.generate(prompt, { max_new_tokens: 1 });
+    await plain.dispose();
+  });
 });
 
 test("logits and phonemize refuse options that they do not know", async () => {

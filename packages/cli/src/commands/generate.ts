@@ -15,7 +15,7 @@ interface GenerateOptions extends HoldingOptions {
 
 const examples = `
 A sampling option (temperature, top-k, top-p, min-p, typical-p, seed) turns sampling on; without one the likeliest token is taken,
-unless the model's generation_config.json says otherwise.
+unless the model's files say otherwise.
 
 Examples:
   kiloformer generate --model ./stories --prompt "Once upon a time"

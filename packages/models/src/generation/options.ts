@@ -4,7 +4,7 @@ import { abortSignal, checkOptions, flag, isCount, type Rule } from "../options.
 
 /** Generation options under the names of `transformers`' `GenerationConfig`. */
 export interface GenerationOptions {
-  /** The most new tokens; default from generation_config.json, else 256. 0 gives an empty text. */
+  /** The most new tokens; default from the model's files, else 256. 0 gives an empty text. */
   readonly max_new_tokens?: number;
   /** The most tokens, prompt included, which must leave room for one more; `max_new_tokens` goes before it. */
   readonly max_length?: number;
@@ -59,7 +59,7 @@ export interface GenerationOptions {
   readonly eos_token_id?: number | readonly number[] | null;
   /**
    * Keeps the end of a prompt that is too long, instead of throwing: of one that leaves no room for a new token in the context
-   * or in `max_length`, or not enough for `max_new_tokens`, where the caller or generation_config.json says so many.
+   * or in `max_length`, or not enough for `max_new_tokens`, where the caller or the model's files say so many.
    */
   readonly truncate?: boolean;
   /** Stops the generation, also inside a prefill: the call rejects with the signal's reason. */
@@ -199,7 +199,7 @@ const inertSettings: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Generation settings in a config.json, where older configs have them and `transformers` no longer reads them. */
+/** Generation settings in a config.json, where older configs have them: they count where there is no generation_config.json. */
 export function isGenerationKey(key: string): boolean {
   const known = Object.hasOwn(rulesFor(0), key) || Object.hasOwn(harmlessValues, key) || inertSettings.has(key);
   return known || key === "renormalize_logits" || key.startsWith("forced_");
@@ -241,9 +241,12 @@ export function readGenerationDefaults(
         throw new ConfigError("bad-value", message, { file, key, value });
       }
       options[key] = value;
-    } else if (generationConfig && !isInert(key, value)) unsupported.push(`${key} = ${show(value)}`);
+      // Of other keys a config.json is full.
+    } else if ((generationConfig || Object.hasOwn(harmlessValues, key)) && !isInert(key, value)) {
+      unsupported.push(`${key} = ${show(value)}`);
+    }
   }
-  return { options, unsupported, renormalizes: generationConfig?.renormalize_logits === true, file: generationConfig };
+  return { options, unsupported, renormalizes: raw.renormalize_logits === true, file: generationConfig };
 }
 
 function isInert(key: string, value: unknown): boolean {
@@ -266,7 +269,8 @@ export function resolveGenerationOptions(
   checkOptions(call, options, { ...rulesFor(vocabSize), ...own });
   if (defaults.unsupported.length > 0) {
     const list = defaults.unsupported.join(", ");
-    throw new OptionError("unsupported-option", `generation_config.json: expected supported settings, got ${list}`, {
+    const file = defaults.file ? "generation_config.json" : "config.json";
+    throw new OptionError("unsupported-option", `${file}: expected supported settings, got ${list}`, {
       unsupported: defaults.unsupported,
     });
   }
