@@ -16,7 +16,7 @@ const limitsSource = fileURLToPath(new URL("../../../shared/prototypes/limits.ts
 const ROUNDS = 40;
 /** Millions of multiplications and additions that one turn does, at least once over. */
 const TURN = 100;
-/** GFLOP/s of the peers on large products that DESIGN.md names. A run that is further than 20 % from them says nothing. */
+/** GFLOP/s of the peers on large products, as they were first measured. A run that is further than 20 % from them says nothing. */
 const EXPECTED = { onnxruntime: [33, 36], tensorflow: [30, 32] };
 /** [M, K, N] */
 const SHAPES = [

@@ -12,7 +12,7 @@ const elsewhere =
 
 /**
  * A table with a vector for each token, and no layer: sentence-transformers' StaticEmbedding, and model2vec.
- * @see sentence-transformers 6.2, modules/static_embedding.py; model2vec 0.10, model.py
+ * @see sentence-transformers 6.2, sentence_transformer/modules/static_embedding.py; model2vec 0.10, model.py
  */
 export const staticEmbedding: Architecture = {
   modelTypes: ["model2vec", "static-embedding"],

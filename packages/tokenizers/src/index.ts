@@ -65,7 +65,7 @@ export const Tokenizer = {
    * Opens a tokenizer from the files of a model, whatever they are: tokenizer.json, a SentencePiece `.model`, a tiktoken
    * rank file, vocab.json with merges.txt, vocab.txt, a G2P's vocab.json; `tokenizer.description` says what was chosen.
    * The small files beside them count too: tokenizer_config.json, special_tokens_map.json, sentence_bert_config.json.
-   * @throws {TokenizerError} `code`: `"file"`, `"vocabulary"`, `"unsupported"`
+   * @throws {TokenizerError} `code`: `"file"`, `"vocabulary"`, `"unsupported"`; `"options"` for an option
    */
   from(files: TokenizerFiles, options?: TokenizerOptions): TokenizerClass {
     // A G2P's lacks what has no meaning for it.
