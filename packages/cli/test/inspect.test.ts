@@ -37,6 +37,13 @@ describe("inspect of a folder", () => {
     expect(lines.slice(9, -1)).toHaveLength(3 + 9);
   });
 
+  test("speaks of no cache where a model keeps none", async () => {
+    for (const name of ["bert-mean", "static-embedding"]) {
+      const folder = new URL(`../../../verify/fixtures/sentence-transformers/${name}`, import.meta.url);
+      expect((await inspect(fileURLToPath(folder))).stdout).toMatch(/^in memory +[\d.]+ kB weights$/m);
+    }
+  });
+
   test("does not take the weights of modules in their folders for the model's", async () => {
     const folder = fileURLToPath(new URL("../../../verify/fixtures/sentence-transformers/bert-dense", import.meta.url));
     const copy = folderOf({});

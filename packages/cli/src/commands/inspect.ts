@@ -176,9 +176,11 @@ function describeType({ model_type: type }: RawConfig): string {
 }
 
 function describeMemory({ weightBytes, cachePageBytes, cacheBytes, contextLength }: MemoryPlan): string {
+  const weights = `${formatBytes(weightBytes)} weights`;
+  if (cachePageBytes === 0) return weights;
   const page = `${formatBytes(cachePageBytes)} for each ${PAGE} positions`;
   const whole = `${formatBytes(cacheBytes)} for the whole context of ${contextLength.toLocaleString("en-US")}`;
-  return `${formatBytes(weightBytes)} weights; key/value cache ${page}, ${whole}`;
+  return `${weights}; key/value cache ${page}, ${whole}`;
 }
 
 function shorten(parts: readonly string[], sum: string): string {
