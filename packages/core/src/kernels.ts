@@ -178,7 +178,7 @@ async function fetched(url: string | URL): Promise<Response | BufferSource> {
     return await fetchFile(url);
   } catch (cause) {
     const reason = reasonOf(cause);
-    throw new RuntimeError("kernels-not-found", `${url}: expected the kernels, got: ${reason}`, { url }, { cause });
+    throw new RuntimeError("kernels-not-found", `${url}: expected a .wasm file, got: ${reason}`, { url }, { cause });
   }
 }
 
@@ -241,7 +241,7 @@ async function compileResponse(response: Response): Promise<WebAssembly.Module> 
 
 function expectOk({ ok, url, status }: Response): void {
   if (ok) return;
-  throw new RuntimeError("kernels-not-found", `${url || "wasm"}: expected the kernels, got HTTP ${status}`, {
+  throw new RuntimeError("kernels-not-found", `${url || "wasm"}: expected a .wasm file, got HTTP ${status}`, {
     url,
     status,
   });

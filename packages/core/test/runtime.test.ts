@@ -71,7 +71,7 @@ describe("kernels are taken", () => {
     for (const url of ["file:///nowhere/kernels.wasm", "http://127.0.0.1:1/kernels.wasm"]) {
       await expect(compileKernels("simd", url)).rejects.toMatchObject({
         code: "kernels-not-found",
-        message: expect.stringContaining(`${url}: expected the kernels, got: `),
+        message: expect.stringContaining(`${url}: expected a .wasm file, got: `),
       });
     }
   });
@@ -90,7 +90,7 @@ describe("kernels are taken", () => {
   test("and a failure says which file, and what to do", async () => {
     const missing = new Response("gone", { status: 404 });
     await expect(compileKernels("simd", missing)).rejects.toEqual(
-      failing("kernels-not-found", "wasm: expected the kernels, got HTTP 404"),
+      failing("kernels-not-found", "wasm: expected a .wasm file, got HTTP 404"),
     );
     await expect(compileKernels("simd", Uint8Array.of(1, 2, 3))).rejects.toMatchObject({ code: "kernels-refused" });
     await expect(compileKernels("relaxed", { simd: kernels("simd") })).rejects.toEqual(

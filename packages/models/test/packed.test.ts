@@ -164,6 +164,7 @@ describe("is refused", () => {
     await expect(openPacked(Small, html)).rejects.toMatchObject({ name: "RuntimeError", code: "kernels-refused" });
     await expect(openPacked(Small, new Response("", { status: 404 }))).rejects.toMatchObject({
       code: "kernels-not-found",
+      message: "wasm: expected a .wasm file, got HTTP 404",
     });
   });
 
