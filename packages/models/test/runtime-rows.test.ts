@@ -100,6 +100,12 @@ describe("R1 memory that runs out", () => {
     await expect(Pipeline.fromFiles(bad, { runtime, checkFinite: true })).rejects.toEqual(
       failing("not-finite", "weights: expected finite numbers, got NaN or infinity in model.norm.weight"),
     );
+    for (const at of ["initiate", "progress", "done", "ready"]) {
+      const onProgress = ({ status }: { status: string }) => {
+        if (status === at) throw new Error(at);
+      };
+      await expect(Pipeline.fromFiles(tinyFiles(), { runtime, onProgress })).rejects.toThrow(at);
+    }
     expect(runtime.memory.mark()).toBe(mark);
     runtime.dispose();
   });

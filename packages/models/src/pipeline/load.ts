@@ -124,11 +124,13 @@ export async function loadModel(
   const beside = await readBeside(plan, options, formats, tasks);
   const ownsRuntime = options.runtime === undefined;
   const runtime = options.runtime ?? (await createRuntime(options));
+  let release = () => {};
   try {
-    const { release } = await runtime.queue.run(() => takeWeights(runtime, plan, options));
+    ({ release } = await runtime.queue.run(() => takeWeights(runtime, plan, options)));
     emit(options, { status: "ready", file: "", progress: 100, loaded: 0, total: 0 });
     return { ...beside, runtime, ownsRuntime, drivers: {}, release };
   } catch (error) {
+    release();
     if (ownsRuntime) runtime.dispose();
     throw error;
   }
