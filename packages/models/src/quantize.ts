@@ -73,11 +73,12 @@ async function quantized(
     config: `${JSON.stringify(described, null, 2)}\n`,
     fileSize: file.fileSize,
     async *pieces() {
-      const runtime = await Runtime.create({ wasm, deterministic, limitBytes });
+      let runtime: Runtime | undefined;
       try {
+        runtime = await Runtime.create({ wasm, deterministic, limitBytes });
         yield* file.pieces(runtime, { signal });
       } finally {
-        runtime.dispose();
+        runtime?.dispose();
         closeSources(made);
       }
     },

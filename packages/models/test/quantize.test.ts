@@ -188,7 +188,10 @@ test("streams of files that are refused, or that nobody reads to their end, are 
   left.set("model.safetensors", streamOf("left", weights));
   const model = await quantizeModel(left, architectures, { dtype: "q8" });
   for await (const _ of model.pieces()) break;
-  expect(cancelled).toEqual(["refused", "left"]);
+  left.set("model.safetensors", streamOf("no kernels", weights));
+  const hopeless = await quantizeModel(left, architectures, { dtype: "q8", wasm: new Uint8Array(8) });
+  await expect(hopeless.pieces().next()).rejects.toMatchObject({ code: "kernels-refused" });
+  expect(cancelled).toEqual(["refused", "left", "no kernels"]);
 });
 
 test("what is quantized already, or asks for nothing, is refused", async () => {
