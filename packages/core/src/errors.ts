@@ -74,3 +74,9 @@ export class NonFiniteError extends KiloformerError {
 export function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
+
+/** The first of many names, for a message. */
+export function firstOf(names: readonly string[], separator = ", "): string {
+  const more = names.length > 5 ? `${separator}and ${names.length - 5} more` : "";
+  return names.slice(0, 5).join(separator) + more;
+}

@@ -1,5 +1,5 @@
 import { type Dtype, firstNonFinite } from "./dtypes.ts";
-import { WeightError } from "./errors.ts";
+import { firstOf, WeightError } from "./errors.ts";
 import { alignUp } from "./memory.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Checkpoint, TensorInfo } from "./safetensors.ts";
@@ -61,9 +61,8 @@ export async function fillWeights(
   }
   const names = [...notFinite];
   if (names.length === 0) return;
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
-  const got = `NaN or infinity in ${names.slice(0, 5).join(", ")}${more}`;
-  throw new WeightError("not-finite", `weights: expected finite numbers, got ${got}`, { names });
+  const message = `weights: expected finite numbers, got NaN or infinity in ${firstOf(names)}`;
+  throw new WeightError("not-finite", message, { names });
 
   async function fill(task: FillTask): Promise<void> {
     const { info } = task;

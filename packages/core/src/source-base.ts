@@ -68,14 +68,20 @@ export async function guarded<T>(name: string, signal: AbortSignal | undefined, 
 /**
  * The promise's outcome, or the signal's reason as soon as it is aborted. What the promise stands for may go on, so it must
  * not be something that writes to memory of the caller.
+ * @param late given an outcome that comes after the abort, which nobody else will see
  */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  late?: (value: T) => void,
+): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    signal.addEventListener("abort", abort);
+    const settle = (value: T) => (signal.aborted ? late?.(value) : resolve(value));
+    promise.then(settle, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
 

@@ -3,7 +3,15 @@ import { kindOf } from "./kind.ts";
 import { blobSource, bytesSource, type Source } from "./source-base.ts";
 import { streamSource } from "./source-stream.ts";
 
-export { blobSource, bytesSource, type ReadAllOptions, readAll, readExactly, type Source } from "./source-base.ts";
+export {
+  abortable,
+  blobSource,
+  bytesSource,
+  type ReadAllOptions,
+  readAll,
+  readExactly,
+  type Source,
+} from "./source-base.ts";
 export { type RangeOptions, type ReadRange, rangeSource } from "./source-range.ts";
 export { streamSource } from "./source-stream.ts";
 

@@ -1,4 +1,4 @@
-import { WeightError } from "./errors.ts";
+import { firstOf, WeightError } from "./errors.ts";
 import { alignUp } from "./memory.ts";
 import type { Dtype, TensorInfo } from "./safetensors.ts";
 import { GROUP, panelBytes, scaleBytes, scalesOffset } from "./weight-layout.ts";
@@ -390,11 +390,9 @@ function expectDtype(info: TensorInfo, dtype: Dtype): void {
 }
 
 function unfit(file: string, missing: readonly string[], misshaped: readonly string[]): WeightError {
-  const first = (names: readonly string[]) =>
-    names.slice(0, 5).join("; ") + (names.length > 5 ? `; and ${names.length - 5} more` : "");
   const lines: string[] = [];
-  if (missing.length > 0) lines.push(`expected tensors that are missing: ${first(missing)}`);
-  if (misshaped.length > 0) lines.push(`expected ${first(misshaped)}`);
+  if (missing.length > 0) lines.push(`expected tensors that are missing: ${firstOf(missing, "; ")}`);
+  if (misshaped.length > 0) lines.push(`expected ${firstOf(misshaped, "; ")}`);
   const fields = { file, missing: [...missing], misshaped: [...misshaped] };
   return new WeightError(missing.length > 0 ? "missing" : "misshaped", `${file}: ${lines.join(". ")}`, fields);
 }

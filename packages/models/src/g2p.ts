@@ -1,4 +1,12 @@
-import { chooseBuild, isResponse, type KernelBuild, RuntimeError, reasonOf, type WasmFile } from "@kiloformer/core";
+import {
+  abortable,
+  chooseBuild,
+  isResponse,
+  type KernelBuild,
+  RuntimeError,
+  reasonOf,
+  type WasmFile,
+} from "@kiloformer/core";
 import { g2pVocabulary } from "@kiloformer/tokenizers";
 import { g2pFile } from "#g2p-file";
 import type { Architecture } from "./architecture.ts";
@@ -38,7 +46,7 @@ export const g2p: Architecture & ((options?: G2POptions) => Promise<Pipeline>) =
 async function open(given: G2POptions = {}): Promise<Pipeline> {
   expectObject("g2p", given);
   const { file, ...options } = given;
-  const opened = file ?? (await ownFile(chooseBuild(options.deterministic ?? false)));
+  const opened = file ?? (await abortable(ownFile(chooseBuild(options.deterministic ?? false)), options.signal));
   return openPacked({ architectures: [architecture] }, opened, options);
 }
 

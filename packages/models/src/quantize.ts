@@ -1,8 +1,8 @@
-import { type FilePiece, OptionError, quantizedFile, Runtime, type Source } from "@kiloformer/core";
+import { type FilePiece, OptionError, quantizedFile, type Runtime, type Source } from "@kiloformer/core";
 import type { Architecture } from "./architecture.ts";
 import { badOption, expectArchitectures, expectOptions } from "./options.ts";
 import { closeSources, type ModelFiles, toSources } from "./pipeline/files.ts";
-import { planModel } from "./pipeline/load.ts";
+import { createRuntime, planModel } from "./pipeline/load.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./pipeline/options.ts";
 import { quantizationConfig } from "./quantization-config.ts";
 
@@ -58,7 +58,7 @@ async function quantized(
   architectures: readonly Architecture[],
   options: QuantizeOptions,
 ): Promise<QuantizedModel> {
-  const { dtype, signal, wasm, deterministic, limitBytes } = options;
+  const { dtype, signal } = options;
   const { config, checkpoint, reservation } = await planModel(sources, architectures, options);
   if (config.quantization_config) {
     const message = "quantizeModel: expected a model that is not quantized yet, got one with a quantization_config";
@@ -75,7 +75,7 @@ async function quantized(
     async *pieces() {
       let runtime: Runtime | undefined;
       try {
-        runtime = await Runtime.create({ wasm, deterministic, limitBytes });
+        runtime = await createRuntime(options);
         yield* file.pieces(runtime, { signal });
       } finally {
         runtime?.dispose();

@@ -1,5 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { g2p } from "../src/g2p.ts";
 import { decoderOf } from "../src/generation/decoder.ts";
 import {
   allFormats,
@@ -8,7 +9,11 @@ import {
   type Grow,
   KiloformerError,
   MemoryError,
+  openBareModel,
+  openPacked,
   Pipeline,
+  packModel,
+  quantizeModel,
   Runtime,
   RuntimeError,
 } from "../src/index.ts";
@@ -131,6 +136,30 @@ describe("R2 aborts", () => {
     const controller = new AbortController();
     controller.abort();
     await expect(pipeline.generate("abc", { signal: controller.signal })).rejects.toMatchObject({ name: "AbortError" });
+  });
+
+  test("of a load while its kernels, or a packed file, are on their way", async () => {
+    const loads: ((file: Response, signal: AbortSignal) => Promise<unknown>)[] = [
+      (wasm, signal) => Pipeline.fromFiles(tinyFiles(), { wasm, signal }),
+      (wasm, signal) => openBareModel(tinyFiles(), architectures, { wasm, signal }),
+      (file, signal) => openPacked(Pipeline, file, { signal }),
+      (file, signal) => g2p({ file, signal }),
+      (wasm, signal) => packModel(Pipeline, tinyFiles(), { wasm, signal }),
+      async (wasm, signal) => {
+        const model = await quantizeModel(tinyFiles(), architectures, { dtype: "q8", wasm, signal });
+        await model.pieces().next();
+      },
+    ];
+    for (const load of loads) {
+      const controller = new AbortController();
+      const reason = new Error("changed my mind");
+      const asked = () => {
+        controller.abort(reason);
+        return new Promise<void>(() => {});
+      };
+      const file = new Response(new ReadableStream({ pull: asked }, { highWaterMark: 0 }));
+      await expect(load(file, controller.signal), String(load)).rejects.toBe(reason);
+    }
   });
 
   // Both again where they fail: a stall of the machine is not in every attempt, one of the code is.

@@ -153,6 +153,21 @@ describe("a pool", () => {
     await expect.poll(countThreads, { timeout: 5000 }).toBeLessThanOrEqual(threadsBefore);
   });
 
+  test("is not waited for after an abort, and its threads end as they become ready", { retry: 4 }, async () => {
+    const code = `import { parentPort } from "node:worker_threads"; setTimeout(() => parentPort.postMessage("ready"), 2000)`;
+    const threadsFile = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+    const files = largeModel();
+    const threads = countThreads() ?? 0;
+    const controller = new AbortController();
+    const reason = new Error("changed my mind");
+    setTimeout(() => controller.abort(reason), 1000);
+    const opening = openBareModel(files, architectures, { threads: 3, threadsFile, signal: controller.signal });
+    await expect(opening).rejects.toBe(reason);
+    if (threads === 0) return;
+    expect(countThreads()).toBe(threads + 2);
+    await expect.poll(countThreads, { timeout: 10_000 }).toBe(threads);
+  });
+
   test("tells of a trap, on whichever thread it was", async () => {
     const runtime = await Runtime.create({ threads: 3, leastShared: 1 });
     const beyond = new Tensor(runtime, "f32", [64, 64], 2 ** 31);

@@ -1,4 +1,5 @@
 import {
+  abortable,
   bytesSource,
   ConfigError,
   instantiatePacked,
@@ -38,8 +39,7 @@ export async function openPacked(families: Families, file: WasmFile, options: Pa
   checkPackedOptions(file, options);
   const { signal } = options;
   signal?.throwIfAborted();
-  const packed = await openPackedModule(file);
-  signal?.throwIfAborted();
+  const packed = await abortable(openPackedModule(file), signal);
   const plan = await planPacked(packed, architectures, options);
   const beside = await readBeside(plan, options, tokenizers, tasks);
   const { deterministic, limitBytes } = options;

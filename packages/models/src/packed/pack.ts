@@ -1,4 +1,4 @@
-import { type KernelBuild, kernelBytes, Runtime, writePacked } from "@kiloformer/core";
+import { abortable, type KernelBuild, kernelBytes, Runtime, writePacked } from "@kiloformer/core";
 import { badOption, expectOptions } from "../options.ts";
 import { type ModelFiles, withSources } from "../pipeline/files.ts";
 import { planModel, readBeside, takeWeights } from "../pipeline/load.ts";
@@ -45,7 +45,7 @@ export async function packModel(
     const plan = await planModel(kept.watch(sources), architectures, loading);
     const watched = kept.watchPlan(plan);
     await readBeside(watched, loading, tokenizers, tasks);
-    const kernels = await kernelBytes(build, wasm);
+    const kernels = await abortable(kernelBytes(build, wasm), options.signal);
     const runtime = await Runtime.create({ build, wasm: kernels, limitBytes: loading.limitBytes });
     try {
       const { address } = await takeWeights(runtime, plan, loading);

@@ -1,4 +1,5 @@
 import {
+  abortable,
   Checkpoint,
   ConfigError,
   fillWeights,
@@ -137,13 +138,14 @@ export async function loadModel(
 }
 
 /** A runtime with as many threads as are asked for, or one where there can be no more. */
-function createRuntime(options: PipelineOptions): Promise<Runtime> {
+export function createRuntime(options: PipelineOptions): Promise<Runtime> {
   const { wasm, deterministic, limitBytes, threads = 1, threadsFile, strict } = options;
   const alone = threads > 1 && !strict && !supportsThreads();
   if (alone) {
     warner(options)(`threads: expected a place that shares memory between ${threads} threads, got none: one computes`);
   }
-  return Runtime.create({ wasm, deterministic, limitBytes, threads: alone ? 1 : threads, threadsFile });
+  const creating = Runtime.create({ wasm, deterministic, limitBytes, threads: alone ? 1 : threads, threadsFile });
+  return abortable(creating, options.signal, (late) => late.dispose());
 }
 
 /** Reads all that a model's files say beside its weights. */
