@@ -41,7 +41,8 @@ export interface PipelineOptions {
   readonly deterministic?: boolean;
   /**
    * A runtime to share with other pipelines; it then outlives this one, and has its own `wasm`, `threads`, `deterministic` and
-   * `limitBytes`, which beside it are errors. Default: one of its own.
+   * `limitBytes`, which beside it are errors. A load has it from the first weight to the last: what others do on it, aborts and
+   * `dispose` too, waits meanwhile. Default: one of its own.
    */
   readonly runtime?: Runtime;
   /** The most memory to take, in bytes. Default: what WebAssembly addresses. */
