@@ -61,12 +61,15 @@ export class Settings extends Reader {
 
   /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
   get tokens(): AddedToken[] {
-    const added = this.#older(this.#added).flatMap((reader) =>
-      Object.entries(reader.value as object).map(([content, id]) => {
-        if (!isId(id)) throw mismatch("vocabulary", reader.at(content), "an id", id);
-        return { content, id, normalized: true };
-      }),
-    );
+    const added = this.#older(this.#added)
+      .flatMap((reader) =>
+        Object.entries(reader.value as object).map(([content, id]) => {
+          if (!isId(id)) throw mismatch("vocabulary", reader.at(content), "an id", id);
+          return { content, id, normalized: true };
+        }),
+      )
+      // Older releases wrote them by their names.
+      .sort((a, b) => a.id - b.id);
     const lists = ["additional_special_tokens", "extra_special_tokens"].flatMap((name) => {
       const [list, where] = [this.any(name) ?? this.#older(this.#map)[0]?.any(name), this.at(name)];
       return Object.values(Object(list)).flatMap((token) => specialToken(token, where));

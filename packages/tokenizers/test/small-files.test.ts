@@ -36,6 +36,11 @@ describe("vocab.txt", () => {
     if (ids.includes(10)) expect(tokenizer.decode([5, 10], { skip_special_tokens: false })).toMatch(/^hello <new>$/i);
   });
 
+  test("the tokens of added_tokens.json come by their ids, in whatever order it has them", () => {
+    const tokenizer = open(files, {}, { "added_tokens.json": { "<a>": 11, "<b>": 10 } });
+    expect(tokenizer.encode("<a> hello <b>", plain).ids).toEqual([11, 5, 10]);
+  });
+
   test("special_tokens_map.json goes first, unless tokenizer_config.json lists the added tokens", () => {
     const map = { "special_tokens_map.json": { pad_token: "[MASK]" } };
     expect(open(files, { pad_token: "[SEP]" }, map).padId).toBe(4);
