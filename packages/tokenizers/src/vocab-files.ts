@@ -47,7 +47,7 @@ function checkClass(settings: Settings, file: string, classes: readonly string[]
 }
 
 /** A step that puts tokens around texts: `"A"` and `"B"` stand for those. What follows so many of a pair is of the second type. */
-function frame(single: readonly string[], pair: readonly string[], ids: Ids, first = pair.length): object {
+function frame(single: readonly string[], pair: readonly string[], ids: Ids, first: number): object {
   const pieces = (names: readonly string[]): object[] =>
     names.map((id, at) => {
       const type_id = Number(at >= first);
@@ -95,8 +95,12 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
   const { unk_token, cls_token: cls, sep_token: sep } = roles;
   const lowercase = settings.flag("do_lower_case", true);
   const isFramed = Object.hasOwn(vocab, cls) && Object.hasOwn(vocab, sep);
-  const bertFrame = { type: "BertProcessing", cls: [cls, vocab[cls]], sep: [sep, vocab[sep]] };
-  const frames = isMpnet ? frame([cls, "A", sep], [cls, "A", sep, sep, "B", sep], vocab) : bertFrame;
+  const frames = {
+    type: isMpnet ? "RobertaProcessing" : "BertProcessing",
+    add_prefix_space: false,
+    cls: [cls, vocab[cls]],
+    sep: [sep, vocab[sep]],
+  };
   const json = {
     normalizer: {
       type: "BertNormalizer",

@@ -71,9 +71,10 @@ describe("vocab.txt", () => {
     const tokens = ["<s>", "<pad>", "</s>", "[UNK]", "[MASK]", "hello", "<mask>"];
     const mpnet = open({ "vocab.txt": tokens.join("\n") }, { tokenizer_class: "MPNetTokenizer" });
     expect(mpnet.maskId).toBe(6);
+    // The mask takes the spaces before it, and offsets leave them out.
     expect(mpnet.encode("hello  <mask>", plain).offsets).toEqual([
       [0, 5],
-      [5, 13],
+      [7, 13],
     ]);
     const json = {
       model: { type: "WordPiece", vocab: numbered(tokens), unk_token: "[UNK]" },
@@ -98,6 +99,7 @@ describe("vocab.txt", () => {
     ]) {
       expect(tokenizer.encode("hello").ids).toEqual([0, 5, 2]);
       expect(tokenizer.encode("hello", { text_pair: "world" }).ids).toEqual([0, 5, 2, 2, 6, 2]);
+      expect(tokenizer.encode("hello", { text_pair: "world", ...plain }).type_ids).toEqual([0, 0]);
       expect(tokenizer.encode("hello <pad>", plain).ids).toEqual([5, 1]);
       expect(roles(tokenizer)).toEqual([0, 2, 1, 3]);
     }
