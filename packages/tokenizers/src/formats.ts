@@ -1,11 +1,10 @@
-import { AddedTokens } from "./added-tokens.ts";
+import { type AddedToken, AddedTokens } from "./added-tokens.ts";
 import { chooseChatTemplate, renderChatTemplate } from "./chat-template.ts";
 import { plainTemplate, type TemplatePiece } from "./encoding.ts";
 import { mismatch } from "./errors.ts";
 import { readText } from "./json.ts";
 import { findText, isMerges, isProtobuf, type OpeningFiles, type TokenizerFile, type TokenizerFormat } from "./load.ts";
 import type { Model } from "./models/model.ts";
-import type { StepwiseNormalizer } from "./normalizers.ts";
 import { openSentencePiece, type SentencePieceParts } from "./sentencepiece.ts";
 import { roles, Settings, specialToken } from "./settings.ts";
 import { Tokenizer, type TokenizerParts } from "./tokenizer.ts";
@@ -193,7 +192,8 @@ export function sentencePiece(
       const settings = new Settings(all);
       if (typeof bytes !== "object") throw mismatch("file", file, "bytes", bytes);
       const name = classOf(settings);
-      const asPublished = openSentencePiece(bytes, { ...parts, file, rule: options.rule });
+      const legacy = name !== "Llama" || settings.flag("legacy", false);
+      const asPublished = openSentencePiece(bytes, { ...parts, file, rule: options.rule, legacy });
       const { bos: addsBos = false, eos: addsEos = false, fairseq } = sentencePieceClasses[name] ?? {};
       if (fairseq && !parts.fairseq) throw mismatch("unsupported", file, "another class", undefined, name);
       const opened = (fairseq && parts.fairseq?.(asPublished, file)) || asPublished;
@@ -207,17 +207,17 @@ export function sentencePiece(
       const [begin, end] = [around("bos", addsBos, bosId), around("eos", addsEos, eosId)];
       const [first, second] = plainTemplate.pair;
       const { decodeStream } = opened;
-      const added = name.endsWith("T5")
-        ? extraIds(model, normalize, settings)
-        : fairseq
-          ? new AddedTokens([...fairseqTokens, ...settings.tokens], model, normalize)
-          : undefined;
+      const own = name.endsWith("T5") ? extraIds(model, settings) : fairseq ? fairseqTokens : [];
+      // What a piece spells is the model's to find.
+      const others = settings.tokens.filter(({ content }) => model.tokenToId(content) === undefined);
+      const tokens = [...own, ...others].map((token) => ({ ...token, normalized: false }));
       const tokenizer: TokenizerParts = {
         ...opened,
         ...rest,
         description: `${file}: sentencepiece${name === "" ? "" : `, as ${name}`}`,
         surfaceId: opened.unkId,
-        ...(added && { normalize: undefined, added }),
+        normalize: undefined,
+        added: new AddedTokens(tokens, model, normalize),
         template: {
           single: [...begin, first, ...end],
           pair: fairseq
@@ -227,7 +227,11 @@ export function sentencePiece(
         decodeStream(tokenizer, skips, prefixIds) {
           const stream = decodeStream(skips);
           const push = (id: number): string =>
-            id <= model.maxId ? stream.push(id) : skips ? "" : stream.write(tokenizer.idToToken(id) ?? "");
+            id <= model.maxId
+              ? stream.push(id)
+              : skips && tokenizer.isSpecial(id)
+                ? ""
+                : stream.write(tokenizer.idToToken(id) ?? "");
           for (const id of prefixIds) push(id);
           stream.begin();
           return { push, end: () => stream.end() };
@@ -267,16 +271,15 @@ const fairseqTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) 
 const MOST_SENTINELS = 10_000;
 
 /** T5's sentinels: behind the pieces, the last one first, but for those that are pieces. mT5 has none. */
-function extraIds(model: Model, normalize: StepwiseNormalizer, settings: Settings): AddedTokens {
+function extraIds(model: Model, settings: Settings): AddedToken[] {
   const count = settings.count("extra_ids") ?? (settings.modelType === "mt5" ? 0 : 100);
   if (count > MOST_SENTINELS) {
     throw mismatch("unsupported", settings.at("extra_ids"), `at most ${MOST_SENTINELS}`, count);
   }
-  const tokens = Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: count }, (_, index) => {
     const content = `<extra_id_${index}>`;
     return { content, id: model.tokenToId(content) ?? model.maxId + count - index, special: true };
   });
-  return new AddedTokens(tokens, model, normalize);
 }
 
 const rankLine = /^[\w+/=]+ \d+\r?(\n|$)/;

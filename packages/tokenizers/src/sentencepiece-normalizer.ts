@@ -1,4 +1,4 @@
-import { type Aligned, Rewriter } from "./aligned.ts";
+import { type Aligned, beginOf, Rewriter } from "./aligned.ts";
 import type { Replacement } from "./charsmap.ts";
 import type { StepwiseNormalizer } from "./normalizers.ts";
 import type { NormalizerSpec } from "./sentencepiece-file.ts";
@@ -11,12 +11,14 @@ const scanned = 65_536;
  * the next one, so that tokens have sentencepiece's offsets.
  * @param isSuffix whether a word's mark comes after it
  * @param replacementAt what a text becomes at a place, or undefined where nothing is replaced there
+ * @param legacy whether parts of a text after its first get the dummy prefix, too
  * @see sentencepiece src/normalizer.cc, Normalizer::Normalize
  */
 export function sentenceNormalizer(
   { addDummyPrefix, removeExtraWhitespaces: collapses, escapeWhitespaces }: NormalizerSpec,
   isSuffix: boolean,
   replacementAt: (text: string, at: number) => Replacement | undefined,
+  legacy = true,
 ): StepwiseNormalizer {
   const space = escapeWhitespaces ? "\u2581" : " ";
   const marked = (text: string): string => (escapeWhitespaces ? text.replaceAll(" ", space) : text);
@@ -32,7 +34,7 @@ export function sentenceNormalizer(
     }
     if (at === length) return { text: "", at: 0 };
     const out = new Rewriter(input, 1, marked);
-    if (addDummyPrefix && !isSuffix) out.add(" ", at, at + 1);
+    if (addDummyPrefix && !isSuffix && (legacy || beginOf(input, 0) === 0)) out.add(" ", at, at + 1);
     let afterSpace = collapses;
     let kept = at;
     for (let stop = scanned; at < length; stop += scanned) {

@@ -1,4 +1,4 @@
-import type { Charsmap } from "./charsmap.ts";
+import type { Charsmap, Replacement } from "./charsmap.ts";
 import { mismatch } from "./errors.ts";
 import { LongestMatch } from "./longest-match.ts";
 import type { Model } from "./models/model.ts";
@@ -25,6 +25,8 @@ export interface SentencePieceOptions extends SentencePieceParts {
   readonly file?: string;
   /** Whose rules charsmaps and Unigram sums follow; default `"sentencepiece"`. */
   readonly rule?: Rule;
+  /** Whether the space that files put before a text is put behind added tokens, too; default true. */
+  readonly legacy?: boolean;
 }
 
 /**
@@ -103,7 +105,7 @@ export function openSentencePiece(bytes: Uint8Array, options: SentencePieceOptio
           mergesPairs: modelType === bpeType,
         }
       : (unigram as NonNullable<typeof unigram>)(vocabulary, { rule, unkId, byteFallback }),
-    normalize: openNormalizer(file, whole, openCharsmap(file.normalizer), rule),
+    normalize: openNormalizer(file, whole, openCharsmap(file.normalizer), rule, options.legacy),
     decodeStream: openDecoder(file, openCharsmap(file.denormalizer)),
     isSpecial,
     unkId,
@@ -120,15 +122,17 @@ function openNormalizer(
   whole: Pieces["whole"],
   charsmap: Charsmap | undefined,
   rule: Rule,
+  legacy?: boolean,
 ): SentencePiece["normalize"] {
   // Hugging Face normalizes all of a text before it looks at spaces.
   const isBefore = rule === "huggingface";
   const during = isBefore ? undefined : charsmap;
-  const normalize = sentenceNormalizer(normalizer, isSuffix, (text, at) => {
+  const replacementAt = (text: string, at: number): Replacement | undefined => {
     // User-defined pieces stay as they are.
     const length = whole.lengthAt(text, at);
     return length > 0 ? { text: text.slice(at, at + length), length } : during?.at(text, at);
-  });
+  };
+  const normalize = sentenceNormalizer(normalizer, isSuffix, replacementAt, legacy);
   return function* (input) {
     const mapped = isBefore && charsmap ? yield* charsmap.normalizeSteps(input, rule) : input;
     return yield* normalize(mapped);

@@ -46,19 +46,15 @@ function checkClass(settings: Settings, file: string, classes: readonly string[]
   throw mismatch("unsupported", where, `one of ${known} for a ${file}`, settings.text("tokenizer_class"));
 }
 
-/** A step that puts tokens around texts: `"A"` and `"B"` stand for those. What follows so many of a pair is of the second type. */
-function frame(single: readonly string[], pair: readonly string[], ids: Ids, first: number): object {
-  const pieces = (names: readonly string[]): object[] =>
-    names.map((id, at) => {
-      const type_id = Number(at >= first);
-      return id === "A" || id === "B" ? { Sequence: { id, type_id } } : { SpecialToken: { id, type_id } };
-    });
-  const special_tokens = Object.fromEntries(
-    [...single, ...pair]
-      .filter((id) => id !== "A" && id !== "B")
-      .map((id) => [id, { id, ids: [ids[id]], tokens: [id] }]),
-  );
-  return { type: "TemplateProcessing", single: pieces(single), pair: pieces(pair), special_tokens };
+/** A step that puts tokens around each text; the second one of a pair is of the second type with them. */
+function frame(begin: readonly string[], end: readonly string[], ids: Ids): object {
+  const around = (id: string, type_id: number): object[] => {
+    const special = (id: string): object => ({ SpecialToken: { id, type_id } });
+    return [...begin.map(special), { Sequence: { id, type_id } }, ...end.map(special)];
+  };
+  const single = around("A", 0);
+  const special_tokens = Object.fromEntries([...begin, ...end].map((id) => [id, { id, ids: [ids[id]], tokens: [id] }]));
+  return { type: "TemplateProcessing", single, pair: [...single, ...around("B", 1)], special_tokens };
 }
 
 const bertRoles = {
@@ -194,7 +190,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
             sep: role("sep_token"),
           }
         : bos.length + eos.length > 0
-          ? frame([...bos, "A", ...eos], [...bos, "A", ...eos, ...bos, "B", ...eos], vocab, bos.length + 1 + eos.length)
+          ? frame(bos, eos, vocab)
           : null,
     },
     prefixes,

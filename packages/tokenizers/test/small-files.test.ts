@@ -165,6 +165,7 @@ describe("vocab.json with merges.txt", () => {
 describe(".model", () => {
   const bytes = (...pieces: string[]) => modelFile({ pieces: [...basics, ...normal(...pieces)], model_type: 1 });
   const files = { "spiece.model": bytes("▁", "a") };
+  const spaced = { model_type: 1, remove_extra_whitespaces: false };
 
   test("T5 has 100 sentinels, or as many as extra_ids says; mT5 none", () => {
     const sizes = (config: object, model_type = "t5") =>
@@ -175,6 +176,20 @@ describe(".model", () => {
     expect(sizes({}, "mt5")).toBe(5);
     const own = open({ "spiece.model": bytes("▁", "a", "<extra_id_0>") }, { tokenizer_class: "T5Tokenizer" });
     expect(own.encode("a <extra_id_0>", plain).ids).toContain(5);
+  });
+
+  // ▁ is piece 3 of the file, a 4.
+  test.each<[string, string, object, number[]]>([
+    ["Llama's", "LlamaTokenizer", {}, [1, 5, 4, 3, 6, 4]],
+    ["Llama's as older releases read it", "LlamaTokenizer", { legacy: true }, [1, 5, 3, 4, 3, 6, 3, 4]],
+    ["T5's", "T5Tokenizer", { extra_ids: 0 }, [5, 3, 4, 3, 6, 3, 4, 2]],
+    ["XLM-R's", "XLMRobertaTokenizer", {}, [0, 7, 4, 5, 4, 8, 4, 5, 2]],
+  ])("%s finds tokens that added_tokens.json has", (_, tokenizer_class, config, ids) => {
+    const added = { "added_tokens.json": { "<|b|>": 6, "<|a|>": 5, "<s>": 1 } };
+    const model = { "tokenizer.model": modelFile({ ...spaced, pieces: [...basics, ...normal("▁", "a")] }) };
+    const tokenizer = open(model, { tokenizer_class, ...config }, added);
+    expect(tokenizer.encode("<|a|>a <|b|>a").ids).toEqual(ids);
+    expect(tokenizer.decode(ids).replaceAll("> ", ">")).toBe("<|a|>a <|b|>a");
   });
 
   test("XLM-R's has fairseq's ids, and a mask behind them", () => {
