@@ -197,7 +197,7 @@ export function sentencePiece(
       const { bos: addsBos = false, eos: addsEos = false, fairseq } = sentencePieceClasses[name] ?? {};
       if (fairseq && !parts.fairseq) throw mismatch("unsupported", file, "another class", undefined, name);
       const opened = (fairseq && parts.fairseq?.(asPublished, file)) || asPublished;
-      const { model, normalize, bosId, eosId } = opened;
+      const { model, normalize, bosId, eosId, decodeStream } = opened;
       const around = (role: string, adds: boolean, id: number | undefined): TemplatePiece[] => {
         if (!settings.flag(`add_${role}_token`, adds && id !== undefined)) return [];
         if (id === undefined)
@@ -206,7 +206,6 @@ export function sentencePiece(
       };
       const [begin, end] = [around("bos", addsBos, bosId), around("eos", addsEos, eosId)];
       const [first, second] = plainTemplate.pair;
-      const { decodeStream } = opened;
       const own = name.endsWith("T5") ? extraIds(model, settings) : fairseq ? fairseqTokens : [];
       // What a piece spells is the model's to find.
       const others = settings.tokens.filter(({ content }) => model.tokenToId(content) === undefined);

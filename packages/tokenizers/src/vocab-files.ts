@@ -53,7 +53,7 @@ function frame(begin: readonly string[], end: readonly string[], ids: Ids): obje
     return [...begin.map(special), { Sequence: { id, type_id } }, ...end.map(special)];
   };
   const single = around("A", 0);
-  const special_tokens = Object.fromEntries([...begin, ...end].map((id) => [id, { id, ids: [ids[id]], tokens: [id] }]));
+  const special_tokens = Object.fromEntries([...begin, ...end].map((id) => [id, { ids: [ids[id]] }]));
   return { type: "TemplateProcessing", single, pair: [...single, ...around("B", 1)], special_tokens };
 }
 
@@ -89,8 +89,7 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
     Object.entries(isMpnet ? mpnetRoles : bertRoles).map(([name, token]) => [name, settings.role(name, token)]),
   );
   const { unk_token, cls_token: cls, sep_token: sep } = roles;
-  const lowercase = settings.flag("do_lower_case", true);
-  const isFramed = Object.hasOwn(vocab, cls) && Object.hasOwn(vocab, sep);
+  const isFramed = [cls, sep].every((token) => Object.hasOwn(vocab, token));
   const frames = {
     type: isMpnet ? "RobertaProcessing" : "BertProcessing",
     add_prefix_space: false,
@@ -100,9 +99,9 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
   const json = {
     normalizer: {
       type: "BertNormalizer",
-      handle_chinese_chars: settings.flag("tokenize_chinese_chars", true),
-      strip_accents: settings.flag("strip_accents", lowercase),
-      lowercase,
+      handle_chinese_chars: settings.flag("tokenize_chinese_chars"),
+      strip_accents: settings.flag("strip_accents"),
+      lowercase: settings.flag("do_lower_case"),
     },
     pre_tokenizer: { type: "BertPreTokenizer" },
     model: { type: "WordPiece", unk_token, vocab },
@@ -157,13 +156,15 @@ const vocabJsonClasses = [...robertaClasses, "CodeGen", "GPT2", "GPTNeoX", "Qwen
 export function readVocabJson(file: File, mergesFile: File, where: string, settings: Settings): OldFiles {
   checkClass(settings, "vocab.json with merges.txt", vocabJsonClasses);
   const vocab = new Reader(readJson(file, where), where).value as Ids;
-  const merges = linesOf(mergesFile, "merges.txt").filter((line) => line !== "" && !line.startsWith("#version"));
-  const { className } = settings;
+  const merges = linesOf(mergesFile, "merges.txt").filter((line) => line && !line.startsWith("#version"));
+  const { className, modelType } = settings;
+  const name = className || modelType;
   const isRoberta =
     robertaClasses.includes(className) || ["<s>", "</s>", "<mask>"].every((token) => Object.hasOwn(vocab, token));
-  const isQwen = /^qwen2/i.test(className || settings.modelType);
+  const isQwen = /^qwen2/i.test(name);
+  const isNeoX = /neox/i.test(name);
   const prefixes = settings.flag("add_prefix_space", false);
-  const roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : gpt2Roles;
+  const roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : isNeoX ? gptNeoXRoles : gpt2Roles;
   const role = (name: keyof typeof robertaRoles): [string, unknown] => {
     const token = settings.role(name, robertaRoles[name]);
     return [token, vocab[token]];
@@ -171,7 +172,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
   const around = (name: "bos" | "eos"): string[] => {
     // RoBERTa's texts are framed in any case.
     if (isRoberta || !settings.flag(`add_${name}_token`, false)) return [];
-    const token = settings.role(`${name}_token`, gpt2Roles.eos_token);
+    const token = settings.role(`${name}_token`, endOfText);
     if (Object.hasOwn(vocab, token)) return [token];
     throw mismatch("file", settings.at(`add_${name}_token`), "a token of the vocabulary", token);
   };
@@ -180,12 +181,12 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
     isQwen ? qwenPattern : gpt2Pattern,
     { vocab, merges },
     {
-      normalizer: isQwen ? { type: "NFC" } : null,
+      normalizer: isQwen || isNeoX ? { type: "NFC" } : null,
       post_processor: isRoberta
         ? {
             type: "RobertaProcessing",
             add_prefix_space: prefixes,
-            trim_offsets: settings.flag("trim_offsets", true),
+            trim_offsets: settings.flag("trim_offsets"),
             cls: role("cls_token"),
             sep: role("sep_token"),
           }
@@ -219,7 +220,7 @@ const knownRanks: Readonly<Record<number, readonly [pattern: string, firstId: nu
  */
 export function readTiktoken(file: File, where: string, settings: Settings, pattern?: string): OldFiles {
   const vocab: Record<string, unknown> = Object.create(null);
-  const lines = linesOf(file, where).filter((line) => line !== "");
+  const lines = linesOf(file, where).filter(Boolean);
   for (const [index, line] of lines.entries()) {
     const [, base64, rank] = /^([\w+/=]+) (\d{1,9})$/.exec(line) ?? [];
     if (rank === undefined) throw mismatch("file", `${where}: line ${index + 1}`, "base64 and a rank", line);

@@ -134,6 +134,17 @@ describe("vocab.json with merges.txt", () => {
     ]);
   });
 
+  test("GPT-NeoX composes letters, and has a token that fills up", () => {
+    const more = { "vocab.json": JSON.stringify({ ...vocab, "<|padding|>": 9, Ã: 10, "©": 11 }) };
+    for (const tokenizer of [
+      open({ ...files, ...more }, { tokenizer_class: "GPTNeoXTokenizer" }),
+      open({ ...files, ...more }, {}, { "config.json": { model_type: "gpt_neox" } }),
+    ]) {
+      expect(tokenizer.encode("e\u0301<|padding|>").ids).toEqual([10, 11, 9]);
+      expect(roles(tokenizer)).toEqual([0, 0, 9, 0]);
+    }
+  });
+
   test("Qwen2's chat tokens are those of tokenizer_config.json", () => {
     const decoder = { 0: special("<|endoftext|>"), 9: special("<|im_start|>"), 10: special("<|im_end|>") };
     const config = { tokenizer_class: "Qwen2Tokenizer", added_tokens_decoder: decoder, eos_token: "<|im_end|>" };
