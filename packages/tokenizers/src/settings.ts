@@ -107,14 +107,13 @@ export class Settings extends Reader {
 export function specialToken(value: unknown, where: string): AddedToken[] {
   if (value === undefined || value === null) return [];
   if (typeof value === "string") return [{ content: value, special: true }];
-  return [{ ...readAddedToken(new Reader(value, where)), normalized: false, special: true }];
+  return [readAddedToken(new Reader(value, where), true)];
 }
 
 /** A token of `added_tokens`. */
-export function readAddedToken(json: Reader): AddedToken {
+export function readAddedToken(json: Reader, special = json.flag("special", false)): AddedToken {
   const id = json.any("id");
   if (id !== undefined && !isId(id)) throw mismatch("vocabulary", json.at("id"), "a whole number from 0", id);
-  const special = json.flag("special", false);
   return {
     content: json.need("content", "string"),
     single_word: json.flag("single_word"),

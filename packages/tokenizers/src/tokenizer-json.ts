@@ -53,7 +53,7 @@ export function readTokenizerJson(
     sequence(root.child(name), list).map((json) => build(known, json.need("type", "string"), json.at("type"))(json));
   const normalizers = steps("normalizer", "normalizers", components.normalizers);
   const decoders = steps("decoder", "decoders", components.decoders);
-  const tokens = addedTokens ?? root.list("added_tokens").map(readAddedToken);
+  const tokens = addedTokens ?? root.list("added_tokens").map((json) => readAddedToken(json));
   if (unk !== undefined && model.tokenToId(unk) === undefined && !tokens.some(({ content }) => content === unk)) {
     throw mismatch("vocabulary", modelJson.at("unk_token"), "a token of the vocabulary", unk);
   }

@@ -91,6 +91,12 @@ describe("vocab.txt", () => {
     ]);
   });
 
+  test("a role's token is found in the normalized text where it says so", () => {
+    const mask_token = { content: "[MASK]", normalized: true };
+    expect(open(files, { mask_token }).encode("hello [mask]", plain).ids).toEqual([5, 4]);
+    expect(open(files, { mask_token: "[MASK]" }).encode("hello [mask]", plain).ids).not.toContain(4);
+  });
+
   test("MPNet's stands between <s> and </s>, by its class or by the model's type", () => {
     const mpnet = { "vocab.txt": ["<s>", "<pad>", "</s>", "[UNK]", "<mask>", "hello", "world"].join("\n") };
     for (const tokenizer of [
