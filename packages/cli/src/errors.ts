@@ -75,5 +75,7 @@ function hintFor(error: unknown, command: string): string | undefined {
   if (error instanceof Error && "syscall" in error) return "is it there, and may you read and write it?";
   if (!(error instanceof KiloformerError)) return "--verbose shows where";
   if (Object.hasOwn(hintsByCode, error.code)) return hintsByCode[error.code];
+  // Their format is in the help of verify: they are no part of a model.
+  if (error.name === "ConfigError" && /(^|\/)expected\.\w+: /.test(error.message)) return `see ${command} --help`;
   return hintsByClass[error.name] ?? `see ${command} --help`;
 }

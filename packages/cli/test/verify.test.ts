@@ -44,6 +44,21 @@ describe("verify", () => {
     expect((await verify(folder)).stderr).toMatch(/expected\.json: expected a file, got a directory /);
   });
 
+  test.each([
+    ["another kind", '{"kind": "encoder"}'],
+    ["a generation without its ids", '{"kind": "decoder", "generation": {"none": {}}}'],
+    ["no JSON", "{"],
+  ])(
+    "for expected files with %s the hint is the help that has their format, and no list of models",
+    async (_, facts) => {
+      const folder = copy();
+      writeFileSync(join(folder, "expected.json"), facts);
+      const { code, stderr } = await verify(folder);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^kiloformer: (\S+\/)?expected\.\w+: expected .* \(see kiloformer verify --help\)\n$/);
+    },
+  );
+
   test("says that threads and a browser do not go together", async () => {
     const { code, stderr } = await kiloformer(["verify", "--browser", "--threads", "2", odd]);
     expect(code).toBe(1);
