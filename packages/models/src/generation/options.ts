@@ -58,8 +58,9 @@ export interface GenerationOptions {
   /** One id or several that end the text; default from the model's files. `null` for none. */
   readonly eos_token_id?: number | readonly number[] | null;
   /**
-   * Keeps the end of a prompt that is too long, instead of throwing: of one that leaves no room for a new token in the context
-   * or in `max_length`, or not enough for `max_new_tokens`, where the caller or the model's files say so many.
+   * Keeps the end of a prompt that leaves no room for a new token in the context or in `max_length`, or not enough for
+   * `max_new_tokens`, where the caller or the model's files say so many. Without it a prompt beyond the context, or that is
+   * all of `max_length`, throws; a text that comes to the end of the context has fewer new tokens, or none.
    */
   readonly truncate?: boolean;
   /** Stops the generation, also inside a prefill: the call rejects with the signal's reason. */
