@@ -215,8 +215,7 @@ export function sentencePiece(
         ...rest,
         description: `${file}: sentencepiece${name === "" ? "" : `, as ${name}`}`,
         surfaceId: opened.unkId,
-        normalize: undefined,
-        added: new AddedTokens(tokens, model, normalize),
+        ...(tokens.length > 0 && { normalize: undefined, added: new AddedTokens(tokens, model, normalize) }),
         template: {
           single: [...begin, first, ...end],
           pair: fairseq
