@@ -114,7 +114,7 @@ rows.push(
   {
     what: "a page for a packed Llama or G2P, JS min+gzip",
     bytes: gzip(onePageBundle.bytes),
-    limit: 42.7 * KB,
+    limit: 42.8 * KB,
     note: `openPacked; the kernels are in the model's file; ${show(onePageBundle.bytes.length)} min`,
   },
   {
@@ -126,7 +126,7 @@ rows.push(
   {
     what: "all of `kiloformer`, JS min+gzip",
     bytes: gzip(fullBundle.bytes),
-    limit: 124.4 * KB,
+    limit: 124.5 * KB,
     note: `every export, nothing shaken off; ${show(fullBundle.bytes.length)} min`,
   },
   {

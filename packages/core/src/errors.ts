@@ -75,8 +75,13 @@ export function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** The first of many names, for a message. */
-export function firstOf(names: readonly string[], separator = ", "): string {
-  const more = names.length > 5 ? `${separator}and ${names.length - 5} more` : "";
-  return names.slice(0, 5).join(separator) + more;
+/** The first of many names, for a message, and how many more there are; the error's fields hold all. */
+export function firstOf(
+  names: readonly string[],
+  separator = ", ",
+  most = 5,
+  show: (name: string) => string = String,
+): string {
+  const more = names.length > most ? `${separator}and ${names.length - most} more` : "";
+  return names.slice(0, most).map(show).join(separator) + more;
 }

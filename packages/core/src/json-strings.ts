@@ -1,3 +1,5 @@
+import { firstOf } from "./errors.ts";
+
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A name from a file as a message may show it: quoted, control and direction characters escaped, cut after 80 characters. */
@@ -7,10 +9,9 @@ export function quote(text: string): string {
   return JSON.stringify(shown).replace(hidden, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** Names for a message: all of them, or the first and how many more; the error's fields hold all. */
+/** Names from a file for a message: all of them, or the first and how many more. */
 export function listNames(names: readonly string[], most = 100): string {
-  const shown = names.slice(0, most).map(quote).join(", ");
-  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+  return firstOf(names, ", ", most, quote);
 }
 
 /** The text, or `undefined` if the bytes are not UTF-8. A byte order mark is kept. */

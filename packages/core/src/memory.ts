@@ -54,11 +54,6 @@ export class MemoryMap {
     return this.bytes.length;
   }
 
-  /** Bytes that are still free for blocks and the stack, at most. */
-  get availableBytes(): number {
-    return this.#limitBytes - this.#stackBase;
-  }
-
   /** Where the stack begins. */
   get #stackBase(): number {
     const last = this.#blocks.at(-1);

@@ -174,7 +174,7 @@ describe("an index and shards", () => {
     const more = sharded({ [SHARDS[1]]: writeSafetensors([["b", bytes(4, 5)], ...many]) });
     const names = many.map(([name]) => name);
     const error = await Checkpoint.open(more).catch((thrown) => thrown);
-    expect(error.message).toContain('"t199" and 2 more');
+    expect(error.message).toContain('"t199", and 2 more');
     expect(error.fields.names).toEqual(names);
   });
 
