@@ -132,7 +132,7 @@ rows.push(
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 128.8 * KB,
+    limit: 129 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {

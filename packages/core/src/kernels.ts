@@ -8,7 +8,8 @@ export type KernelBuild = "simd" | "relaxed";
 /** A compiled module, its bytes, where to fetch them, or a response that brings them. */
 export type WasmFile = WebAssembly.Module | BufferSource | Response | URL | string;
 /** One file, or one for each build. */
-export type WasmOption = WasmFile | { readonly [build in KernelBuild]?: WasmFile };
+export type WasmOption = WasmFile | FileByBuild;
+type FileByBuild = { readonly [build in KernelBuild]?: WasmFile };
 
 type K = (...operands: number[]) => void;
 /** The exports of a kernel module: places are byte addresses, the rest are counts and factors (docs/kernels.md). */
@@ -86,15 +87,16 @@ export function supportsBuild(build: KernelBuild): boolean {
 }
 
 /**
- * The build to use: the fastest that the engine runs, or the baseline if results must be equal on all machines.
+ * The build to use: the fastest that the engine runs, or the baseline if results must be equal on all machines or no other is given.
  * @throws {RuntimeError} `no-simd` on engines without WebAssembly SIMD (browsers before 2021 to 2023)
  */
-export function chooseBuild(deterministic: boolean): KernelBuild {
+export function chooseBuild(deterministic: boolean, wasm?: WasmOption): KernelBuild {
   expectWasm();
   if (!supportsBuild("simd")) {
     throw new RuntimeError("no-simd", "runtime: expected an engine with WebAssembly SIMD, got one without");
   }
-  return !deterministic && supportsBuild("relaxed") ? "relaxed" : "simd";
+  const baseline = deterministic || (isByBuild(wasm) && wasm.relaxed === undefined);
+  return !baseline && supportsBuild("relaxed") ? "relaxed" : "simd";
 }
 
 /** Node's --jitless and Lockdown Mode of iOS have none. */
@@ -129,8 +131,12 @@ async function bundledFile(build: KernelBuild): Promise<WasmFile> {
   }
 }
 
+function isByBuild(wasm: WasmOption | undefined): wasm is FileByBuild {
+  return "simd" in Object(wasm) || "relaxed" in Object(wasm);
+}
+
 function pickFile(wasm: WasmOption, build: KernelBuild): WasmFile {
-  if (typeof wasm !== "object" || !("simd" in wasm || "relaxed" in wasm)) return wasm as WasmFile;
+  if (!isByBuild(wasm)) return wasm;
   const file = wasm[build];
   if (file !== undefined) return file;
   throw new RuntimeError("no-kernels", `wasm: expected a file for the ${build} build, got none`, { build });

@@ -4,7 +4,7 @@ import type { Grow } from "./memory.ts";
 
 /** Options of `Runtime.create`. */
 export interface RuntimeOptions {
-  /** The kernels: a URL, bytes, a Response or a compiled module; or one for each build. Default: beside this package. */
+  /** The kernels: a URL, bytes, a Response or a compiled module; or one for each build, of which `simd` alone will do. Default: beside this package. */
   readonly wasm?: WasmOption;
   /** True: the baseline build, whose results are bit-equal on every machine. Default false: the fastest build. */
   readonly deterministic?: boolean;

@@ -83,8 +83,8 @@ export class Runtime implements Backend {
    */
   static async create(options: RuntimeOptions = {}): Promise<Runtime> {
     checkRuntimeOptions(options);
-    const build = options.build ?? chooseBuild(options.deterministic ?? false);
-    const { threads = 1, wasm, limitBytes = ADDRESSABLE_BYTES } = options;
+    const { threads = 1, wasm, limitBytes = ADDRESSABLE_BYTES, deterministic = false } = options;
+    const build = options.build ?? chooseBuild(deterministic, wasm);
     const shared = threads > 1;
     if (shared && !supportsThreads()) {
       const message = `threads: expected a place that shares memory between threads for ${threads} of them, got one that does not`;

@@ -92,7 +92,8 @@ describe("kernels are taken", () => {
     await expect(compileKernels("simd", missing)).rejects.toEqual(
       failing("kernels-not-found", "wasm: expected a .wasm file, got HTTP 404"),
     );
-    await expect(compileKernels("simd", Uint8Array.of(1, 2, 3))).rejects.toMatchObject({ code: "kernels-refused" });
+    for (const none of [Uint8Array.of(1, 2, 3), null as never])
+      await expect(Runtime.create({ wasm: none })).rejects.toMatchObject({ code: "kernels-refused" });
     await expect(compileKernels("relaxed", { simd: kernels("simd") })).rejects.toEqual(
       failing("no-kernels", "wasm: expected a file for the relaxed build, got none"),
     );
@@ -127,6 +128,13 @@ describe("the build", () => {
   test("is the fastest that the engine runs, or the baseline if results must be equal everywhere", () => {
     expect(chooseBuild(false)).toBe(builds.at(-1));
     expect(chooseBuild(true)).toBe("simd");
+  });
+
+  test("is the baseline where no other is given, on every engine", async () => {
+    expect((await Runtime.create({ wasm: { simd: kernels("simd") } })).build).toBe("simd");
+    expect(chooseBuild(false, { simd: kernels("simd"), relaxed: kernels("relaxed") })).toBe(builds.at(-1));
+    const relaxed = Runtime.create({ wasm: { relaxed: kernels("relaxed") }, deterministic: true });
+    await expect(relaxed).rejects.toMatchObject({ code: "no-kernels" });
   });
 
   test("R7 engines without SIMD or without WebAssembly are named", () => {
