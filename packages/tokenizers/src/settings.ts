@@ -61,21 +61,26 @@ export class Settings extends Reader {
 
   /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
   get tokens(): AddedToken[] {
+    const lists = ["additional_special_tokens", "extra_special_tokens"].flatMap((name) => {
+      const list: unknown = this.any(name) ?? this.#older(this.#map)[0]?.any(name);
+      return Object.values(Object(list)).flatMap((token) => specialToken(token, this.at(name)));
+    });
+    const named = roles.flatMap((name) => this.roleToken(name));
     const added = this.#older(this.#added)
       .flatMap((reader) =>
         Object.entries(reader.value as object).map(([content, id]) => {
           if (!isId(id)) throw mismatch("vocabulary", reader.at(content), "an id", id);
-          return { content, id, normalized: true };
+          const special = [...named, ...lists].some((token) => token.content === content);
+          return { content, id, special, normalized: !special };
         }),
       )
       // Older releases wrote them by their names.
       .sort((a, b) => a.id - b.id);
-    const lists = ["additional_special_tokens", "extra_special_tokens"].flatMap((name) => {
-      const [list, where] = [this.any(name) ?? this.#older(this.#map)[0]?.any(name), this.at(name)];
-      return Object.values(Object(list)).flatMap((token) => specialToken(token, where));
+    const numbered = [...this.addedTokens, ...added].map((token) => {
+      const special = token.special || named.some(({ content }) => content === token.content);
+      return { ...token, id: undefined, special };
     });
-    const numbered = [...this.addedTokens, ...added].map(({ id: _, ...token }) => token);
-    return [...numbered, ...roles.flatMap((name) => this.roleToken(name)), ...lists];
+    return [...numbered, ...named, ...lists];
   }
 
   /** How many tokens the model takes: what sentence-transformers says goes first. */

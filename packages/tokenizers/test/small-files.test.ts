@@ -41,6 +41,28 @@ describe("vocab.txt", () => {
     expect(tokenizer.encode("<a> hello <b>", plain).ids).toEqual([11, 5, 10]);
   });
 
+  test.each<[string, object, Record<string, object>, string]>([
+    ["added_tokens.json", {}, { "added_tokens.json": { "<pad>": 10, "<a>": 11, "<b>": 12 } }, "hello <b>"],
+    [
+      "added_tokens_decoder",
+      {
+        added_tokens_decoder: {
+          10: { content: "<pad>" },
+          11: { content: "<a>" },
+          12: { content: "<b>", special: true },
+        },
+      },
+      {},
+      "hello <a>",
+    ],
+  ])(
+    "decoding skips tokens of %s that it or a role makes special; of the former those of lists, too",
+    (_, config, more, text) => {
+      const named = { pad_token: "<pad>", additional_special_tokens: ["<a>"] };
+      expect(open(files, { ...named, ...config }, more).decode([5, 10, 11, 12])).toBe(text);
+    },
+  );
+
   test("special_tokens_map.json goes first, unless tokenizer_config.json lists the added tokens", () => {
     const map = { "special_tokens_map.json": { pad_token: "[MASK]" } };
     expect(open(files, { pad_token: "[SEP]" }, map).padId).toBe(4);
@@ -207,6 +229,12 @@ describe(".model", () => {
     const tokenizer = open(model, { tokenizer_class, ...config }, added);
     expect(tokenizer.encode("<|a|>a <|b|>a").ids).toEqual(ids);
     expect(tokenizer.decode(ids).replaceAll("> ", ">")).toBe("<|a|>a <|b|>a");
+  });
+
+  test("an end of texts that added_tokens.json has is special, as its role says", () => {
+    const more = { "added_tokens.json": { "<|end|>": 5 }, "special_tokens_map.json": { eos_token: "<|end|>" } };
+    const tokenizer = open(files, { tokenizer_class: "LlamaTokenizer" }, more);
+    expect([tokenizer.eosId, tokenizer.isSpecial(5), tokenizer.decode([4, 5])]).toEqual([5, true, "a"]);
   });
 
   test("XLM-R's has fairseq's ids, and a mask behind them", () => {
