@@ -59,6 +59,10 @@ describe("a bad command line is one line with a hint", () => {
     [["inspect", ""], "PATH: expected a path, got none (see kiloformer inspect --help)"],
     [["verify", "a", ""], "DIR: expected a path, got none (see kiloformer verify --help)"],
     [["pack", "", "-o", "a.wasm"], "DIR: expected a path, got none (see kiloformer pack --help)"],
+    [
+      ["tokenize", "--tokenizer", "a", "--rule", "", "a"],
+      "option '--rule <NAME>' argument '' is invalid. Allowed choices are sentencepiece, huggingface (see kiloformer tokenize --help)",
+    ],
     [["g2p", "-hello"], "unknown option '-hello' (see kiloformer g2p --help)"],
     [["g2p", "--model"], "option '--model <PATH>' argument missing (see kiloformer g2p --help)"],
     [["generate", "--prompt", "a"], "required option '--model <PATH>' not specified (see kiloformer generate --help)"],

@@ -95,7 +95,6 @@ describe("tokenize says on one line that", () => {
   });
 
   test.each<[string, string[], string, string]>([
-    ["a rule is none", ["--rule", "mine", "a"], "", "--rule: expected sentencepiece or huggingface, got mine"],
     ["a line is no JSON", ["--json"], "{", "line 1: expected JSON, got {"],
     ["a line is no object", ["--json"], "[1]", "line 1: expected an object with a text, got [1]"],
     ["a list has no ids", ["--decode"], '{"id":1}', 'line 1: expected a list of ids, got {"id":1}'],

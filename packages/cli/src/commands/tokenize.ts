@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { KiloformerError, Tokenizer } from "kiloformer";
 import { UsageError } from "../errors.ts";
 import { batches, lineBatches } from "../lines.ts";
@@ -11,7 +11,7 @@ interface TokenizeOptions {
   readonly pair?: string;
   readonly special: boolean;
   readonly codePoints?: boolean;
-  readonly rule?: string;
+  readonly rule?: "sentencepiece" | "huggingface";
   readonly json?: boolean;
   readonly decode?: boolean;
 }
@@ -46,7 +46,9 @@ export function addTokenize(program: Command, terminal: Terminal): void {
     .option("--pair <TEXT>", "a second text for each text")
     .option("--no-special", "leave out the tokens that the model expects around a text")
     .option("--code-points", "offsets count code points")
-    .option("--rule <NAME>", "whose rules count where files have both: sentencepiece or huggingface")
+    .addOption(
+      new Option("--rule <NAME>", "whose rules count where files have both").choices(["sentencepiece", "huggingface"]),
+    )
     .option("--json", "JSON lines, in and out")
     .option("--decode", "ids to text")
     .addHelpText("after", examples)
@@ -55,12 +57,8 @@ export function addTokenize(program: Command, terminal: Terminal): void {
 
 async function tokenize(texts: readonly string[], options: TokenizeOptions, terminal: Terminal): Promise<void> {
   const { stdin, signal } = terminal;
-  const { rule } = options;
-  if (rule !== undefined && rule !== "sentencepiece" && rule !== "huggingface") {
-    throw new UsageError(`--rule: expected sentencepiece or huggingface, got ${rule}`);
-  }
   checkCombination(options);
-  const tokenizer = Tokenizer.from(await readTokenizerFiles(options.tokenizer), { rule });
+  const tokenizer = Tokenizer.from(await readTokenizerFiles(options.tokenizer), { rule: options.rule });
   const fromInput = texts.length === 0;
   if (fromInput && stdin.isTTY) note(terminal, `${tokenizer.description}; type a line at a time, Ctrl-D ends`);
   const convert = options.decode ? decodeLine : fromInput && options.json ? encodeObject : encodeText;
