@@ -81,7 +81,11 @@ export function abortable<T>(
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
     const settle = (value: T) => (signal.aborted ? late?.(value) : resolve(value));
-    promise.then(settle, reject).finally(() => signal.removeEventListener("abort", abort));
+    promise.then(settle, reject).finally(() => {
+      signal.removeEventListener("abort", abort);
+      // Browsers settle promises between a timeout's listeners: an outcome may come before its event.
+      abort();
+    });
   });
 }
 
