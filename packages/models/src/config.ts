@@ -205,13 +205,14 @@ export class ConfigReader {
 /** A value as an error message shows it: JSON, shortened. */
 export function show(value: unknown): string {
   if (typeof value === "number" || value === undefined) return String(value);
+  const kind = `[object ${kindOf(value)}]`;
   // As JSON each byte has a key: a model's file would take half a minute and more than a gigabyte.
-  if (ArrayBuffer.isView(value)) return `[object ${kindOf(value)}]`;
+  if (ArrayBuffer.isView(value)) return kind;
   let text: string;
   try {
     text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
   } catch {
-    text = Object.prototype.toString.call(value);
+    text = kind;
   }
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -236,7 +236,7 @@ test("keys of a lexicon that are no single word are spoken of, as they match not
   readLexicon("say", { "New York": "x", "": "y", b: "z" }, warn);
   readLexicon("say", { "e-mail": "x", "rock'n'roll": "y", mp3: "z", 가나: "k" }, warn);
   expect(told).toEqual([
-    'say: expected single words in the lexicon, got "New York" and 1 more, which match nothing',
+    'say: expected single words in the lexicon, got "New York", and 1 more, which match nothing',
     'say: expected single words in the lexicon, got "e-mail", which match nothing',
   ]);
 });

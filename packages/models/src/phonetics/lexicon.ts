@@ -1,4 +1,4 @@
-import { kindOf, OptionError } from "@kiloformer/core";
+import { kindOf, listNames, OptionError } from "@kiloformer/core";
 import { show } from "../config.ts";
 
 type Words = ReadonlyMap<string, string | readonly string[]>;
@@ -29,8 +29,7 @@ export function readLexicon(call: string, lexicon: Lexicon, warn: (message: stri
     if (!/^[\p{L}\p{M}\p{N}'’]+$/u.test(word)) others.push(word);
   }
   if (others.length > 0) {
-    const more = others.length > 1 ? ` and ${others.length - 1} more` : "";
-    warn(`${call}: expected single words in the lexicon, got ${show(others[0])}${more}, which match nothing`);
+    warn(`${call}: expected single words in the lexicon, got ${listNames(others, 1)}, which match nothing`);
   }
   return (word) => entries.get(keyOf(word));
 }
