@@ -208,7 +208,7 @@ export function sentencePiece(
       const [first, second] = plainTemplate.pair;
       const own = name.endsWith("T5") ? extraIds(model, settings) : fairseq ? fairseqTokens : [];
       // What a piece spells is the model's to find.
-      const others = settings.tokens.filter(({ content }) => model.tokenToId(content) === undefined);
+      const others = settings.tokens().filter(({ content }) => model.tokenToId(content) === undefined);
       const tokens = [...own, ...others].map((token) => ({ ...token, normalized: false }));
       const tokenizer: TokenizerParts = {
         ...opened,

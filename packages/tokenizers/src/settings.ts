@@ -54,18 +54,22 @@ export class Settings extends Reader {
   }
 
   /** What the files say of a role, if they do; special_tokens_map.json goes first where an old release wrote them. */
-  roleToken(name: string): AddedToken[] {
+  roleToken(name: string, otherwise?: string): AddedToken[] {
     const readers = [...this.#older(this.#map), this];
-    return readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name))).slice(0, 1);
+    const found = readers.flatMap((reader) => specialToken(reader.any(name), reader.at(name)));
+    return [...found, ...specialToken(otherwise, name)].slice(0, 1);
   }
 
-  /** The tokens that these files add to a vocabulary, in the order in which new ones get their ids. */
-  get tokens(): AddedToken[] {
+  /**
+   * The tokens that these files add to a vocabulary, in the order in which new ones get their ids.
+   * @param usual those that have roles where no file says it
+   */
+  tokens(usual: Readonly<Record<string, string>> = {}): AddedToken[] {
     const lists = ["additional_special_tokens", "extra_special_tokens"].flatMap((name) => {
       const list: unknown = this.any(name) ?? this.#older(this.#map)[0]?.any(name);
       return Object.values(Object(list)).flatMap((token) => specialToken(token, this.at(name)));
     });
-    const named = roles.flatMap((name) => this.roleToken(name));
+    const named = roles.flatMap((name) => this.roleToken(name, usual[name]));
     const added = this.#older(this.#added)
       .flatMap((reader) =>
         Object.entries(reader.value as object).map(([content, id]) => {

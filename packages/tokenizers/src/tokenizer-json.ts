@@ -77,7 +77,7 @@ export function readTokenizerJson(
     surfaceId,
     added,
     cutter: cutterOf(steps("pre_tokenizer", "pretokenizers", components.preTokenizers)),
-    ...readProcessors(sequence(root.child("post_processor"), "processors")),
+    ...readProcessors(sequence(root.child("post_processor"), "processors"), addedTokens && added),
     decode,
     decodeStream: (tokenizer, skips, prefixIds) => windowStream((ids) => decode(tokenizer, ids, skips), prefixIds),
     cleanUp,
@@ -131,8 +131,14 @@ function sequence(json: Reader | undefined, name: string, where = json?.where ??
   return json.list(name).flatMap((step) => sequence(step, name, where, depth + 1));
 }
 
-/** What stands around a text, and whether offsets leave out spaces. */
-function readProcessors(processors: readonly Reader[]): Pick<TokenizerParts, "template" | "trim"> {
+/**
+ * What stands around a text, and whether offsets leave out spaces.
+ * @param added has the ids of tokens that come without
+ */
+function readProcessors(
+  processors: readonly Reader[],
+  added: AddedTokens | undefined,
+): Pick<TokenizerParts, "template" | "trim"> {
   let template: Template = plainTemplate;
   let trim: TokenizerParts["trim"];
   for (const json of processors) {
@@ -142,8 +148,8 @@ function readProcessors(processors: readonly Reader[]): Pick<TokenizerParts, "te
       trim = { add_prefix_space: json.flag("add_prefix_space", true) };
     }
     if (type === "TemplateProcessing") template = readTemplate(json);
-    else if (type === "BertProcessing") template = aroundTemplate(json, 1, 1);
-    else if (type === "RobertaProcessing") template = aroundTemplate(json, 0, 2);
+    else if (type === "BertProcessing") template = aroundTemplate(json, 1, 1, added);
+    else if (type === "RobertaProcessing") template = aroundTemplate(json, 0, 2, added);
     else if (!trims) {
       const known = "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence";
       throw mismatch("unsupported", json.at("type"), `one of ${known}`, type);
@@ -153,9 +159,9 @@ function readProcessors(processors: readonly Reader[]): Pick<TokenizerParts, "te
 }
 
 /** `[CLS] A [SEP] B [SEP]`, as BERT and RoBERTa have it. */
-function aroundTemplate(json: Reader, type: number, separators: number): Template {
+function aroundTemplate(json: Reader, type: number, separators: number, added?: AddedTokens): Template {
   const special = (name: string, type: number): TemplatePiece => {
-    const [token, id] = json.need(name, "array");
+    const [token, id = added?.tokenToId(token as string)] = json.need(name, "array");
     if (typeof token !== "string" || !isId(id))
       throw mismatch("file", json.at(name), "a token and its id", json.any(name));
     return { ids: [id], tokens: [token], type };

@@ -26,17 +26,11 @@ export interface OldFiles {
   readonly json: object;
   readonly tokens: readonly AddedToken[];
   /** The tokens that have a meaning where the files name no others. */
-  readonly roles?: Readonly<Record<string, string>>;
+  readonly roles?: Roles;
 }
 
-/** The tokens of a vocabulary that its class makes special, and those of the small files. */
-function addedTokens(contents: readonly string[], ids: Ids, settings: Settings, strips = false): AddedToken[] {
-  const known = contents.filter((content) => Object.hasOwn(ids, content));
-  return [
-    ...settings.tokens,
-    ...known.map((content) => ({ content, special: true, lstrip: strips && content === "<mask>" })),
-  ];
-}
+/** Tokens by their roles, as in `{ eos_token: "</s>" }`. */
+type Roles = Readonly<Record<string, string>>;
 
 /** @throws {TokenizerError} `code: "unsupported"` for a class whose files these may be, but which reads them in another way */
 function checkClass(settings: Settings, file: string, classes: readonly string[]): void {
@@ -44,6 +38,18 @@ function checkClass(settings: Settings, file: string, classes: readonly string[]
   const known = classes.map((name) => `${name}Tokenizer`).join(", ");
   const where = settings.at("tokenizer_class");
   throw mismatch("unsupported", where, `one of ${known} for a ${file}`, settings.text("tokenizer_class"));
+}
+
+/** The tokens that the files and the class add; a mask of which only the text is known takes the spaces before it where `strips` says so. */
+function addedTokens(settings: Settings, roles: Roles, strips: boolean): AddedToken[] {
+  const mask = strips && settings.role("mask_token", roles.mask_token);
+  return settings.tokens(roles).map((token) => ({ lstrip: token.content === mask, ...token }));
+}
+
+/** What stands around the texts of some classes: added tokens, which may lie behind the vocabulary. */
+function clsAndSep(settings: Settings, roles: Roles): object {
+  const [cls, sep] = ["cls_token", "sep_token"].map((name) => [settings.role(name, roles[name])]);
+  return { cls, sep };
 }
 
 /** A step that puts tokens around each text; the second one of a pair is of the second type with them. */
@@ -85,17 +91,7 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
   checkClass(settings, "vocab.txt", vocabTxtClasses);
   const vocab: Ids = Object.fromEntries(linesOf(file, where).map((token, id) => [token, id]));
   const isMpnet = (settings.className || settings.modelType).toLowerCase() === "mpnet";
-  const roles = Object.fromEntries(
-    Object.entries(isMpnet ? mpnetRoles : bertRoles).map(([name, token]) => [name, settings.role(name, token)]),
-  );
-  const { unk_token, cls_token: cls, sep_token: sep } = roles;
-  const isFramed = [cls, sep].every((token) => Object.hasOwn(vocab, token));
-  const frames = {
-    type: isMpnet ? "RobertaProcessing" : "BertProcessing",
-    add_prefix_space: false,
-    cls: [cls, vocab[cls]],
-    sep: [sep, vocab[sep]],
-  };
+  const roles = isMpnet ? mpnetRoles : bertRoles;
   const json = {
     normalizer: {
       type: "BertNormalizer",
@@ -104,11 +100,15 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
       lowercase: settings.flag("do_lower_case"),
     },
     pre_tokenizer: { type: "BertPreTokenizer" },
-    model: { type: "WordPiece", unk_token, vocab },
-    post_processor: isFramed ? frames : null,
+    model: { type: "WordPiece", unk_token: settings.role("unk_token", roles.unk_token), vocab },
+    post_processor: {
+      type: isMpnet ? "RobertaProcessing" : "BertProcessing",
+      add_prefix_space: false,
+      ...clsAndSep(settings, roles),
+    },
     decoder: { type: "WordPiece" },
   };
-  return { json, tokens: addedTokens(Object.values(roles), vocab, settings, isMpnet), roles };
+  return { json, tokens: addedTokens(settings, roles, isMpnet), roles };
 }
 
 // What a published pattern does not match is a word; that of one that is given is nothing.
@@ -165,10 +165,6 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
   const isNeoX = /neox/i.test(name);
   const prefixes = settings.flag("add_prefix_space", false);
   const roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : isNeoX ? gptNeoXRoles : gpt2Roles;
-  const role = (name: keyof typeof robertaRoles): [string, unknown] => {
-    const token = settings.role(name, robertaRoles[name]);
-    return [token, vocab[token]];
-  };
   const around = (name: "bos" | "eos"): string[] => {
     // RoBERTa's texts are framed in any case.
     if (isRoberta || !settings.flag(`add_${name}_token`, false)) return [];
@@ -187,8 +183,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
             type: "RobertaProcessing",
             add_prefix_space: prefixes,
             trim_offsets: settings.flag("trim_offsets"),
-            cls: role("cls_token"),
-            sep: role("sep_token"),
+            ...clsAndSep(settings, robertaRoles),
           }
         : bos.length + eos.length > 0
           ? frame(bos, eos, vocab)
@@ -196,7 +191,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
     },
     prefixes,
   );
-  return { json, tokens: addedTokens(Object.values(roles), vocab, settings, isRoberta), roles };
+  return { json, tokens: addedTokens(settings, roles, isRoberta), roles };
 }
 
 // By the number of ranks: the pattern, and special tokens from an id on. Further ones are in files or in programs only.

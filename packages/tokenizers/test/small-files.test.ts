@@ -133,6 +133,16 @@ describe("vocab.txt", () => {
     }
   });
 
+  test.each<[object, string[], number[]]>([
+    [{ cls_token: "<CLS>" }, vocab, [10, 5, 7, 3]],
+    [{ cls_token: "<CLS>", sep_token: "<SEP>" }, vocab, [11, 5, 7, 10]],
+    [{}, ["[PAD]", "[UNK]", "hello", "new"], [5, 2, 3, 4]],
+  ])("%j stands around texts where it is not in the vocabulary, too", (config, tokens, ids) => {
+    const tokenizer = open({ "vocab.txt": tokens.join("\n") }, config);
+    expect(tokenizer.encode("hello new").ids).toEqual(ids);
+    expect(tokenizer.decode(ids)).toBe("hello new");
+  });
+
   test("of another class is refused", () => {
     const config = JSON.stringify({ tokenizer_class: "BertJapaneseTokenizer" });
     const [code, message] = refusal({ ...files, "tokenizer_config.json": config });
@@ -160,6 +170,12 @@ describe("vocab.json with merges.txt", () => {
       "file",
       'tokenizer_config.json: add_bos_token: expected a token of the vocabulary, got "<s>"',
     ]);
+  });
+
+  test("RoBERTa's stands between tokens that are not in the vocabulary, too", () => {
+    const tokenizer_class = "RobertaTokenizer";
+    expect(open(files, { tokenizer_class }).encode("hi").ids).toEqual([9, 3, 10]);
+    expect(open(files, { tokenizer_class, cls_token: "[CLS]" }).encode("hi").ids).toEqual([13, 3, 10]);
   });
 
   test("GPT-NeoX composes letters, and has a token that fills up", () => {
