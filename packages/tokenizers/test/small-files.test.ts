@@ -91,13 +91,15 @@ describe("vocab.txt", () => {
 
   test("MPNet's mask is its own where BERT's is a piece like others", () => {
     const tokens = ["<s>", "<pad>", "</s>", "[UNK]", "[MASK]", "hello", "<mask>"];
-    const mpnet = open({ "vocab.txt": tokens.join("\n") }, { tokenizer_class: "MPNetTokenizer" });
-    expect(mpnet.maskId).toBe(6);
-    // The mask takes the spaces before it, and offsets leave them out.
-    expect(mpnet.encode("hello  <mask>", plain).offsets).toEqual([
-      [0, 5],
-      [7, 13],
-    ]);
+    for (const more of [{}, { mask_token: "<mask>" }]) {
+      const mpnet = open({ "vocab.txt": tokens.join("\n") }, { tokenizer_class: "MPNetTokenizer", ...more });
+      expect(mpnet.maskId).toBe(6);
+      // The mask takes the spaces before it, and offsets leave them out.
+      expect(mpnet.encode("hello  <mask>", plain).offsets).toEqual([
+        [0, 5],
+        [7, 13],
+      ]);
+    }
     const json = {
       model: { type: "WordPiece", vocab: numbered(tokens), unk_token: "[UNK]" },
       added_tokens: [{ id: 6, content: "<mask>", special: true }],
@@ -176,6 +178,13 @@ describe("vocab.json with merges.txt", () => {
     const tokenizer_class = "RobertaTokenizer";
     expect(open(files, { tokenizer_class }).encode("hi").ids).toEqual([9, 3, 10]);
     expect(open(files, { tokenizer_class, cls_token: "[CLS]" }).encode("hi").ids).toEqual([13, 3, 10]);
+  });
+
+  test("RoBERTa's mask takes the spaces before it where a file says so", () => {
+    const config = { tokenizer_class: "RobertaTokenizer" };
+    const mask_token = { content: "<mask>", lstrip: true };
+    expect(open(files, config).encode("a <mask>", plain).ids).toEqual([7, 8, 13]);
+    expect(open(files, { ...config, mask_token }).encode("a <mask>", plain).ids).toEqual([7, 13]);
   });
 
   test("GPT-NeoX composes letters, and has a token that fills up", () => {
