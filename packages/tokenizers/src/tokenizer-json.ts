@@ -147,7 +147,7 @@ function readProcessors(
     if (trims && json.flag("trim_offsets", true)) {
       trim = { add_prefix_space: json.flag("add_prefix_space", true) };
     }
-    if (type === "TemplateProcessing") template = readTemplate(json);
+    if (type === "TemplateProcessing") template = readTemplate(json, added);
     else if (type === "BertProcessing") template = aroundTemplate(json, 1, 1, added);
     else if (type === "RobertaProcessing") template = aroundTemplate(json, 0, 2, added);
     else if (!trims) {
@@ -171,7 +171,7 @@ function aroundTemplate(json: Reader, type: number, separators: number, added?: 
   return { single, pair: [...single, ...between, { sequence: 1, type }, special("sep", type)] };
 }
 
-function readTemplate(json: Reader): Template {
+function readTemplate(json: Reader, added: AddedTokens | undefined): Template {
   const specials = json.child("special_tokens");
   const read = (name: "single" | "pair"): TemplatePiece[] => {
     json.need(name, "array");
@@ -186,6 +186,9 @@ function readTemplate(json: Reader): Template {
       }
       const token = new Reader(piece.any("SpecialToken"), piece.at("SpecialToken"));
       const id = token.need("id", "string");
+      const type = token.count("type_id") ?? 0;
+      const known = added?.tokenToId(id);
+      if (known !== undefined) return { ids: [known], tokens: [id], type };
       const special = specials?.child(id);
       if (!special)
         throw mismatch("file", json.at("special_tokens"), `the token ${id} of the template`, undefined, "none");
@@ -194,7 +197,7 @@ function readTemplate(json: Reader): Template {
       if (!ids.every(isId)) throw mismatch("vocabulary", `${special.at("ids")}[${wrong}]`, "an id", ids[wrong]);
       if (!tokens.every((text) => typeof text === "string"))
         throw mismatch("file", special.at("tokens"), "texts", tokens);
-      return { ids, tokens: ids.map((_, index) => tokens[index] ?? id), type: token.count("type_id") ?? 0 };
+      return { ids, tokens: ids.map((_, index) => tokens[index] ?? id), type };
     });
   };
   return { single: read("single"), pair: read("pair") };

@@ -46,15 +46,14 @@ function clsAndSep(settings: Settings, roles: Roles): object {
   return { cls, sep };
 }
 
-/** A step that puts tokens around each text; the second one of a pair is of the second type with them. */
-function frame(begin: readonly string[], end: readonly string[], ids: Ids): object {
+/** A step that puts added tokens around each text; the second one of a pair is of the second type with them. */
+function frame(begin: readonly string[], end: readonly string[]): object {
   const around = (id: string, type_id: number): object[] => {
     const special = (id: string): object => ({ SpecialToken: { id, type_id } });
     return [...begin.map(special), { Sequence: { id, type_id } }, ...end.map(special)];
   };
   const single = around("A", 0);
-  const special_tokens = Object.fromEntries([...begin, ...end].map((id) => [id, { ids: [ids[id]] }]));
-  return { type: "TemplateProcessing", single, pair: [...single, ...around("B", 1)], special_tokens };
+  return { type: "TemplateProcessing", single, pair: [...single, ...around("B", 1)] };
 }
 
 const bertRoles = {
@@ -161,13 +160,11 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
   const isQwen = /^qwen2/i.test(name);
   const isNeoX = /neox/i.test(name);
   const prefixes = settings.flag("add_prefix_space", false);
-  const roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : isNeoX ? gptNeoXRoles : gpt2Roles;
+  const roles: Roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : isNeoX ? gptNeoXRoles : gpt2Roles;
   const around = (name: "bos" | "eos"): string[] => {
-    // RoBERTa's texts are framed in any case.
-    if (isRoberta || !settings.flag(`add_${name}_token`, false)) return [];
-    const token = settings.role(`${name}_token`, endOfText);
-    if (Object.hasOwn(vocab, token)) return [token];
-    throw mismatch("file", settings.at(`add_${name}_token`), "a token of the vocabulary", token);
+    const token = settings.role(`${name}_token`, roles[`${name}_token`]);
+    // RoBERTa's texts are framed in any case, and Qwen2 has no token to begin with.
+    return isRoberta || token === undefined || !settings.flag(`add_${name}_token`, false) ? [] : [token];
   };
   const [bos, eos] = [around("bos"), around("eos")];
   const json = byteLevel(
@@ -183,7 +180,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
             ...clsAndSep(settings, robertaRoles),
           }
         : bos.length + eos.length > 0
-          ? frame(bos, eos, vocab)
+          ? frame(bos, eos)
           : null,
     },
     prefixes,

@@ -176,11 +176,8 @@ describe("vocab.json with merges.txt", () => {
       [0, 0, 0, 1, 1, 1],
     ]);
     expect(framed.encode("hi", plain).ids).toEqual([3]);
-    const absent = JSON.stringify({ tokenizer_class: "GPT2Tokenizer", add_bos_token: true, bos_token: "<s>" });
-    expect(refusal({ ...files, "tokenizer_config.json": absent })).toEqual([
-      "file",
-      'tokenizer_config.json: add_bos_token: expected a token of the vocabulary, got "<s>"',
-    ]);
+    const behind = open(files, { tokenizer_class: "GPT2Tokenizer", add_bos_token: true, bos_token: "<s>" });
+    expect(behind.encode("hi").ids).toEqual([9, 3]);
   });
 
   test("RoBERTa's stands between tokens that are not in the vocabulary, too", () => {
@@ -215,6 +212,14 @@ describe("vocab.json with merges.txt", () => {
     expect(tokenizer.decode([9, 3, 10], { skip_special_tokens: false })).toBe("<|im_start|>hi<|im_end|>");
     expect(tokenizer.decode([9, 3, 10])).toBe("hi");
     expect(roles(tokenizer)).toEqual([undefined, 10, 0, 0]);
+  });
+
+  test("Qwen2 puts no token before texts but one that a file names", () => {
+    const config = { tokenizer_class: "Qwen2Tokenizer", add_bos_token: true };
+    expect(open(files, config).encode("hi").ids).toEqual([3]);
+    expect(open(files, { ...config, bos_token: "<|endoftext|>", add_eos_token: true }).encode("hi").ids).toEqual([
+      0, 3, 0,
+    ]);
   });
 
   test("Qwen2's are known by the model's type, too", () => {
