@@ -98,13 +98,15 @@ function readGptNeox(config: ConfigReader): GptNeoxConfig {
 }
 
 function readGptNeoxRope(config: ConfigReader, { headWidth }: HeadLayout, contextLength: number): Rope {
-  const keys = { thetaKey: "rotary_emb_base", partialKey: "rotary_pct" };
-  const rope = readRope(config, { headWidth, contextLength, partial: 0.25, ...keys });
+  const [thetaKey, partialKey] = ["rotary_emb_base", "rotary_pct"];
+  const rope = readRope(config, { headWidth, contextLength, partial: 0.25, thetaKey, partialKey });
   // Some versions save both names; the other families' name is read by none.
-  const theta = config.number("rotary_emb_base", 0, 10_000);
-  const partial = config.number("rotary_pct", 0, 0.25);
-  config.refuse("rope_theta", "rotary_emb_base is what this family reads", [theta]);
-  config.refuse("partial_rotary_factor", "rotary_pct is what this family reads", [partial]);
+  const refuse = (name: string, key: string, usual: number): void => {
+    const harmless = [config.number(key, 0, usual), config.object("rope_parameters")?.raw[name]];
+    config.refuse(name, `${key} is what this family reads`, harmless);
+  };
+  refuse("rope_theta", thetaKey, 10_000);
+  refuse("partial_rotary_factor", partialKey, 0.25);
   return rope;
 }
 

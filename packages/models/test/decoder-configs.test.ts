@@ -819,6 +819,14 @@ test("an unknown key is named, also among nested ones", () => {
   expect(plan(config, shapesOf(config)).unknownKeys).toEqual(["banana", "rope_scaling.attn_factor"]);
 });
 
+test("gpt_neox passes over other families' names where they say what rope_parameters does", () => {
+  const config = configOf.gpt_neox;
+  const rope = { rope_theta: 500, partial_rotary_factor: 0.5 };
+  const rope_parameters = { rope_type: "default", ...rope };
+  expect(plan({ ...config, ...rope, rope_parameters }, shapesOf(config)).unknownKeys).toEqual([]);
+  expect(failure({ ...config, rope_theta: 400, rope_parameters }, shapesOf(config)).fields.key).toBe("rope_theta");
+});
+
 test("gpt_neo reads attention_types where there is no attention_layers", () => {
   const { attention_layers: _, ...config } = neo125m;
   expect(plan(config, shapesOf(config)).unknownKeys).toEqual([]);
