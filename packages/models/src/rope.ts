@@ -47,7 +47,10 @@ export interface RopeDefaults {
 export function readRope(
   config: ConfigReader,
   defaults: RopeDefaults,
-  nested: ConfigReader | null = config.object("rope_scaling") ?? config.object("rope_parameters") ?? null,
+  // An older name goes first, but where it says nothing.
+  nested: ConfigReader | null = config.object(
+    Object.keys(config.object("rope_scaling")?.raw ?? {})[0] ? "rope_scaling" : "rope_parameters",
+  ) ?? null,
 ): Rope {
   const { contextLength, thetaKey = "rope_theta" } = defaults;
   config.object("rope_parameters");

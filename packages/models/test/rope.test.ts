@@ -386,6 +386,7 @@ test("null and empty parameters are the default", () => {
   expect(angles({ rope_parameters: { rope_type: "default" }, rope_theta: 10000 })).toEqual(usual);
   expect(angles({ rope_parameters: { rope_theta: 10000 }, rope_theta: 500 })).toEqual(usual);
   expect(angles({ rope_parameters: { rope_theta: 500 } })).toEqual(angles({ rope_theta: 500 }));
+  expect(angles({ rope_scaling: {}, rope_parameters: { rope_theta: 500 } })).toEqual(angles({ rope_theta: 500 }));
 });
 
 /** A small Llama whose queries and keys are large enough for attention to see where they are. */
