@@ -153,25 +153,25 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
   checkClass(settings, "vocab.json with merges.txt", vocabJsonClasses);
   const vocab = new Reader(readJson(file, where), where).value as Ids;
   const merges = linesOf(mergesFile, "merges.txt").filter((line) => line && !line.startsWith("#version"));
-  const { className, modelType } = settings;
-  const name = className || modelType;
+  const name = settings.className || settings.modelType;
   const isRoberta =
-    robertaClasses.includes(className) || ["<s>", "</s>", "<mask>"].every((token) => Object.hasOwn(vocab, token));
+    robertaClasses.includes(settings.className) ||
+    ["<s>", "</s>", "<mask>"].every((token) => Object.hasOwn(vocab, token));
   const isQwen = /^qwen2/i.test(name);
   const isNeoX = /neox/i.test(name);
   const prefixes = settings.flag("add_prefix_space", false);
   const roles: Roles = isRoberta ? robertaRoles : isQwen ? qwenRoles : isNeoX ? gptNeoXRoles : gpt2Roles;
   const around = (name: "bos" | "eos"): string[] => {
     const token = settings.role(`${name}_token`, roles[`${name}_token`]);
-    // RoBERTa's texts are framed in any case, and Qwen2 has no token to begin with.
-    return isRoberta || token === undefined || !settings.flag(`add_${name}_token`, false) ? [] : [token];
+    // Qwen2 has no token to begin with.
+    return token !== undefined && settings.flag(`add_${name}_token`) ? [token] : [];
   };
-  const [bos, eos] = [around("bos"), around("eos")];
   const json = byteLevel(
     isQwen ? qwenPattern : gpt2Pattern,
     { vocab, merges },
     {
       normalizer: isQwen || isNeoX ? { type: "NFC" } : null,
+      // RoBERTa's texts are framed in any case.
       post_processor: isRoberta
         ? {
             type: "RobertaProcessing",
@@ -179,9 +179,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
             trim_offsets: settings.flag("trim_offsets"),
             ...clsAndSep(settings, robertaRoles),
           }
-        : bos.length + eos.length > 0
-          ? frame(bos, eos)
-          : null,
+        : frame(around("bos"), around("eos")),
     },
     prefixes,
   );
