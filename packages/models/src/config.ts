@@ -16,7 +16,7 @@ export const inertKeys: ReadonlySet<string> = new Set(
   decoder_start_token_id pretraining_tp is_llama_config cache_implementation trust_remote_code sentence_transformers
   sbert_ce_default_activation_function gradient_checkpointing output_past num_labels _num_labels finetuning_task use_bfloat16
   xla_device transformers.js_config finetuned max_sequence_length language name eos_token_ids emb_size mask_token_id unk_token_id
-  num_steps _flash_attn_2_enabled pre_trained training padding`.split(/\s+/),
+  num_steps _flash_attn_2_enabled pre_trained training padding tie_encoder_decoder tf_legacy_loss`.split(/\s+/),
 );
 
 export interface Range {
@@ -163,9 +163,9 @@ export class ConfigReader {
     throw this.bad("problem_type", "regression or multi_label_classification where there is one label");
   }
 
-  /** Keys that were neither honoured, nor inert, nor known elsewhere, and are not empty. */
+  /** Keys that were neither honoured, nor inert, nor known elsewhere, and are neither null nor empty. */
   finish(elsewhere: (key: string) => boolean): string[] {
-    const isEmpty = (value: unknown) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
+    const isEmpty = (value: unknown) => typeof value === "object" && Object.keys(Object(value)).length === 0;
     const known = (key: string) =>
       this.#seen.has(key) || inertKeys.has(key) || elsewhere(key) || isEmpty(this.raw[key]);
     const unknown = Object.keys(this.raw).filter((key) => !known(key));

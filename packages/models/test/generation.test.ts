@@ -205,11 +205,15 @@ describe("G6 options that are unknown or not supported", () => {
     await beams.dispose();
   });
 
-  test("and so are those of config.json, where there is no such file", async () => {
-    const files = tinyFiles({ config: { guidance_scale: 1.5, encoder_repetition_penalty: 1 } });
-    const guided = await Pipeline.fromFiles(files);
+  test.each([
+    ["guidance_scale", 1.5, "1.5"],
+    ["penalty_alpha", 0.6, "0.6"],
+    ["exponential_decay_length_penalty", [5, 1.1], "[5,1.1]"],
+  ])("and so is %s = %j of config.json, where there is no such file", async (key, value, shown) => {
+    const files = tinyFiles({ config: { [key]: value, encoder_repetition_penalty: 1 } });
+    const guided = await Pipeline.fromFiles(files, { strict: true });
     await expect(guided.generate(prompt)).rejects.toEqual(
-      failing("unsupported-option", "config.json: expected supported settings, got guidance_scale = 1.5"),
+      failing("unsupported-option", `config.json: expected supported settings, got ${key} = ${shown}`),
     );
     await guided.dispose();
     const plain = await Pipeline.fromFiles({ ...files, "generation_config.json": "{}" });

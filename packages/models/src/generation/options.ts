@@ -186,6 +186,9 @@ const harmlessValues: Readonly<Record<string, unknown>> = {
   token_healing: false,
   is_assistant: false,
   use_mtp: false,
+  penalty_alpha: 0,
+  // Only null changes nothing.
+  exponential_decay_length_penalty: null,
 };
 
 /**
