@@ -54,7 +54,8 @@ export function readTokenizerJson(
   const normalizers = steps("normalizer", "normalizers", components.normalizers);
   const decoders = steps("decoder", "decoders", components.decoders);
   const tokens = addedTokens ?? root.list("added_tokens").map((json) => readAddedToken(json));
-  if (unk !== undefined && model.tokenToId(unk) === undefined && !tokens.some(({ content }) => content === unk)) {
+  const known = addedTokens ? [] : tokens;
+  if (unk !== undefined && model.tokenToId(unk) === undefined && !known.some(({ content }) => content === unk)) {
     throw mismatch("vocabulary", modelJson.at("unk_token"), "a token of the vocabulary", unk);
   }
   const padding = root.child("padding");

@@ -40,6 +40,12 @@ function checkClass(settings: Settings, file: string, classes: readonly string[]
   throw mismatch("unsupported", where, `one of ${known} for a ${file}`, settings.text("tokenizer_class"));
 }
 
+/** The tokens that the files and the class add; a mask of which only the text is known takes the spaces before it where `strips` says so. */
+function addedTokens(settings: Settings, roles: Roles, strips: boolean): AddedToken[] {
+  const mask = strips && settings.role("mask_token", roles.mask_token);
+  return settings.tokens(roles).map((token) => ({ lstrip: token.content === mask, ...token }));
+}
+
 /** What stands around the texts of some classes: added tokens, which may lie behind the vocabulary. */
 function clsAndSep(settings: Settings, roles: Roles): object {
   const [cls, sep] = ["cls_token", "sep_token"].map((name) => [settings.role(name, roles[name])]);
@@ -101,10 +107,7 @@ export function readVocabTxt(file: File, where: string, settings: Settings): Old
     },
     decoder: { type: "WordPiece" },
   };
-  // A mask of which only the text is known takes the spaces before it.
-  const mask = isMpnet && settings.role("mask_token", roles.mask_token);
-  const tokens = settings.tokens(roles).map((token) => ({ lstrip: token.content === mask, ...token }));
-  return { json, tokens, roles };
+  return { json, tokens: addedTokens(settings, roles, isMpnet), roles };
 }
 
 // What a published pattern does not match is a word; that of one that is given is nothing.
@@ -183,7 +186,7 @@ export function readVocabJson(file: File, mergesFile: File, where: string, setti
     },
     prefixes,
   );
-  return { json, tokens: settings.tokens(roles), roles };
+  return { json, tokens: addedTokens(settings, roles, isRoberta), roles };
 }
 
 // By the number of ranks: the pattern, and special tokens from an id on. Further ones are in files or in programs only.

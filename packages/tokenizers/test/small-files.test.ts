@@ -154,6 +154,13 @@ describe("vocab.txt", () => {
     expect(tokenizer.decode(ids)).toBe("hello new");
   });
 
+  test("without its unknown token is refused, whoever names it", () => {
+    for (const config of [{}, { unk_token: "<what>" }])
+      expect(() => open({ "vocab.txt": "hello" }, config)).toThrow(
+        "unk_token: expected a token of the vocabulary, got",
+      );
+  });
+
   test("of another class is refused", () => {
     const config = JSON.stringify({ tokenizer_class: "BertJapaneseTokenizer" });
     const [code, message] = refusal({ ...files, "tokenizer_config.json": config });
@@ -186,11 +193,12 @@ describe("vocab.json with merges.txt", () => {
     expect(open(files, { tokenizer_class, cls_token: "[CLS]" }).encode("hi").ids).toEqual([13, 3, 10]);
   });
 
-  test("RoBERTa's mask takes the spaces before it where a file says so", () => {
+  test("RoBERTa's mask takes the spaces before it, as that of its tokenizer.json does, unless a file says that it does not", () => {
     const config = { tokenizer_class: "RobertaTokenizer" };
-    const mask_token = { content: "<mask>", lstrip: true };
-    expect(open(files, config).encode("a <mask>", plain).ids).toEqual([7, 8, 13]);
-    expect(open(files, { ...config, mask_token }).encode("a <mask>", plain).ids).toEqual([7, 13]);
+    expect(open(files, config).encode("a <mask>", plain).ids).toEqual([7, 13]);
+    expect(open(files, { ...config, mask_token: "<mask>" }).encode("a <mask>", plain).ids).toEqual([7, 13]);
+    const mask_token = { content: "<mask>", lstrip: false };
+    expect(open(files, { ...config, mask_token }).encode("a <mask>", plain).ids).toEqual([7, 8, 13]);
   });
 
   test("GPT-NeoX composes letters, and has a token that fills up", () => {
