@@ -108,7 +108,7 @@ describe("tokenize says on one line that", () => {
   });
 
   test.each<[string, string[], string]>([
-    ["an id has no token", ["--decode", "9"], "decode: expected an id of the vocabulary, got 9"],
+    ["an id has no token", ["--decode", "99"], "decode: expected an id of the vocabulary, got 99"],
   ])("%s", async (_, argv, line) => {
     const { code, stderr } = await tokenize(argv);
     expect(code).toBe(1);
