@@ -1,6 +1,7 @@
 // The browser cases: what holds in all of them, and what only Chromium can be driven to do.
 import { join } from "node:path";
 import { buildDemo, tryDemo } from "./demo.mjs";
+import { tryExtensions } from "./extension.mjs";
 import { firefox, startGuided, webkit } from "./guided.mjs";
 import { pageCases } from "./pages.mjs";
 import { kiloformer } from "./project.mjs";
@@ -103,6 +104,7 @@ function chromiumCases(model) {
       "pronunciations on a page and in a Web Worker",
       () => onPage(makePronouncePage, "pronounce/page.html", tryPronouncePage),
     ],
+    ["an extension's background (Manifest V3), esbuild bundle", () => tryExtensions(launchProfile, model)],
     ["kiloformer verify --browser, both builds", verifyInChromium],
     ["the demo page", () => onPage(buildDemo, "demo/index.html", (page, url) => tryDemo(page, url, model))],
   ];
@@ -119,6 +121,12 @@ async function startChromium(directory) {
   const { chromium } = await tool("playwright-core");
   const browser = await chromium.launch({ executablePath, args: flags, timeout });
   return { browser, server: await serveModel(directory) };
+}
+
+async function launchProfile(more) {
+  const executablePath = chromiumPath();
+  const { chromium } = await tool("playwright-core");
+  return chromium.launchPersistentContext("", { executablePath, args: [...flags, ...more], timeout });
 }
 
 function verifyInChromium() {
