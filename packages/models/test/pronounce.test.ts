@@ -294,7 +294,7 @@ test("a word that is too long for the model passes through, and is spoken of, as
   const word = "abcdefghabcdefgh";
   expect(await small.pronounce(word)).toEqual([{ ipa: word, phones: [], score: 0, alignment: [] }]);
   expect(onWarning).toHaveBeenCalledWith(
-    `pronounce: expected words that fit with their IPA into 12 tokens, got "${word}..."`,
+    `pronounce: expected words that fit with their IPA into 12 tokens, got "${word}"`,
   );
   await small.dispose();
 });

@@ -1,5 +1,6 @@
 import { OptionError } from "@kiloformer/core";
 import { G2PTokenizer, TokenizerError } from "@kiloformer/tokenizers";
+import { show } from "../config.ts";
 import { decoderOf } from "../generation/decoder.ts";
 import { generateRows, type Sequence } from "../generation/generate.ts";
 import { type GenerationOptions, resolveGenerationOptions } from "../generation/options.ts";
@@ -96,9 +97,7 @@ export async function readTexts<R>(
     else if (part.kind === "word") words.set(part.text, { word: part, ids: tokenizer.encode(part.text).ids });
   }
   const tell = ({ text }: SpokenPart) =>
-    context.warn(
-      `${call}: expected words that fit with their IPA into ${contextLength} tokens, got "${text.slice(0, 20)}..."`,
-    );
+    context.warn(`${call}: expected words that fit with their IPA into ${contextLength} tokens, got ${show(text)}`);
   const fitting = [...words.values()].filter(({ word, ids }) => {
     // Where the model writes a token for each letter there must be room for all, else for one.
     const fits = ids.length + (lastLetterFirst ? ids.length - 1 : 1) <= contextLength;
