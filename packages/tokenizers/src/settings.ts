@@ -70,19 +70,18 @@ export class Settings extends Reader {
       return Object.values(Object(list)).flatMap((token) => specialToken(token, this.at(name)));
     });
     const named = roles.flatMap((name) => this.roleToken(name, usual[name]));
+    const [ofRoles, special] = [named, [...named, ...lists]].map((all) => new Set(all.map(({ content }) => content)));
     const added = this.#older(this.#added)
       .flatMap((reader) =>
         Object.entries(reader.value as object).map(([content, id]) => {
           if (!isId(id)) throw mismatch("vocabulary", reader.at(content), "an id", id);
-          const special = [...named, ...lists].some((token) => token.content === content);
-          return { content, id, special, normalized: !special };
+          return { content, id, special: special.has(content), normalized: !special.has(content) };
         }),
       )
       // Older releases wrote them by their names.
       .sort((a, b) => a.id - b.id);
     const numbered = [...this.addedTokens, ...added].map((token) => {
-      const special = token.special || named.some(({ content }) => content === token.content);
-      return { ...token, id: undefined, special };
+      return { ...token, id: undefined, special: token.special || ofRoles.has(token.content) };
     });
     return [...numbered, ...named, ...lists];
   }
