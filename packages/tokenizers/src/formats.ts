@@ -207,8 +207,9 @@ export function sentencePiece(
       const [begin, end] = [around("bos", addsBos, bosId), around("eos", addsEos, eosId)];
       const [first, second] = plainTemplate.pair;
       const own = name.endsWith("T5") ? extraIds(model, settings) : fairseq ? fairseqTokens : [];
-      // What a piece spells is the model's to find.
-      const others = settings.tokens().filter(({ content }) => model.tokenToId(content) === undefined);
+      // By sentencepiece's rules what a piece spells is the model's to find.
+      const isFound = (content: string) => options.rule === "sentencepiece" && model.tokenToId(content) !== undefined;
+      const others = settings.tokens().filter(({ content }) => !isFound(content));
       const tokens = [...own, ...others].map((token) => ({ ...token, normalized: false }));
       const tokenizer: TokenizerParts = {
         ...opened,

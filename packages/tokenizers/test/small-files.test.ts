@@ -278,6 +278,27 @@ describe(".model", () => {
     expect(tokenizer.decode(ids).replaceAll("> ", ">")).toBe("<|a|>a <|b|>a");
   });
 
+  test.each<[string, object, Record<string, object>]>([
+    ["tokenizer_config.json", { bos_token: "<s>", eos_token: { content: "</s>" } }, {}],
+    ["special_tokens_map.json", {}, { "special_tokens_map.json": { bos_token: "<s>", eos_token: "</s>" } }],
+    ["added_tokens_decoder", { added_tokens_decoder: { 1: { content: "<s>" }, 2: { content: "</s>" } } }, {}],
+  ])(
+    "control pieces are found in texts where %s names them, unless sentencepiece's rules are asked for",
+    (_, config, more) => {
+      const model = { "tokenizer.model": modelFile({ ...spaced, pieces: [...basics, ...normal("▁", "a")] }) };
+      const named = { tokenizer_class: "LlamaTokenizer", ...config };
+      const tokenizer = open(model, named, more);
+      expect(tokenizer.encode("<s>a</s>a", plain).ids).toEqual([1, 4, 2, 4]);
+      expect(tokenizer.decode([1, 3, 4, 2])).toBe("a");
+      const files = { ...model, "tokenizer_config.json": JSON.stringify(named) };
+      const others = [
+        open(model, { tokenizer_class: "LlamaTokenizer" }),
+        Tokenizer.from(files, { rule: "sentencepiece" }),
+      ];
+      for (const other of others) expect(other.encode("<s>a", plain).ids).toEqual([3, 0, 4]);
+    },
+  );
+
   test("an end of texts that added_tokens.json has is special, as its role says", () => {
     const more = { "added_tokens.json": { "<|end|>": 5 }, "special_tokens_map.json": { eos_token: "<|end|>" } };
     const tokenizer = open(files, { tokenizer_class: "LlamaTokenizer" }, more);
