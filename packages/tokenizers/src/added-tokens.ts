@@ -68,9 +68,7 @@ export class AddedTokens implements AddedVocabulary {
     this.size = [...this.#ids.keys()].filter((token) => model.tokenToId(token) === undefined).length;
     const raw: [string, number][] = [];
     const normalized: [string, number][] = [];
-    // Special ones first: of two with the same normalized content the first is found.
-    const order = [...this.#tokens].sort(([, a], [, b]) => Number(b.special ?? false) - Number(a.special ?? false));
-    for (const [id, token] of order) {
+    for (const [id, token] of this.#tokens) {
       const text = token.normalized ? drain(normalize({ text: token.content, at: 0 })).text : token.content;
       (token.normalized ? normalized : raw).push([text, id]);
       this.#printed.set(id, text);

@@ -196,9 +196,7 @@ export function renderChatTemplate(
     if (left && right && Object.hasOwn(operators, operator?.value as string)) {
       return make(operators[operator?.value as string](value(left), value(right), spend));
     }
-    if (test && operand && Object.hasOwn(ownTests, test.value as string)) {
-      return make(testOf(scope, test.value)(value(operand)) !== node.negate);
-    }
+    if (test && operand) return make(testOf(scope, test.value)(value(operand)) !== node.negate);
     return known;
   }
 
@@ -238,7 +236,7 @@ export function renderChatTemplate(
 
   /** What a loop goes through as the engine knows it: lists, whose items are lists where they are tuples. */
   function loopItems(value: Value): Value {
-    if (!/^(String|Undefined|Array|Tuple)Value/.test(value.type)) return value;
+    if (!/(String|Undefined|Array|Tuple)Value/.test(value.type)) return value;
     const items = itemsOf(value, { make, spend });
     return list(items.map((item) => (item.type === "TupleValue" ? list(item.value) : item)));
   }

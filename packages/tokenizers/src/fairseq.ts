@@ -41,7 +41,6 @@ export function fairseqIds(opened: SentencePiece, where: string): SentencePiece 
     bosId: 0,
     eosId: 2,
     padId: 1,
-    isSpecial: (id) => id < firstPieces.length,
     decodeStream(skips) {
       const stream = decodeStream(skips);
       return {

@@ -48,8 +48,8 @@ function finish(
     .filter((known) => known !== undefined);
   return new Tokenizer({
     ...parts,
-    bosId: id("bos_token") ?? parts.bosId,
-    eosId: id("eos_token") ?? parts.eosId,
+    bosId: id("bos_token"),
+    eosId: id("eos_token"),
     padId: id("pad_token") ?? parts.padId ?? plain.tokenToId("[PAD]") ?? plain.tokenToId("<pad>"),
     unkId: id("unk_token") ?? parts.unkId,
     // MPNet's vocabulary has BERT's as a piece like others.
@@ -135,7 +135,7 @@ export function tokenizerJson(components: Components, chat?: ChatRenderer): Toke
       if (options.rule === "sentencepiece" && [...files.values()].some(isProtobuf)) return undefined;
       const found = findText(
         files,
-        (name, begin) => name.endsWith("tokenizer.json") || isTokenizerJson(begin, files.get(name)),
+        (name, begin) => name.endsWith("tokenizer.json") || isTokenizerJson(begin, files.get(name) as TokenizerFile),
       );
       if (!found) return undefined;
       const [name, file] = found;
@@ -148,8 +148,8 @@ export function tokenizerJson(components: Components, chat?: ChatRenderer): Toke
 }
 
 /** Whether a JSON file under another name has a model in it. */
-function isTokenizerJson(begin: string, file: TokenizerFile | undefined): boolean {
-  return begin.startsWith("{") && file !== undefined && /"model"\s*:\s*\{/.test(readText(file, ""));
+function isTokenizerJson(begin: string, file: TokenizerFile): boolean {
+  return begin.startsWith("{") && /"model"\s*:\s*\{/.test(readText(file, ""));
 }
 
 // By class: whether a begin and an end id surround a text, and whether ids are fairseq's, whose texts of a pair have two ends between them.

@@ -161,7 +161,7 @@ export function tests(spend: (count: number) => void): Readonly<Record<string, T
     "!=": unequal,
     ne: unequal,
     in: (value, given) => isIn(value, other(given), spend),
-    iterable: ({ type, value }) => /^(Array|Tuple|Object|String|Undefined)Value/.test(type) || Array.isArray(value),
+    iterable: ({ type, value }) => /(Array|Tuple|Object|String|Undefined)Value/.test(type) || Array.isArray(value),
     number: ({ value }) => /number|boolean/.test(typeof value),
     float: ({ type }) => type === "FloatValue",
   };

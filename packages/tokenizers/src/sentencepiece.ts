@@ -63,8 +63,6 @@ export interface SentencePiece {
    * @param skips whether control pieces print nothing
    */
   readonly decodeStream: (skips: boolean) => PieceStream;
-  /** Whether an id is a control piece's. */
-  readonly isSpecial: (id: number) => boolean;
   readonly unkId: number;
   readonly bosId?: number;
   readonly eosId?: number;
@@ -86,10 +84,9 @@ export function openSentencePiece(bytes: Uint8Array, options: SentencePieceOptio
     if (!options.charsmap) throw mismatch("unsupported", where, "no precompiled_charsmap", undefined, "one");
     return options.charsmap(charsmap, where);
   };
-  const isSpecial = (id: number): boolean => vocabulary.typeOf(id) === controlPiece;
   const control = (piece: string): number | undefined => {
     const id = vocabulary.tokenToId(piece);
-    return id !== undefined && isSpecial(id) ? id : undefined;
+    return id !== undefined && vocabulary.typeOf(id) === controlPiece ? id : undefined;
   };
   const whole = new LongestMatch(userDefined);
   const cut = cuts[modelType]?.({ vocabulary, unkId, whole });
@@ -107,7 +104,6 @@ export function openSentencePiece(bytes: Uint8Array, options: SentencePieceOptio
       : (unigram as NonNullable<typeof unigram>)(vocabulary, { rule, unkId, byteFallback }),
     normalize: openNormalizer(file, whole, openCharsmap(file.normalizer), rule, options.legacy),
     decodeStream: openDecoder(file, openCharsmap(file.denormalizer)),
-    isSpecial,
     unkId,
     bosId: control(file.bosPiece),
     eosId: control(file.eosPiece),

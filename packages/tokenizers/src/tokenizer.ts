@@ -317,7 +317,7 @@ export class Tokenizer implements TextTokenizer {
     const { numbers } = tokens;
     for (let at = 0; at < numbers.length; at += fields) {
       const [begin, end] = [numbers[at + 1], numbers[at + 2]];
-      const from = placeOf(piece, begin);
+      const from = beginOf(piece, begin);
       const to = end > begin ? endOf(piece, end - 1) : from;
       part.push(numbers[at], from, to, part.wordCount + numbers[at + 3]);
     }
@@ -388,14 +388,9 @@ function pushTokens(
 ): void {
   for (let at = 0; at < ids.length; at++) {
     const [id, begin, end] = [ids[at], begins[at], ends[at]];
-    const from = placeOf(piece, begin);
+    const from = beginOf(piece, begin);
     const to = end > begin ? endOf(piece, end - 1) : from;
     if (id === surfaceId) part.setText(part.length, piece.text.slice(begin, end));
     part.push(id, from - offset, to - offset, part.wordCount);
   }
-}
-
-/** Where a token begins in the user's text that begins at a unit, or behind the last one. */
-function placeOf(piece: Aligned, unit: number): number {
-  return unit < piece.text.length ? beginOf(piece, unit) : endOf(piece, unit - 1);
 }

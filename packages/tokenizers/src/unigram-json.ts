@@ -11,7 +11,7 @@ const placeholder = "(vocabulary)";
  */
 export function readUnigramJson(text: string, where: string): { value: unknown; vocabulary?: Vocabulary } {
   const key = /"vocab"\s*:\s*(?=\[\s*\[)/.exec(text);
-  if (key && text[key.index - 1] !== "\\") {
+  if (key) {
     const begin = key.index + key[0].length;
     const vocabulary = new Vocabulary(text.length);
     const end = readRows(text, begin, vocabulary);
