@@ -27,6 +27,11 @@ describe("decode", () => {
     expect(tokenizer.decode([id("▁▁"), id("▁a")])).toBe("  a");
   });
 
+  test("takes a token of a tokenizer.json for a byte only if nothing stands around it", () => {
+    const bytes = openJson(wordLevel("u", "<0x41>b", "<0x41>", "b<0x41>"), { decoder: { type: "ByteFallback" } });
+    expect(bytes.decode([1, 2, 3])).toBe("<0x41>bAb<0x41>");
+  });
+
   test("drops every mark before the first word where extra spaces are removed", () => {
     const removes = open({ remove_extra_whitespaces: true });
     expect(removes.decode([id("▁"), id("▁"), id("▁a"), id("▁")])).toBe("a ");

@@ -29,6 +29,7 @@ describe("vocab.txt", () => {
     ["additional_special_tokens", { additional_special_tokens: ["<NEW>"] }, {}, [5, 10, 1]],
     ["extra_special_tokens", { extra_special_tokens: { image: "<NEW>" } }, {}, [5, 10, 1]],
     ["a role", {}, { "special_tokens_map.json": { pad_token: "<NEW>" } }, [5, 10, 1]],
+    ["a list beside it", {}, { "special_tokens_map.json": { additional_special_tokens: ["<NEW>"] } }, [5, 10, 1]],
   ])("%s adds tokens behind the vocabulary", (_, config, more, ids) => {
     const tokenizer = open(files, config, more);
     expect(tokenizer.encode(text, plain).ids).toEqual(ids);
