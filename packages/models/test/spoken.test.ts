@@ -132,6 +132,8 @@ describe("numbers in a text", () => {
     ["7 나라, 8", "칠 나라, 팔"],
     ["Room 7 나라 8", "Room seven 나라 팔"],
     ["나라 3rd", "나라 third"],
+    ["❤️ 5 cats", "❤️ five cats"],
+    ["cafe\u03015 ok", "cafe\u0301 five ok"],
     ["中文 12, 3", "中文 12, 3"],
     ["½ ² ٣ Ⅳ １", "½ ² ٣ Ⅳ １"],
     ["10km 5% $7", "ten km five% $seven"],

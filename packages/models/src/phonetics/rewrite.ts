@@ -32,13 +32,13 @@ export function rewrite(text: string, tokenizer: G2PTokenizer, numbers: boolean)
     tokenizer.segment(said).every(({ kind, text }) => kind === "word" || text.trim() === "");
   const hasApostrophe = tokenizer.tokenToId("'") !== undefined;
   // Numbers before the first letter are in its language, those of a text without any in English.
-  let last = letter.exec(text)?.[0] ?? "a";
+  let last = /\p{L}/u.exec(text)?.[0] ?? "a";
   for (const { 0: all, 1: figures, 2: suffix = "", 3: capitals, 4: word, index: begin } of text.matchAll(marks)) {
     const end = begin + all.length;
     if (!figures) last = all;
     else if (numbers) {
       const [before, after] = [text.slice(begin - 1, begin), text.slice(end, end + 1)];
-      const near = [suffix, after, before, last].find((part) => letter.test(part)) as string;
+      const near = [suffix, after, last].find((part) => letter.test(part)) as string;
       const isKorean = /\p{Script=Hangul}/u.test(near);
       if (!isKorean && !/\p{Script=Latin}/u.test(near)) continue;
       const pad = (neighbour: string) => (!isKorean && letter.test(neighbour) ? " " : "");
