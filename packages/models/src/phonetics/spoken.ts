@@ -3,7 +3,7 @@ import type { LookUp } from "./lexicon.ts";
 import { type Edit, rewrite } from "./rewrite.ts";
 
 /** A stretch of what is read: a word, or what is printed as it is. The parts of a text stand in its order. */
-export interface SpokenPart extends Segment {
+export interface SpokenPart extends Omit<Segment, "end"> {
   /** The IPA of a word, or of other letters and figures that stand by themselves here, where the lexicon has it. */
   readonly ipa?: string;
   /** What `begin` and `end` count in, and where that comes from. */
@@ -52,7 +52,7 @@ export function readText(text: string, tokenizer: G2PTokenizer, numbers: boolean
     if (ipa !== undefined) {
       const [part, other] = tokenizer.segment(said);
       const script = other ? "other" : part.script;
-      parts.push({ kind: "word", script, text: said, begin: 0, end: said.length, pieces, ipa });
+      parts.push({ kind: "word", script, text: said, begin: 0, pieces, ipa });
       [pieces, said] = [[], ""];
     } else if (alone) cut();
   }
@@ -61,22 +61,17 @@ export function readText(text: string, tokenizer: G2PTokenizer, numbers: boolean
   return parts;
 }
 
-/** A segment, cut where the lexicon has some of what passes through, with the IPA of what it has. */
-function knownParts(segment: Segment, lookUp: LookUp): (Segment & { readonly ipa?: string })[] {
-  if (segment.kind === "word") return [{ ...segment, ipa: lookUp(segment.text) }];
-  const parts: (Segment & { readonly ipa?: string })[] = [];
-  const { text } = segment;
+/** A segment, cut where a lexicon may have some of it, with the IPA of what it has. */
+function knownParts({ kind, script, text, begin }: Segment, lookUp: LookUp): Omit<SpokenPart, "pieces">[] {
+  const parts: Omit<SpokenPart, "pieces">[] = [];
   let last = 0;
   const push = (end: number, ipa?: string) => {
-    const [begin, stop] = [segment.begin + last, segment.begin + end];
-    if (end > last) parts.push({ ...segment, text: text.slice(last, end), begin, end: stop, ipa });
+    if (end > last) parts.push({ kind, script, text: text.slice(last, end), begin: begin + last, ipa });
     last = end;
   };
   for (const { 0: word, index } of text.matchAll(words)) {
-    const ipa = lookUp(word);
-    if (ipa === undefined) continue;
     push(index);
-    push(index + word.length, ipa);
+    push(index + word.length, lookUp(word));
   }
   push(text.length);
   return parts;
