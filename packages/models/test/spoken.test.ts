@@ -51,6 +51,8 @@ describe("a number in English", () => {
     ["1984", "nineteen eighty four"],
     ["1900", "nineteen hundred"],
     ["1905", "nineteen oh five"],
+    ["1901", "nineteen oh one"],
+    ["11999", "eleven thousand nine hundred ninety nine"],
     ["1066", "one thousand sixty six"],
     ["1100", "eleven hundred"],
     ["2000", "two thousand"],
@@ -81,6 +83,8 @@ describe("a number in English", () => {
     ["1,000,000", "th", "one millionth"],
     ["1990", "s", "nineteen nineties"],
     ["6", "s", "sixes"],
+    ["26", "s", "twenty sixes"],
+    ["1960", "s", "nineteen sixties"],
     ["1900", "s", "nineteen hundreds"],
   ])("%s%s", (figures, suffix, expected) => {
     expect(readNumber(figures, suffix, false)).toBe(expected);
@@ -131,6 +135,7 @@ describe("numbers in a text", () => {
     ["제3장, 5개, 1,000원", "제삼장, 오개, 천원"],
     ["7 나라, 8", "칠 나라, 팔"],
     ["Room 7 나라 8", "Room seven 나라 팔"],
+    ["Room 7개", "Room 칠개"],
     ["나라 3rd", "나라 third"],
     ["❤️ 5 cats", "❤️ five cats"],
     ["cafe\u03015 ok", "cafe\u0301 five ok"],
@@ -201,6 +206,7 @@ describe("a lexicon", () => {
   test("says as much of a number's language as other words do", () => {
     expect(read("K팝 3", tokenizer, true, lexicon)).toBe("[/keɪpʰap/] [삼]");
     expect(read("GIF 3", tokenizer, true, lexicon)).toBe("[//] [three]");
+    expect(read("3 GIF", tokenizer, true, lexicon)).toBe("[three] [//]");
   });
 
   test("is a Map or an object", () => {
@@ -237,6 +243,7 @@ test("keys of a lexicon that are no single word are spoken of, as they match not
   const warn = (message: string) => told.push(message);
   readLexicon("say", { "New York": "x", "": "y", b: "z" }, warn);
   readLexicon("say", { "e-mail": "x", "rock'n'roll": "y", mp3: "z", 가나: "k" }, warn);
+  readLexicon("say", { b: "z" }, warn);
   expect(told).toEqual([
     'say: expected single words in the lexicon, got "New York", and 1 more, which match nothing',
     'say: expected single words in the lexicon, got "e-mail", which match nothing',
