@@ -149,7 +149,7 @@ async function start(
     const { max_length = ids.length + DEFAULT_NEW_TOKENS, stop_strings, num_beams } = settings;
     const { max_new_tokens = settings.max_new_tokens } = prompt;
     const asked = max_new_tokens === undefined ? max_length : ids.length + max_new_tokens;
-    const limit = Math.min(decoder.contextLength, Math.max(ids.length, asked));
+    const limit = Math.min(decoder.contextLength, asked);
     decoder.checkMemory(limit, width(settings), ids.length);
     const stops = stop_strings.length > 0 ? stopStrings(stop_strings, newTextStream) : undefined;
     const context = { settings, promptLength: ids.length, limit, stops };

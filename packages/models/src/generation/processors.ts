@@ -19,8 +19,7 @@ export function createProcessor(settings: GenerationSettings, bounds: TextBounds
   const steps: ScoresProcessor[] = [];
   if (repetition_penalty !== 1) steps.push(penalizeRepetition(repetition_penalty));
   if (no_repeat_ngram_size > 0) steps.push(noRepeatNgrams(no_repeat_ngram_size));
-  const words = bad_words_ids.filter((word) => word.length > 1 || !eos_token_id.includes(word[0]));
-  if (words.length > 0) steps.push(noBadWords(words));
+  steps.push(noBadWords(bad_words_ids.filter((word) => word.length > 1 || !eos_token_id.includes(word[0]))));
   steps.push(byLength(settings, bounds));
   if (settings.do_sample) steps.push(...warpers(settings));
   // Of a single text neither the likeliest id nor a draw is another one.

@@ -49,7 +49,7 @@ export function stopStrings(strings: readonly string[], newTextStream: NewTextSt
       const certain = open.map((next) => stream.push(next)).join("");
       const rest = stream.end();
       const text = end.text + certain + rest;
-      const overlaps = (string: string) => text.indexOf(string, Math.max(0, end.text.length - string.length + 1)) >= 0;
+      const overlaps = (string: string) => text.includes(string, end.text.length - string.length + 1);
       if (strings.some(overlaps)) return undefined;
       return rest === "" ? { text: text.slice(-longest), open: [] } : { text: end.text, open };
     },
