@@ -105,13 +105,8 @@ function ropeKind(reader: ConfigReader, { kinds, aliases = {} }: RopeDefaults) {
   const key = reader.has("type") && !reader.has("rope_type") ? "type" : "rope_type";
   if (key === "rope_type") reader.ignore("type");
   const names = kinds ?? (Object.keys(ropeKinds) as RopeKindName[]);
-  const known = Object.entries({ ...Object.fromEntries(names.map((name) => [name, name])), ...aliases });
-  const table = Object.fromEntries(known.map(([name, kind]) => [name, ropeKinds[kind]]));
-  return reader.oneOf<(base: RopeBase, reader: ConfigReader) => RopeKind>(
-    key,
-    table,
-    reader.has("factor") ? undefined : "default",
-  );
+  const known = { ...Object.fromEntries(names.map((name) => [name, name])), ...aliases };
+  return ropeKinds[reader.oneOf(key, known, reader.has("factor") ? undefined : "default")];
 }
 
 /** theta^(2i / R) in float32, as PyTorch computes it: angles must be equal at high positions too. */

@@ -237,7 +237,7 @@ export function readGenerationDefaults(
   const unsupported: string[] = [];
   const rules = rulesFor(vocabSize);
   for (const [key, value] of Object.entries(raw)) {
-    if (value === null || value === undefined || key === "eos_token_id" || key === "renormalize_logits") continue;
+    if (value === null || key === "eos_token_id" || key === "renormalize_logits") continue;
     if (Object.hasOwn(rules, key)) {
       const [expected, holds] = rules[key as Key];
       if (!holds(value)) {

@@ -72,7 +72,7 @@ export function best(scores: Float32Array | Float64Array, count: number): number
   if (count === 0) return [];
   const floor = kthLargest(scores, count);
   return possible(scores, floor)
-    .sort((a, b) => scores[b] - scores[a] || a - b)
+    .sort((a, b) => scores[b] - scores[a])
     .slice(0, count);
 }
 
