@@ -2,7 +2,12 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { allFormats, openTokenizer } from "@kiloformer/tokenizers";
 import { describe, expect, test } from "vitest";
 import { generateIds, generateRows, type Sequence } from "../src/generation/generate.ts";
-import { type GenerationOptions, readGenerationDefaults, resolveGenerationOptions } from "../src/generation/options.ts";
+import {
+  type GenerationOptions,
+  isGenerationKey,
+  readGenerationDefaults,
+  resolveGenerationOptions,
+} from "../src/generation/options.ts";
 import { createProcessor } from "../src/generation/processors.ts";
 import { createSampler } from "../src/generation/sampler.ts";
 import { describeChoice, logSumExp } from "../src/generation/scores.ts";
@@ -322,6 +327,13 @@ describe("the model's files", () => {
     );
   });
 
+  test("are known in a config.json, too, where older configs have them", () => {
+    for (const key of ["top_k", "penalty_alpha", "chat_format", "renormalize_logits", "forced_decoder_ids"]) {
+      expect(isGenerationKey(key), key).toBe(true);
+    }
+    expect(isGenerationKey("hidden_size")).toBe(false);
+  });
+
   test("lists with holes are refused", () => {
     for (const key of ["stop_strings", "suppress_tokens", "eos_token_id", "bad_words_ids"]) {
       expect(() => resolve({ [key]: new Array(3) }), key).toThrow(expect.objectContaining({ code: "bad-option" }));
@@ -461,6 +473,15 @@ describe("log probabilities", () => {
       );
       expect(alternatives.reduce((sum, other) => sum + Math.exp(other.logprob), 0)).toBeCloseTo(1, 6);
     }
+  });
+
+  test("are each text's own, and stand beside the id that ended it", async () => {
+    const sequences = await run({ logprobs: true, num_return_sequences: 3, seed: 2, eos_token_id: 8 });
+    for (const { ids, promptLength, logprobs, finishReason, eosTokenId } of sequences) {
+      expect(logprobs?.map(({ id }) => id)).toEqual(ids.slice(promptLength));
+      expect(eosTokenId).toBe(finishReason === "stop" ? 8 : undefined);
+    }
+    expect(new Set(sequences.map(({ finishReason }) => finishReason))).toContain("stop");
   });
 
   test("are absent unless asked for", async () => {

@@ -64,6 +64,7 @@ describe("G3 sampling options out of range are rejected", () => {
     ["top_k", 1.5, "an integer from 0"],
     ["repetition_penalty", 0, "a number above 0"],
     ["min_p", 2, "a number from 0 to 1"],
+    ["min_p", -0.1, "a number from 0 to 1"],
     ["seed", -1, "an integer from 0"],
     ["do_sample", "yes", "true or false"],
     ["no_repeat_ngram_size", 0.5, "an integer from 0"],
