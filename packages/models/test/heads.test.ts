@@ -188,6 +188,15 @@ describe("classify", () => {
     expect(await pipeline.classifyBatch([])).toEqual([]);
   });
 
+  test("top_k null is all labels, and one label alone has a sigmoid", async () => {
+    const { pipeline } = await open("bert-labels");
+    expect(await pipeline.classify("hello", { top_k: null })).toEqual(await pipeline.classify("hello", { top_k: 3 }));
+    const { pipeline: single } = await open("bert-one-label");
+    const probable = await single.classify("hello", { function_to_apply: "sigmoid" });
+    expect(await single.classify("hello")).toEqual(probable);
+    expect(probable[0].score).toBeLessThan(1);
+  });
+
   test("a text that is longer than the context is cut there", async () => {
     const { pipeline } = await open("bert-labels");
     expect(await pipeline.classify("hello ".repeat(500))).toEqual(await pipeline.classify("hello ".repeat(46)));

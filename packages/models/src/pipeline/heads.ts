@@ -194,7 +194,7 @@ export async function rerank(
   documents: readonly string[],
   options: RerankOptions = {},
 ): Promise<RankedDocument[]> {
-  const { top_k, return_documents = false, activation } = options;
+  const { top_k, return_documents, activation } = options;
   checkOptions("rerank", options, {
     ...{ top_k: positive, return_documents: oneOf([true, false]), activation: oneOf(Object.keys(asClass)) },
     signal: abortSignal,
