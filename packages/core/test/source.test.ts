@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { mkdtemp, open, rename, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -122,7 +123,9 @@ describe("every source", () => {
     await expect(
       source.readInto?.(0, new Uint8Array(1), AbortSignal.abort(reason)) ?? Promise.reject(reason),
     ).rejects.toBe(reason);
-    expect([...(await source.read(0, 1, new AbortController().signal))]).toEqual([0]);
+    const { signal } = new AbortController();
+    expect([...(await source.read(0, 1, signal))]).toEqual([0]);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 });
 
@@ -225,7 +228,7 @@ describe("streamSource", () => {
     expect([...first, ...target, ...last]).toEqual([...ten]);
     // One memory: what the chunk before left is found. The last request finds the end.
     expect(stream.found).toEqual([0, 1, 5, 7].map((second) => [second, 2 ** 20]));
-    const whole = await streamSource("f", filling(ten.slice(0, 4), ten.slice(4)), 10).readToEnd!(10);
+    const whole = await streamSource("f", filling(ten.slice(0, 4), ten.slice(4, 6), ten.slice(6)), 10).readToEnd!(10);
     expect([...whole!]).toEqual([...ten]);
     await rejects(
       streamSource("f", filling(ten, ten.slice(0, 1)), 10).read(0, 10),
@@ -244,6 +247,7 @@ describe("streamSource", () => {
     await source.read(0, 5);
     await rejects(source.read(4, 1), "read-backwards", "f: expected a read from byte 5 on, got one at byte 4");
     expect([...(await source.read(5, 1))]).toEqual([5]);
+    await rejects(source.readToEnd!(10), "read-backwards", "f: expected a read from byte 6 on, got one at byte 0");
   });
 
   test("rejects when it ends early", async () => {
@@ -350,7 +354,9 @@ describe("streamSource", () => {
     expect(size({ "content-length": "10" })).toBe(10);
     expect(size({ "content-length": "10", "content-encoding": "identity" })).toBe(10);
     expect(size({ "content-length": "10", "content-encoding": "gzip" })).toBe(Number.POSITIVE_INFINITY);
-    expect(size({ "content-length": "ten" })).toBe(Number.POSITIVE_INFINITY);
+    for (const length of ["ten", "10, 10", "-10", ""]) {
+      expect(size({ "content-length": length })).toBe(Number.POSITIVE_INFINITY);
+    }
     expect(size({})).toBe(Number.POSITIVE_INFINITY);
     expect([...(await streamSource("f", new Response(ten)).read(2, 2))]).toEqual([2, 3]);
     expect(await streamSource("f", new Response(null), 0).read(0, 0)).toEqual(new Uint8Array(0));
@@ -420,6 +426,8 @@ describe("rangeSource", () => {
     expect([...(await rangeSource("f", new URL(url), { size: 10 }).read(0, 1))]).toEqual([0]);
     const before = requests.length;
     await source.read(3, 0);
+    const beyond = source.readInto?.(8, new Uint8Array(4)) ?? Promise.resolve();
+    await rejects(beyond, "short-read", "f: expected 4 bytes at byte 8, got 2");
     expect(requests.length).toBe(before);
   });
 
@@ -469,6 +477,16 @@ describe("rangeSource", () => {
     await new Promise((resolve) => setTimeout(resolve, 1));
   });
 
+  test("takes a body in several chunks, and stops one that is too long", async () => {
+    const headers = { "content-range": "bytes 0-3/10" };
+    const answering = (body: BodyInit) => rangeSource("f", async () => new Response(body, { status: 206, headers }));
+    const parts = chunked(ten.slice(0, 1), ten.slice(1, 3), ten.slice(3, 4));
+    expect([...(await answering(parts).read(0, 4))]).toEqual([0, 1, 2, 3]);
+    const longer = chunked(ten.slice(0, 3), ten.slice(3), ten);
+    await rejects(answering(longer).read(0, 4), "wrong-length", "f: expected 4 bytes at byte 0, got more");
+    expect(longer.cancelled).toBe(true);
+  });
+
   test.each([401, 403, 404, 416, 429, 500])("refuses status %i", async (status) => {
     serve({ status, body: new TextEncoder().encode("<html>") });
     const error = await rejects(
@@ -477,34 +495,40 @@ describe("rangeSource", () => {
       `f: expected bytes 0-3 (status 206), got status ${status}`,
     );
     expect((error as SourceError).fields.status).toBe(status);
+    const bodyless = rangeSource("f", async () => new Response(null, { status }));
+    await expect(bodyless.read(0, 4)).rejects.toMatchObject({ code: "http-status" });
   });
 
   test("refuses another range than it asked for", async () => {
-    for (const range of ["bytes 1-4/10", "bytes 0-2/10", "bytes 0-4/10", "bytes 0-3/*", "bytes */10", "items 0-3/10"]) {
+    const others = ["bytes 1-4/10", "bytes 1-3/10", "bytes 0-2/10", "bytes 0-4/10", "bytes */10", "items 0-3/10"];
+    for (const range of [...others, "bytes 0-3/*", ""]) {
       serve({ range, body: ten.slice(0, 4) });
-      const message = `f: expected the range bytes 0-3, got ${range}`;
+      const message = `f: expected the range bytes 0-3, got ${range || "no Content-Range"}`;
       await rejects(rangeSource("f", url).read(0, 4), "wrong-range", message);
+      if (range.endsWith("*")) continue;
+      await rejects(rangeSource("f", url, { size: 10 }).read(0, 4), "wrong-range", message);
     }
-    serve({ range: "" });
-    await rejects(
-      rangeSource("f", url).read(0, 4),
-      "wrong-range",
-      "f: expected the range bytes 0-3, got no Content-Range",
-    );
     serve({ range: "bytes 0-3/*" });
     expect((await rangeSource("f", url, { size: 10 }).read(0, 4)).length).toBe(4);
   });
 
   test("takes a response of another site that hides its range, if the size is known", async () => {
-    const hidden = async (begin: number, end: number) => {
-      const response = new Response(ten.slice(begin, end), { status: 206 });
+    const foreign = (begin: number, end: number, headers?: HeadersInit) => {
+      const response = new Response(ten.slice(begin, end), { status: 206, headers });
       return Object.defineProperty(response, "type", { value: "cors" });
     };
+    const hidden = async (begin: number, end: number) => foreign(begin, end);
     expect([...(await rangeSource("f", hidden, { size: 10 }).read(1, 2))]).toEqual([1, 2]);
     await rejects(
       rangeSource("f", hidden).read(1, 2),
       "wrong-range",
       "f: expected the range bytes 1-2, got no Content-Range",
+    );
+    const shown = async () => foreign(1, 3, { "content-range": "bytes 2-3/10" });
+    await rejects(
+      rangeSource("f", shown, { size: 10 }).read(1, 2),
+      "wrong-range",
+      "f: expected the range bytes 1-2, got bytes 2-3/10",
     );
   });
 
@@ -524,6 +548,8 @@ describe("rangeSource", () => {
     const source = rangeSource("f", url);
     await source.read(0, 4);
     serve();
+    await source.read(0, 4);
+    serve({ etag: '"one"' });
     await source.read(0, 4);
     serve({ etag: '"two"' });
     await rejects(source.read(4, 4), "file-changed", 'f: expected the same ETag as before, "one", got "two"');
@@ -710,6 +736,8 @@ describe("toSource", () => {
     }
     const source = bytesSource("g", bytes);
     expect(toSource("f", source)).toBe(source);
+    const sizeless: Source = { name: "f", size: Number.POSITIVE_INFINITY, read: never };
+    expect(toSource("f", sizeless)).toBe(sizeless);
     expect(toSource("f", new SharedArrayBuffer(3)).size).toBe(3);
     expect(toSource("f", "é").size).toBe(2);
   });
@@ -722,6 +750,10 @@ describe("toSource", () => {
       [[1, 2], "Array"],
       [{}, "Object"],
       [Object.create(null), "an object without a prototype"],
+      ...[-1, 0.5, Number.NaN, undefined].map((size): [unknown, string] => [
+        { size, read: never },
+        `a Source of size ${size}`,
+      ]),
     ];
     for (const [value, got] of refused) {
       const message = `f: expected bytes, text, a Blob, a Response, a ReadableStream or a Source, got ${got}`;
