@@ -4,6 +4,7 @@ import {
   add,
   appendKeys,
   attendSteps,
+  attendTo,
   attention,
   bindCaches,
   embedding,
@@ -21,6 +22,7 @@ import {
   rmsNorm,
   rotate,
   runForward,
+  scale,
   softmax,
   sumBlocks,
   type Tensor,
@@ -328,9 +330,37 @@ describe("operations refuse operands that do not fit", () => {
   test("and tensors that were released, in a debug runtime", async () => {
     const runtime = await Runtime.create({ debug: true });
     const mark = runtime.memory.mark();
-    const gone = matrix(runtime, 2, 3);
+    const gone = matrix(runtime, 2, 4);
+    const goneIds = runtime.upload(Int32Array.of(0, 1), [2] as const);
     runtime.release(mark);
-    expect(() => add(gone, gone)).toThrow(failing("released", "add: expected a live a, got one that was released"));
+    const live = matrix(runtime, 2, 4);
+    const table = { shape: [4, 4], dtype: "f32", layout: "rows", bias: undefined, parts: [], place: 65_536 } as const;
+    const norm = vector(runtime, new Float32Array(4));
+    const head = { heads: 1, kvHeads: 1, headWidth: 1 };
+    const options = { scale: 1, causal: true };
+    const calls: [op: string, operand: string, call: () => unknown][] = [
+      ["add", "a", () => add(gone, gone)],
+      ["add", "b", () => add(live, gone)],
+      ["multiply", "a", () => multiply(gone, live)],
+      ["scale", "x", () => scale(gone, 2)],
+      ["sumBlocks", "x", () => sumBlocks(gone, 0, 2, 1)],
+      ["meanRows", "x", () => meanRows(gone, [2])],
+      ["gelu", "x", () => activate(gone, "gelu")],
+      ["gated", "gateUp", () => gated(gone, "silu")],
+      ["softmax", "x", () => softmax(gone)],
+      ["linear", "x", () => linear(gone, table)],
+      ["linear", "residual", () => linear(live, table, { residual: gone })],
+      ["embedding", "ids", () => embedding(goneIds, table)],
+      ["gatherRows", "x", () => gatherRows(gone, runtime.upload(Int32Array.of(0), [1] as const))],
+      ["gatherRows", "ids", () => gatherRows(live, goneIds)],
+      ["rmsNorm", "x", () => rmsNorm(gone, norm, 1e-5)],
+      ["layerNorm", "x", () => layerNorm(gone, norm, undefined, 1e-5)],
+      ["appendKeys", "rows", () => appendKeys(gone, 0, { row: 0, count: 2, position: 0, pages: 0 }, head)],
+      ["attendTo", "queries", () => attendTo(gone, [], head, options)],
+    ];
+    for (const [op, operand, call] of calls) {
+      expect(call).toThrow(failing("released", `${op}: expected a live ${operand}, got one that was released`));
+    }
     expect(() => runtime.readNow(gone)).toThrow(
       failing("released", "read: expected a live tensor, got one that was released"),
     );
