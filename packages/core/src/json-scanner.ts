@@ -127,8 +127,8 @@ export class JsonScanner {
     const begin = this.position + 1;
     const flags = this.#endOfString(begin);
     const end = this.position - 1;
-    if (flags !== 0) return this.#decode(begin, end, flags);
-    return end - begin > SHORT ? this.#decode(begin, end, 0) : this.#shortAscii(begin, end);
+    const isShort = flags === 0 && end - begin <= SHORT;
+    return isShort ? this.#shortAscii(begin, end) : this.#decode(begin, end, flags);
   }
 
   /** Scans a plain decimal integer from 0 to 2^53 - 1: no sign, point, exponent or leading zero. */

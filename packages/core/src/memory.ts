@@ -68,7 +68,7 @@ export class MemoryMap {
     if (this.#stackTop !== this.#stackBottom) {
       throw new MemoryError("stack-in-use", `${what}: expected an empty activation stack, got one in use`);
     }
-    const size = alignUp(Math.max(bytes, 1));
+    const size = alignUp(bytes);
     let address = FIRST_ADDRESS;
     let index = 0;
     for (; index < this.#blocks.length; index++) {

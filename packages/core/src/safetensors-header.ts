@@ -122,8 +122,7 @@ function failHeaderEnd(file: string, end: number, size: number): never {
 
 function refuseOtherKinds(bytes: Uint8Array, file: string): void {
   // No header is as long as eight printable characters would say.
-  const isText =
-    bytes.length >= LENGTH_BYTES && bytes.subarray(0, LENGTH_BYTES).every((byte) => byte > 8 && byte < 127);
+  const isText = bytes.subarray(0, LENGTH_BYTES).every((byte) => byte > 8 && byte < 127);
   const kind = kindOfFile(bytes) ?? (isText ? "a text file" : undefined);
   if (kind === undefined) return;
   throw new SafetensorsError("not-safetensors", `${file}: expected a safetensors file, got ${kind}`, { file, kind });

@@ -46,7 +46,6 @@ class RangeSource implements Source {
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
     checkRead(this, offset, length, signal);
-    if (length === 0) return new Uint8Array(0);
     const bytes = new Uint8Array(length);
     await this.readInto(offset, bytes, signal);
     return bytes;

@@ -30,9 +30,9 @@ function bodyOf(name: string, response: Response): ReadableStream<Uint8Array> | 
 
 /** The length of the body as it arrives here: that of a compressed one is not known. */
 function contentLength({ headers }: Response): number | undefined {
-  const length = headers.get("content-length");
+  const length = headers.get("content-length") ?? "";
   const encoding = headers.get("content-encoding") ?? "identity";
-  return length !== null && /^\d+$/.test(length) && encoding === "identity" ? Number(length) : undefined;
+  return /^\d+$/.test(length) && encoding === "identity" ? Number(length) : undefined;
 }
 
 class StreamSource implements Source {

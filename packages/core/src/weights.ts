@@ -299,7 +299,7 @@ export class Weights {
     return { tasks, bytes, places, unused, settle };
   }
 
-  #vectorOf(parts: readonly WeightPart[], arrangement: Arrangement = {}): VectorWeight {
+  #vectorOf(parts: readonly WeightPart[], arrangement: Arrangement): VectorWeight {
     const length = parts.reduce((sum, part) => sum + part.rows, 0);
     const weight: VectorWeight = { shape: [length], dtype: "f32", parts, place: 0 };
     this.#reserve(weight, length * 4);
@@ -323,7 +323,7 @@ export class Weights {
     tasks.push({ info: tensor.scale, form: tensor.form, isScale: true, ...task });
   }
 
-  #find(name: string, ...shapes: readonly (readonly number[])[]): TensorInfo | undefined {
+  #find(name: string, shape: readonly number[]): TensorInfo | undefined {
     const { tensors, used, missing, misshaped, file } = this.#ledger;
     const info = tensors.get(name);
     if (!info) {
@@ -332,12 +332,9 @@ export class Weights {
       return undefined;
     }
     used.add(name);
-    if (
-      shapes.some((shape) => shape.length === info.shape.length && shape.every((axis, i) => axis === info.shape[i]))
-    ) {
-      return info;
-    }
-    misshaped.push(`${name} of shape [${shapes[0].join(", ")}], got [${info.shape.join(", ")}]`);
+    const [expected, actual] = [shape.join(", "), info.shape.join(", ")];
+    if (expected === actual) return info;
+    misshaped.push(`${name} of shape [${expected}], got [${actual}]`);
     return undefined;
   }
 
