@@ -1,5 +1,5 @@
 import type { Backend, HeadLayout, SequenceSpan } from "./backend.ts";
-import { MemoryError, RuntimeError } from "./errors.ts";
+import { RuntimeError } from "./errors.ts";
 import type { Block, MemoryMap } from "./memory.ts";
 
 /** Positions of one cache page, as the attention kernels have it. */
@@ -91,13 +91,11 @@ export class PagePool {
 
   /** Takes a slab; a single page where a slab does not fit. */
   #grow(): void {
-    const wanted = Math.max(1, Math.floor(SLAB_BYTES / this.pageBytes));
-    let count = wanted;
+    let count = Math.max(1, Math.floor(SLAB_BYTES / this.pageBytes));
     let slab: Block;
     try {
       slab = this.#memory.reserve(count * this.pageBytes, "key/value cache");
-    } catch (error) {
-      if (!(error instanceof MemoryError) || wanted === 1) throw error;
+    } catch {
       count = 1;
       slab = this.#memory.reserve(this.pageBytes, "key/value cache");
     }

@@ -114,6 +114,17 @@ describe("cache pages", () => {
     expect(memory.mark()).toBe(65_536);
   });
 
+  test("larger than a slab are taken one at a time", () => {
+    const pool = new PagePool(map(), 200, layout);
+    expect(pool.pageBytes).toBeGreaterThan(2 ** 20);
+    const cache = new KvCache(pool, 1000);
+    cache.prepare(PAGE + 1);
+    expect(pool.freePages).toBe(0);
+    const addresses = new Uint32Array(2);
+    cache.pageAddresses(0, addresses, 0);
+    expect([...addresses]).toEqual([65_536, 65_536 + pool.pageBytes]);
+  });
+
   test("fall back to a single page where a slab does not fit", () => {
     const pageBytes = new PagePool(map(), 1, layout).pageBytes;
     const memory = map({ limitBytes: 65_536 + 2 * pageBytes });
