@@ -107,9 +107,7 @@ class RangeSource implements Source {
     if (total >= 0) this.#checkTotal(total);
     const known = this.size !== Number.POSITIVE_INFINITY;
     if (known && begin === offset && end === offset + length - 1) return;
-    if (known && begin === offset && offset + length > this.size) {
-      failShortRead(this.name, offset, length, this.size - offset);
-    }
+    if (offset + length > this.size) failShortRead(this.name, offset, length, this.size - offset);
     failSource("wrong-range", this.name, `the range ${asked}`, range ?? "no Content-Range", { offset, length });
   }
 

@@ -216,6 +216,8 @@ describe("streamSource", () => {
     expect([...(await source.read(3, 3))]).toEqual([3, 4, 5]);
     expect(stream.pulls).toBe(2);
     expect([...(await source.read(9, 1))]).toEqual([9]);
+    const short = chunked(ten.slice(0, 2), ten.slice(2, 3), ten.slice(3, 5), ten.slice(5));
+    expect([...(await streamSource("f", short, 10).read(4, 3))]).toEqual([4, 5, 6]);
   });
 
   test("has a stream that can fill one buffer, again and again, and nobody notices", async () => {
@@ -345,6 +347,12 @@ describe("streamSource", () => {
     await source.read(0, 1);
     await source.close?.();
     expect(stream.cancelled).toBe(true);
+    let cancelled = false;
+    const cancel = () => {
+      cancelled = true;
+    };
+    await streamSource("f", new ReadableStream({ type: "bytes", cancel })).close?.();
+    expect(cancelled).toBe(true);
     const broken = new ReadableStream({ cancel: () => Promise.reject(new Error("no")) });
     await streamSource("f", broken).close?.();
   });
