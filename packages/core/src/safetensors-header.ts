@@ -164,7 +164,7 @@ function parseObject(json: Uint8Array, file: string, fileSize: number): Safetens
   let offsets = 0;
   let begin = 0;
   let end = 0;
-  let otherFields: string[] = [];
+  const otherFields: string[] = [];
 
   const where = () =>
     subject === undefined ? undefined : { text: `${noun} ${quote(subject)}`, fields: { [noun]: subject } };
@@ -230,7 +230,7 @@ function parseObject(json: Uint8Array, file: string, fileSize: number): Safetens
     if (index === MAX_TENSORS) scanner.fail("too-many-tensors", `at most ${MAX_TENSORS} tensors`, "more");
     dtype = shapePosition = -1;
     offsets = 0;
-    if (otherFields.length > 0) otherFields = [];
+    otherFields.length = 0;
     scanner.object(readField);
     if (dtype < 0) missing("dtype");
     if (shapePosition < 0) missing("shape");

@@ -52,6 +52,8 @@ describe("the start of the file", () => {
   test("S1 rejects files of 0 to 7 bytes", () => {
     for (let size = 0; size < 8; size++) {
       refuses(new Uint8Array(size), "header-too-small", `expected at least 8 bytes, got ${size}`);
+      const start = () => parseHeader(new Uint8Array(size), { file: "f", fileSize: 100 });
+      expectRefusal(start, SafetensorsError, "header-too-small", `f: expected at least 8 bytes, got ${size}`);
     }
   });
 
@@ -349,7 +351,8 @@ describe("a tensor", () => {
 
   test("may have other fields, which are checked and passed over", () => {
     const other = `"x":[null,true,false,-1.5e-3,0,12345678901234567890,"\\n",{"y":{}}]`;
-    expect(parse(file(`{"a":{${other},"dtype":"U8","shape":[],"data_offsets":[0,1]}}`, 1)).view("a").length).toBe(1);
+    const tensor = (begin: number) => `{${other},"dtype":"U8","shape":[],"data_offsets":[${begin},${begin + 1}]}`;
+    expect(parse(file(`{"a":${tensor(0)},"b":${tensor(1)}}`, 2)).view("b").length).toBe(1);
     const many = Array.from({ length: 17 }, (_, index) => `"${index}":0`).join(",");
     const message = 'tensor "a": expected at most 16 fields beside those of the format, got more';
     refuses(file(`{"a":{${many}}}`), "too-many-fields", message);
