@@ -128,7 +128,11 @@ describe("one file", () => {
   test("close closes the sources in use", async () => {
     let closed = 0;
     const inner = toSource("m", writeSafetensors({}));
-    const source: Source = { name: "m", size: inner.size, read: inner.read, close: async () => void closed++ };
+    const close = async () => {
+      await new Promise((resolve) => setTimeout(resolve));
+      closed++;
+    };
+    const source: Source = { name: "m", size: inner.size, read: inner.read, close };
     const checkpoint = await Checkpoint.open(new Map([["model.safetensors", source]]));
     await checkpoint.close();
     expect(closed).toBe(1);
@@ -204,6 +208,19 @@ describe("an index and shards", () => {
     const files = Object.fromEntries(numbers.map((at) => [shard(at), writeSafetensors({ [`t${at}`]: bytes(at) })]));
     const checkpoint = await Checkpoint.open(sources({ ...files, [INDEX]: index(map) }));
     for (const at of numbers) expect(await checkpoint.read(`t${at}`)).toEqual(new Uint8Array([at]));
+    expect(checkpoint.files).toEqual(numbers.map(shard).sort());
+  });
+
+  test("opens shards whose names end as those of devices do, and an index with and without total_size", async () => {
+    const name = "falcon.safetensors";
+    for (const metadata of [{}, { total_parameters: 5, total_size: 1 }]) {
+      const warnings: string[] = [];
+      const text = JSON.stringify({ metadata, weight_map: { a: name }, other: { total_size: 7 } });
+      const files = sources({ [INDEX]: text, [name]: writeSafetensors({ a: bytes(1) }) });
+      const checkpoint = await Checkpoint.open(files, { onWarning: (warning) => warnings.push(warning) });
+      expect(checkpoint.files).toEqual([name]);
+      expect(warnings).toEqual([]);
+    }
   });
 
   test("rejects with the error of the first shard that fails, by name", async () => {

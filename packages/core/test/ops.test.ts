@@ -329,10 +329,12 @@ describe("operations refuse operands that do not fit", () => {
 
   test("and tensors that were released, in a debug runtime", async () => {
     const runtime = await Runtime.create({ debug: true });
+    const below = matrix(runtime, 2, 4);
     const mark = runtime.memory.mark();
     const gone = matrix(runtime, 2, 4);
     const goneIds = runtime.upload(Int32Array.of(0, 1), [2] as const);
     runtime.release(mark);
+    expect(below.released).toBe(false);
     const live = matrix(runtime, 2, 4);
     const table = { shape: [4, 4], dtype: "f32", layout: "rows", bias: undefined, parts: [], place: 65_536 } as const;
     const norm = vector(runtime, new Float32Array(4));
