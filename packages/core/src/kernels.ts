@@ -233,14 +233,11 @@ export function isUrl(value: unknown): value is string | URL {
 /** Servers that send another MIME type than application/wasm make streaming compilation refuse: then bytes are used. */
 async function compileResponse(response: Response): Promise<WebAssembly.Module> {
   expectOk(response);
-  const type = response.headers.get("content-type")?.split(";")[0].trim();
-  if (type === "application/wasm" && typeof WebAssembly.compileStreaming === "function") {
-    try {
-      return await WebAssembly.compileStreaming(response);
-    } catch (cause) {
-      // A response that is not the engine's own (undici's, happy-dom's) is refused unread.
-      if (response.bodyUsed) throw cause;
-    }
+  try {
+    return await WebAssembly.compileStreaming(response);
+  } catch (cause) {
+    // Refused unread: another type, a response that is not the engine's own (undici's, happy-dom's), an engine without streaming.
+    if (response.bodyUsed) throw cause;
   }
   return WebAssembly.compile(await response.arrayBuffer());
 }

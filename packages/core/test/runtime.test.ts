@@ -40,6 +40,13 @@ describe("kernels are taken", () => {
     runtime.dispose();
   });
 
+  test("from a response in an engine that compiles no streams", async () => {
+    vi.stubGlobal("WebAssembly", Object.assign(Object.create(WebAssembly), { compileStreaming: undefined }));
+    const wasm = new Response(kernels("simd"), { headers: { "content-type": "application/wasm" } });
+    const compiled = compileKernels("simd", wasm).finally(() => vi.unstubAllGlobals());
+    expect(await compiled).toBeInstanceOf(WebAssembly.Module);
+  });
+
   test("from bytes, a module, a response with any MIME type, or one file for each build", async () => {
     const bytes = kernels("simd");
     const response = (type: string) => new Response(bytes, { headers: { "content-type": type } });
