@@ -67,10 +67,9 @@ export function tensorBytes(dtype: Dtype, shape: readonly number[], rank = shape
     if (elements > Number.MAX_SAFE_INTEGER) return undefined;
   }
   const width = bitsOf[dtype];
-  // 4 and 6 bits: whole bytes are made of 2 and 4 elements.
-  const group = width === 4 ? 2 : width === 6 ? 4 : 1;
-  if (elements % group !== 0) return Number.NaN;
-  const size = (elements / group) * ((width * group) / 8);
+  // Of 4 and 6 bits, not every number of elements makes whole bytes.
+  if (((elements % 8) * width) % 8 !== 0) return Number.NaN;
+  const size = (elements / 8) * width;
   return size > Number.MAX_SAFE_INTEGER ? undefined : size;
 }
 
