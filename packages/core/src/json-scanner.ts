@@ -40,11 +40,7 @@ const NOT_ASCII = 0x80;
 /** Up to this length, a string of characters is made faster by hand than by the decoder. */
 const SHORT = 64;
 
-const literals: ReadonlyMap<string, boolean | null> = new Map([
-  ["true", true],
-  ["false", false],
-  ["null", null],
-]);
+const literal = /^(true|false|null)$/;
 
 /**
  * A strict JSON scanner over UTF-8 bytes: RFC 8259, and beyond it no lone surrogates. Duplicate names are the visitor's to
@@ -60,7 +56,7 @@ export class JsonScanner {
   readonly #options: ScanOptions;
   readonly #maxDepth: number;
   /** An array for each length of a short string, made when it is first needed. */
-  readonly #characters: (number[] | undefined)[] = new Array(SHORT + 1).fill(undefined);
+  readonly #characters: number[][] = [];
   readonly #recent: string[] = new Array(64).fill("");
 
   constructor(bytes: Uint8Array, options: ScanOptions) {
@@ -187,7 +183,7 @@ export class JsonScanner {
     const text = this.describe();
     if (this.#isLiteral(text)) {
       this.position += text.length;
-      return literals.get(text) as boolean | null;
+      return JSON.parse(text);
     }
     if (/^(NaN|-?Infinity)$/.test(text)) this.fail("not-finite", "a number that JSON has", text);
     return byte === MINUS ? this.number() : this.unexpected("a value");
@@ -274,7 +270,7 @@ export class JsonScanner {
 
   /** Whether what lies at the position, in words, is all of a literal. */
   #isLiteral(text: string): boolean {
-    return literals.has(text) && isDelimiter(this.#bytes[this.position + text.length]);
+    return literal.test(text) && isDelimiter(this.#bytes[this.position + text.length]);
   }
 
   /** Passes over digits, and gives the number that they are if a double can hold it. */
@@ -317,13 +313,13 @@ export class JsonScanner {
   #shortAscii(begin: number, end: number): string {
     const bytes = this.#bytes;
     const length = end - begin;
-    const slot = length === 0 ? 0 : (length * 31 + bytes[begin] * 7 + bytes[end - 1]) & 63;
+    const slot = (length * 31 + bytes[begin] * 7 + bytes[end - 1]) & 63;
     const known = this.#recent[slot];
     let same = known.length === length;
     for (let index = 0; same && index < length; index++) same = known.charCodeAt(index) === bytes[begin + index];
     if (same) return known;
-    const characters = this.#characters[length] ?? new Array(length).fill(0);
-    this.#characters[length] = characters;
+    this.#characters[length] ??= new Array(length).fill(0);
+    const characters = this.#characters[length];
     for (let index = 0; index < length; index++) characters[index] = bytes[begin + index];
     this.#recent[slot] = String.fromCharCode.apply(null, characters);
     return this.#recent[slot];
