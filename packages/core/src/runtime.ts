@@ -193,8 +193,7 @@ export class Runtime implements Backend {
   release(mark: number): void {
     this.memory.release(mark);
     const tracked = this.#tracked;
-    if (!tracked) return;
-    while (tracked.length > 0 && tracked[tracked.length - 1].place >= mark) tracked.pop()!.released = true;
+    while (tracked?.length && tracked[tracked.length - 1].place >= mark) tracked.pop()!.released = true;
   }
 
   /**
@@ -249,6 +248,7 @@ export class Runtime implements Backend {
     const inputs = isQuantized
       ? this.#quantizeInputs(x, dtype)
       : { place: x.place, rowBytes: 4 * K, params: 0, rowParams: 0 };
+    // The kernel for 4 bits does not look at them.
     const scales = dtype === "q8" ? place + Math.ceil(N / PANEL) * onePanelBytes(K, dtype) : 0;
     const finite = dtype === "f16" && M <= FEW_ROWS ? this.#isFinite(weight) : 0;
     const follows = activation ? activationNumbers[activation] : 0;
@@ -262,7 +262,7 @@ export class Runtime implements Backend {
       const added = residual ? residual.place + at : 0;
       if (dtype === "f32") run(from, weights, biases, to, rows, columns, K, follows, added);
       else if (isQuantized) {
-        const [params, scale] = [inputs.params + row * inputs.rowParams, scales && scales + 4 * column];
+        const [params, scale] = [inputs.params + row * inputs.rowParams, scales + 4 * column];
         run(from, params, weights, scale, biases, to, rows, columns, K, follows, added, memory.push(SUMS * 4));
       } else run(from, weights, biases, to, rows, columns, K, follows, added, memory.push(WIDEN_SCRATCH * 4), finite);
     };
@@ -388,7 +388,8 @@ export class Runtime implements Backend {
     const { memory, kernels } = this;
     const mark = memory.mark();
     const { window = UNLIMITED, bias, globals, causal, scale } = options;
-    const work = count * (Math.min(keys, 2 * window) + (globals?.count ?? 0)) * width * 2;
+    const globalCount = globals ? globals.count : 0;
+    const work = count * (Math.min(keys, 2 * window) + globalCount) * width * 2;
     this.work += work;
     const from = x.place + 4 * row * rowStride;
     const to = y.place + 4 * row * width;
@@ -402,7 +403,6 @@ export class Runtime implements Backend {
       });
     } else {
       const after = causal ? 0 : window;
-      const globalCount = globals ? globals.count : 0;
       const biases = bias ? [bias.values.place, bias.values.shape[1], bias.center] : [0, 0, 0];
       this.#share(kernels.attention_general_f32, count, 24, work, (run, begin, rows) => {
         const floats = kernels.attention_general_scratch_f32(rows, keys, window, after, globalCount, heads, kvHeads);
