@@ -305,7 +305,7 @@ function stagesOf({ info, form, weight, transposed = false, isScale = false }: F
   const perRow = stored + widened + narrowed + scaled;
   // Quantizing takes a whole row of inputs; where those lie in a column, the whole tensor.
   const whole = quantizes && transposed;
-  const splits = !quantizes && !isScale && scaleBytes(1, K, form) === 0 && perRow > WINDOW_BYTES;
+  const splits = !quantizes && scaleBytes(1, K, form) === 0 && perRow > WINDOW_BYTES;
   const piece = {
     rows: whole ? rows : Math.max(1, Math.min(rows, Math.floor(WINDOW_BYTES / perRow))),
     columns: splits ? Math.floor((columns * WINDOW_BYTES) / perRow) : columns,

@@ -219,12 +219,11 @@ export class Weights {
       ...arrangement
     }: { bias?: boolean | VectorWeight } & Precision & Omit<Arrangement, "plus"> = {},
   ): LinearWeight {
-    const names = Object.keys(outputs);
     const parts: WeightPart[] = [];
     let row = 0;
-    for (const name of names) {
-      parts.push({ name: `${this.#prefix}${name}.weight`, row, rows: outputs[name] });
-      row += outputs[name];
+    for (const [name, rows] of Object.entries(outputs)) {
+      parts.push({ name: `${this.#prefix}${name}.weight`, row, rows });
+      row += rows;
     }
     const { transposed, blocks } = arrangement;
     const found = parts.map(({ name, rows }) => this.#findMatrix(name, rows, inputs, transposed));
@@ -390,6 +389,6 @@ function unfit(file: string, missing: readonly string[], misshaped: readonly str
   const lines: string[] = [];
   if (missing.length > 0) lines.push(`expected tensors that are missing: ${firstOf(missing, "; ")}`);
   if (misshaped.length > 0) lines.push(`expected ${firstOf(misshaped, "; ")}`);
-  const fields = { file, missing: [...missing], misshaped: [...misshaped] };
-  return new WeightError(missing.length > 0 ? "missing" : "misshaped", `${file}: ${lines.join(". ")}`, fields);
+  const code = missing.length > 0 ? "missing" : "misshaped";
+  return new WeightError(code, `${file}: ${lines.join(". ")}`, { file, missing, misshaped });
 }
