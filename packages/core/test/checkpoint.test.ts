@@ -67,6 +67,34 @@ describe("one file", () => {
     expect(warnings).toEqual([`checkpoint: ${names} not read: model.safetensors is there`]);
   });
 
+  test("warns of no index where there is none", async () => {
+    const warnings: string[] = [];
+    const other = sources({ "model.safetensors": writeSafetensors({}), "other.safetensors": "" });
+    await Checkpoint.open(other, { onWarning: (warning) => warnings.push(warning) });
+    expect(warnings).toEqual(['checkpoint: "other.safetensors" not read: model.safetensors is there']);
+  });
+
+  test("reads the headers of shards eight at a time, each once", async () => {
+    const names = Array.from({ length: 20 }, (_, shard) => `${String.fromCharCode(97 + shard)}.safetensors`);
+    const files = sources({ [INDEX]: index(Object.fromEntries(names.map((name) => [name, name]))) });
+    let [now, most] = [0, 0];
+    const begins: string[] = [];
+    for (const name of names) {
+      const source = toSource(name, writeSafetensors({ [name]: bytes(1) }));
+      const read: Source["read"] = async (offset, length) => {
+        if (offset === 0) begins.push(name);
+        most = Math.max(most, ++now);
+        await new Promise((resolve) => setTimeout(resolve));
+        now--;
+        return source.read(offset, length);
+      };
+      files.set(name, { name, size: source.size, read });
+    }
+    expect((await Checkpoint.open(files)).tensors.size).toBe(20);
+    expect(most).toBe(8);
+    expect(begins).toEqual(names);
+  });
+
   test("refuses no weights and several without an index", async () => {
     const expected = `checkpoint: expected model.safetensors, ${INDEX} or one other .safetensors file`;
     await refuses(new Map(), "no-weights", `${expected}, got no files`);
