@@ -336,11 +336,11 @@ interface Run {
 /** All rows of a piece, unless the checkpoint's rows come in blocks of another order. */
 function* runs({ blocks }: FillTask, piece: Piece): Generator<Run> {
   const end = piece.row + piece.rows;
+  const { rows: height, order } = blocks ?? { rows: end, order: [0] };
   for (let from = piece.row; from < end; ) {
-    const inBlock = blocks ? from % blocks.rows : 0;
-    const rows = blocks ? Math.min(end - from, blocks.rows - inBlock) : piece.rows;
-    const to = blocks ? blocks.order[(from - inBlock) / blocks.rows] * blocks.rows + inBlock : from;
-    yield { from, to, rows };
+    const inBlock = from % height;
+    const rows = Math.min(end - from, height - inBlock);
+    yield { from, to: order[(from - inBlock) / height] * height + inBlock, rows };
     from += rows;
   }
 }

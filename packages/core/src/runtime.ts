@@ -153,12 +153,9 @@ export class Runtime implements Backend {
     expectUpload(values, shape);
     const { memory } = this;
     const place = memory.push(values.length * 4);
-    if (values instanceof Float32Array) {
-      memory.floats.set(values, place / 4);
-      return this.#track(new Tensor(this, "f32", shape, place));
-    }
-    memory.ints.set(values, place / 4);
-    return this.#track(new Tensor(this, "i32", shape, place));
+    const isFloat = values instanceof Float32Array;
+    memory[isFloat ? "floats" : "ints"].set(values, place / 4);
+    return this.#track(new Tensor(this, isFloat ? "f32" : "i32", shape, place));
   }
 
   /** The values of a tensor, copied; ids as numbers, too. */
