@@ -50,6 +50,8 @@ interface Block {
 
 function readConfig(config: ConfigReader) {
   checkQuantization(config);
+  config.refuse("is_causal", "it would need a causal mask", [false]);
+  config.refuse("causal_mask", "it would need a causal mask", [false]);
   config.ignore("embedding_dropout", "mlp_dropout", "classifier_dropout", "initializer_cutoff_factor");
   config.ignore("deterministic_flash_attn", "sparse_prediction", "sparse_pred_ignore_index", "reference_compile");
   config.ignore("cls_token_id", "repad_logits_with_grad", "layer_norm_eps");
@@ -79,8 +81,6 @@ function readConfig(config: ConfigReader) {
 function readWindow(config: ConfigReader): number {
   if (config.has("sliding_window") && !config.has("local_attention")) return config.integer("sliding_window");
   const window = Math.floor(config.integer("local_attention", {}, 128) / 2);
-  config.refuse("is_causal", "it would need a causal mask", [false]);
-  config.refuse("causal_mask", "it would need a causal mask", [false]);
   config.refuse("sliding_window", "half of local_attention is another number", [window]);
   return window;
 }

@@ -80,6 +80,7 @@ const refused: [name: string, changes: Record<string, unknown>, word: string][] 
   ["modernbert", { classifier_pooling: "max" }, "classifier_pooling"],
   ["modernbert", { is_causal: true }, "is_causal"],
   ["modernbert", { causal_mask: true }, "causal_mask"],
+  ["modernbert", { is_causal: true, sliding_window: 8, local_attention: undefined }, "causal mask"],
   ["modernbert", { rope_parameters: { full_attention: { rope_theta: 0 } } }, "rope_theta"],
   ["t5", { feed_forward_proj: "gated" }, "feed_forward_proj"],
   ["t5", { feed_forward_proj: "__proto__" }, "feed_forward_proj"],
@@ -104,6 +105,7 @@ describe.runIf(existsSync(references))("C3, C4, C10, C11: what is not honoured i
     ["t5", { eos_token_id: [1, 5] }],
     ["modernbert", { rope_parameters: undefined, global_rope_theta: 160_000, local_rope_theta: 10_000 }],
     ["modernbert", { is_causal: false, causal_mask: false }],
+    ["modernbert", { is_causal: false, sliding_window: 8, local_attention: undefined }],
   ])("but %s: %j is not", async (name, changes) => {
     expect(await failure(name, changes)).toBe("no error");
   });
