@@ -382,9 +382,12 @@ describe("options of every call", () => {
     await expect(pipeline.generate("x", { chat: {} as never })).rejects.toEqual(
       expect.objectContaining({ code: "conflicting-options" }),
     );
-    await expect(pipeline.generate([{ role: "user", content: "a" }, 1] as never)).rejects.toEqual(
-      expect.objectContaining({ code: "bad-prompt" }),
-    );
+    for (const turn of [1, null, undefined]) {
+      const conversation = [{ role: "user", content: "a" }, turn] as never;
+      await expect(pipeline.generate(conversation, { chat: { jinja: {} as never } })).rejects.toEqual(
+        expect.objectContaining({ code: "bad-prompt", message: expect.stringContaining(`got ${turn}`) }),
+      );
+    }
     await pipeline.dispose();
   });
 });

@@ -288,9 +288,9 @@ class Call {
       this.#name,
       " with a chat template, or a text as the prompt, got messages",
     );
-    const wrong = messages.find((message) => typeof message?.role !== "string");
-    if (wrong !== undefined || messages.includes(null as never)) {
-      throw new OptionError("bad-prompt", `${this.#name}: expected messages with a role, got ${show(wrong ?? null)}`);
+    const wrong = messages.findIndex((message) => typeof message?.role !== "string");
+    if (wrong >= 0) {
+      throw new OptionError("bad-prompt", `${this.#name}: expected messages with a role, got ${show(messages[wrong])}`);
     }
     if (typeof this.#chat !== "object" || this.#chat === null) {
       const message = `${this.#name}: expected the option chat: { jinja } with a conversation, got none`;
