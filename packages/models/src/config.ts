@@ -204,7 +204,7 @@ export class ConfigReader {
 
 /** A value as an error message shows it: JSON, shortened. */
 export function show(value: unknown): string {
-  if (typeof value === "number" || value === undefined) return String(value);
+  if (typeof value === "number") return String(value);
   const kind = `[object ${kindOf(value)}]`;
   // As JSON each byte has a key: a model's file would take half a minute and more than a gigabyte.
   if (ArrayBuffer.isView(value)) return kind;

@@ -45,7 +45,6 @@ export const gemma3: Architecture = {
     const ropes = readRopes(config, shape.layout, contextLength);
     refuseBiases(config, "mlp_bias");
     const bias = config.boolean("attention_bias", false);
-    config.ignore("final_logit_softcapping");
     const softcap = config.has("final_logit_softcapping") ? config.number("final_logit_softcapping", 0) : undefined;
     // The reference reads it and caps nothing; others do cap.
     config.refuse("attn_logit_softcapping", "attention scores are not capped");

@@ -178,7 +178,7 @@ export function* decode(
     yield;
   }
   for (const { cache, count } of entries) cache.length += count;
-  if (observe) observe(layers, parts.norm(x));
+  observe?.(layers, parts.norm(x));
   return parts.norm(wanted && !picked ? gatherRows(x, wanted) : x);
 }
 

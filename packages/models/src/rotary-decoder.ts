@@ -164,9 +164,8 @@ export function readContext<Shape extends { readonly layout: HeadLayout }>(
  */
 export function readWindow(config: ConfigReader, usual?: number): number | undefined {
   const given = config.given("sliding_window");
-  if (given !== null && (given ?? usual) !== undefined) return config.integer("sliding_window", {}, usual) - 1;
-  config.ignore("sliding_window");
-  return undefined;
+  if (given === null || (given ?? usual) === undefined) return undefined;
+  return config.integer("sliding_window", {}, usual) - 1;
 }
 
 const layerTypes = ["full_attention", "sliding_attention"];

@@ -125,7 +125,7 @@ export function readT5(config: ConfigReader): T5Config {
 
 /** Of these keys null is false. */
 const flag = (config: ConfigReader, key: string, fallback: boolean) =>
-  config.given(key) === null ? config.boolean(key, false) : config.boolean(key, fallback);
+  config.boolean(key, config.given(key) !== null && fallback);
 
 /** What `feed_forward_proj` says, unless `is_gated_act` and `dense_act_fn` say otherwise. */
 function readFeedForward(config: ConfigReader): Pick<T5Config, "gate" | "activation"> {

@@ -78,7 +78,6 @@ export class ModuleConfig extends ConfigReader {
 
   /** A count, or undefined where there is none. */
   count(key: string): number | undefined {
-    this.ignore(key);
     return this.has(key) ? this.integer(key) : undefined;
   }
 }
@@ -154,10 +153,10 @@ export function toFloats(
   { dtype, file, name }: Pick<TensorInfo, "dtype" | "file" | "name">,
   bytes: Uint8Array,
 ): Float64Array {
-  const values = toTensorArray(dtype, bytes);
-  if (values instanceof Float32Array || values instanceof Float64Array) return Float64Array.from(values);
-  if (values instanceof Uint16Array && dtype === "F16") return Float64Array.from(values, fromFloat16);
-  if (values instanceof Uint16Array && dtype === "BF16") return Float64Array.from(values, fromBFloat16);
+  const values = toTensorArray(dtype, bytes) as ArrayLike<number>;
+  if (dtype === "F32" || dtype === "F64") return Float64Array.from(values);
+  if (dtype === "F16") return Float64Array.from(values, fromFloat16);
+  if (dtype === "BF16") return Float64Array.from(values, fromBFloat16);
   const message = `${file}: expected ${name} of dtype F64, F32, F16 or BF16, got ${dtype}`;
   throw new WeightError("unsupported-dtype", message, { file, name, actual: dtype });
 }

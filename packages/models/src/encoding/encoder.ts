@@ -59,7 +59,6 @@ export class Encoder {
 
   /** Hidden states `[T * D]` of one text by layer: the embedding first, the result last. */
   async hiddenStates(row: TokenRow, options: Pick<RunOptions, "signal"> = {}): Promise<Float32Array[]> {
-    expectLive(this.#lifetime);
     expectOptions("hiddenStates", options, ["signal"]);
     const states: Float32Array[] = [];
     const observe = (layer: number, hidden: Tensor) => {

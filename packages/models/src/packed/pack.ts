@@ -35,17 +35,17 @@ export async function packModel(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { architectures, tokenizers, tasks } = expectFamilies("packModel", families);
   expectOptions("packModel", options, known);
-  const { build = "simd", wasm, ...loading } = options;
+  const { build = "simd", ...loading } = options;
   if (build !== "simd" && build !== "relaxed") {
     throw badOption("packModel", "build", "simd or relaxed", build);
   }
-  checkPipelineOptions({ ...loading, wasm });
+  checkPipelineOptions(loading);
   const kept = new KeptFiles();
   return withSources(files, async (sources) => {
     const plan = await planModel(kept.watch(sources), architectures, loading);
     const watched = kept.watchPlan(plan);
     await readBeside(watched, loading, tokenizers, tasks);
-    const kernels = await abortable(kernelBytes(build, wasm), options.signal);
+    const kernels = await abortable(kernelBytes(build, loading.wasm), options.signal);
     const runtime = await Runtime.create({ build, wasm: kernels, limitBytes: loading.limitBytes });
     try {
       const { address } = await takeWeights(runtime, plan, loading);

@@ -125,7 +125,7 @@ export async function* stream(
 /** `generate` whose caller is told of each piece. */
 async function listen(context: TaskContext, prompt: Prompt, options: CallOptions): Promise<unknown> {
   const { on_text, on_token, ...rest } = options;
-  if (rest.num_return_sequences !== undefined && rest.num_return_sequences > 1) {
+  if ((rest.num_return_sequences ?? 1) > 1) {
     const message = "generate: expected no num_return_sequences beside on_text and on_token, which tell of one text";
     throw new OptionError("conflicting-options", message, { options: ["num_return_sequences", "on_text"] });
   }

@@ -1,5 +1,5 @@
 import { type DtypeOption, dtypeOptions, isUrl, OptionError, Runtime, type WasmOption } from "@kiloformer/core";
-import { abortSignal, checkOptions, flag, isCount, oneOf, type Rule } from "../options.ts";
+import { abortSignal, checkOptions, flag, isCount, oneOf, positive, type Rule } from "../options.ts";
 
 /** How a load goes on, with the names of transformers.js. */
 export interface ProgressEvent {
@@ -51,12 +51,11 @@ export interface PipelineOptions {
   readonly checkFinite?: boolean;
 }
 
-const isWhole = (value: unknown, most: number) => isCount(value) && value > 0 && value <= most;
 const isObject = (value: unknown) => typeof value === "object" && value !== null;
 const callback: Rule = ["a function", (value) => typeof value === "function"];
 const rules: Readonly<Record<keyof PipelineOptions, Rule>> = {
   dtype: oneOf(dtypeOptions),
-  threads: ["a whole number from 1 to 64", (value) => isWhole(value, 64)],
+  threads: ["a whole number from 1 to 64", (value) => isCount(value) && value > 0 && value <= 64],
   threadsFile: ["a URL", isUrl],
   wasm: ["a URL, bytes, a Response or a WebAssembly.Module", (value) => isObject(value) || typeof value === "string"],
   signal: abortSignal,
@@ -65,7 +64,7 @@ const rules: Readonly<Record<keyof PipelineOptions, Rule>> = {
   strict: flag,
   deterministic: flag,
   runtime: ["a Runtime", (value) => value instanceof Runtime],
-  limitBytes: ["a whole number of bytes", (value) => isWhole(value, Number.POSITIVE_INFINITY)],
+  limitBytes: positive,
   checkFinite: flag,
 };
 

@@ -211,8 +211,9 @@ function wordOf(tokenizer: Tokenizer, text: string, tokens: readonly Token[]): s
   }
   const ids = tokens.map(({ id }) => id);
   const word = tokenizer.decode(ids, { skip_special_tokens: false });
-  const name = tokenizer.unkId === undefined ? "" : (tokenizer.idToToken(tokenizer.unkId) ?? "");
-  if (unknown.length === 0 || word.split(name).length !== unknown.length + 1) return word;
+  if (unknown.length === 0) return word;
+  const name = tokenizer.idToToken(unknown[0].id) as string;
+  if (word.split(name).length !== unknown.length + 1) return word;
   let next = 0;
   return word.replaceAll(name, () => text.slice(unknown[next].start, unknown[next++].end));
 }
