@@ -41,6 +41,8 @@ describe("T5's feed-forward layers are what is_gated_act and dense_act_fn say, w
     ],
     ["mt5-odd", { feed_forward_proj: "relu" }, {}],
     ["mt5-odd", { ...named, feed_forward_proj: "gelu_new", is_gated_act: true }, {}],
+    ["mt5-odd", { ...named, feed_forward_proj: undefined }, { ...named, feed_forward_proj: "gated-gelu" }],
+    ["t5-odd", { ...named, feed_forward_proj: undefined }, { ...named, feed_forward_proj: "relu" }],
     ["t5-odd", { dense_act_fn: "silu" }, { ...named, feed_forward_proj: "silu" }],
     ["t5-odd", { feed_forward_proj: "gated-silu", is_gated_act: null }, {}],
     ["longt5-local-long", { dense_act_fn: "silu" }, { ...named, feed_forward_proj: "silu" }],
