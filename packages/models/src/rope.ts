@@ -39,6 +39,13 @@ export interface RopeDefaults {
   readonly aliases?: Readonly<Record<string, RopeKindName>>;
 }
 
+/** The parameters of a config that has them once: those of an older release go first, but where they say nothing. */
+function parametersOf(config: ConfigReader): ConfigReader | null {
+  const older = config.object("rope_scaling");
+  const isEmpty = older && Object.keys(older.raw).length === 0;
+  return (isEmpty ? undefined : older) ?? config.object("rope_parameters") ?? null;
+}
+
 /**
  * Reads `rope_parameters`, or `rope_theta` and `rope_scaling` of older configs.
  * @param nested where the parameters are, for configs that have several; null: nowhere
@@ -47,10 +54,7 @@ export interface RopeDefaults {
 export function readRope(
   config: ConfigReader,
   defaults: RopeDefaults,
-  // An older name goes first, but where it says nothing.
-  nested: ConfigReader | null = config.object(
-    Object.keys(config.object("rope_scaling")?.raw ?? {})[0] ? "rope_scaling" : "rope_parameters",
-  ) ?? null,
+  nested: ConfigReader | null = parametersOf(config),
 ): Rope {
   const { contextLength, thetaKey = "rope_theta" } = defaults;
   config.object("rope_parameters");

@@ -1,39 +1,26 @@
 // WebAssembly's addresses are 32 bits without a sign: what lies across or beyond 2 GiB computes the same bits.
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { type KernelBuild, Runtime } from "@kiloformer/core";
 import { describe, expect, test } from "vitest";
-import { architectures, openBareModel, type PipelineOptions } from "../src/index.ts";
-import { type ComputedTensor, replay } from "../src/verify/index.ts";
-import { fixtures } from "./open.ts";
-import { builds, readJson } from "./shared.ts";
+import type { PipelineOptions } from "../src/index.ts";
+import { computeFixture, fixtureFiles } from "./open.ts";
+import { builds } from "./shared.ts";
 
 const GIB = 2 ** 30;
+type DtypeOption = PipelineOptions["dtype"];
 
 /** What a fixture's model computes in a runtime whose memory is taken up to `address`. */
-async function computeAbove(
-  address: number,
-  name: string,
-  build: KernelBuild,
-  dtype: PipelineOptions["dtype"],
-  threads: number,
-): Promise<readonly ComputedTensor[]> {
-  const folder = join(fixtures, name);
-  const names = readdirSync(folder).filter((file) => !file.startsWith("expected."));
-  const files = Object.fromEntries(names.map((file) => [file, readFileSync(join(folder, file))]));
+async function computeAbove(address: number, name: string, build: KernelBuild, dtype: DtypeOption, threads: number) {
   const runtime = await Runtime.create({ build, threads, leastShared: 1 });
   if (address > 0) runtime.memory.reserve(address, "what lies below");
   try {
-    const bare = await openBareModel(files, architectures, { runtime, dtype, onWarning() {} });
-    const expected = readFileSync(join(folder, "expected.safetensors"));
-    return (await replay(bare, expected, readJson(join(folder, "expected.json")))).computed;
+    return await computeFixture(name, { runtime, dtype });
   } finally {
     runtime.dispose();
   }
 }
 
 describe.each(builds)("%s kernels", (build) => {
-  test.each<[name: string, dtype: PipelineOptions["dtype"], threads: number]>([
+  test.each<[name: string, dtype: DtypeOption, threads: number]>([
     ["bert-masked-lm-tied", "auto", 1],
     ["gpt_neox-serial", "auto", 2],
     ["llama-odd-generation", "float16", 1],
@@ -43,7 +30,7 @@ describe.each(builds)("%s kernels", (build) => {
     ["longt5-tglobal-long", "auto", 1],
   ])("%s as %s with %d threads", async (name, dtype, threads) => {
     const low = await computeAbove(0, name, build, dtype, threads);
-    const weights = readFileSync(join(fixtures, name, "model.safetensors")).length;
+    const weights = fixtureFiles(name)["model.safetensors"].length;
     for (const address of [2 * GIB - weights / 2, 3 * GIB])
       expect(await computeAbove(address, name, build, dtype, threads)).toEqual(low);
   });

@@ -5,13 +5,32 @@ import { fileURLToPath } from "node:url";
 import { type Dtype, type KernelBuild, parseSafetensors, writeSafetensors } from "@kiloformer/core";
 import { expect } from "vitest";
 import type { Architecture } from "../src/architecture.ts";
-import { Pipeline } from "../src/index.ts";
+import { architectures, openBareModel, Pipeline, type PipelineOptions } from "../src/index.ts";
 import { loadModel } from "../src/pipeline/load.ts";
 import type { Loaded } from "../src/pipeline/tasks.ts";
+import { type ComputedTensor, replay } from "../src/verify/index.ts";
 import { debugRuntime, readJson, worstDifference } from "./shared.ts";
 
 /** Where the fixtures of this repository lie. */
 export const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
+
+/** A fixture's files by their names, without what it expects. */
+export function fixtureFiles(name: string): Record<string, Uint8Array> {
+  const names = readdirSync(join(fixtures, name)).filter((file) => !file.startsWith("expected."));
+  return Object.fromEntries(names.map((file) => [file, readFileSync(join(fixtures, name, file))]));
+}
+
+/** What a fixture's inputs give. */
+export async function computeFixture(
+  name: string,
+  options: Pick<PipelineOptions, "runtime" | "dtype">,
+): Promise<readonly ComputedTensor[]> {
+  const bare = await openBareModel(fixtureFiles(name), architectures, { ...options, onWarning() {} });
+  const expected = readFileSync(join(fixtures, name, "expected.safetensors"));
+  const { computed } = await replay(bare, expected, readJson(join(fixtures, name, "expected.json")));
+  await bare.dispose();
+  return computed;
+}
 
 export interface Opened extends Loaded {
   readonly warnings: readonly string[];
@@ -50,8 +69,7 @@ export function openChanged(
   change: (tensors: Tensors) => void = () => {},
   others: Readonly<Record<string, string | null>> = {},
 ): Promise<Pipeline> {
-  const names = readdirSync(join(fixtures, folder)).filter((name) => !name.startsWith("expected."));
-  const given = Object.fromEntries(names.map((name) => [name, readFileSync(join(fixtures, folder, name))]));
+  const given = fixtureFiles(folder);
   const file = parseSafetensors(readFileSync(join(fixtures, folder, "model.safetensors")));
   const tensors: Tensors = new Map(
     [...file.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape, data: file.view(name) }]),

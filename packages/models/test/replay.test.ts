@@ -1,11 +1,11 @@
 // `replay`: whatever a folder says is either compared or refused.
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseSafetensors, writeSafetensors } from "@kiloformer/core";
 import { describe, expect, test } from "vitest";
 import { architectures, openBareModel } from "../src/index.ts";
 import { type ExpectedFacts, type Replay, replay, toSafetensors } from "../src/verify/index.ts";
-import { fixtures, type Tensors } from "./open.ts";
+import { fixtureFiles, fixtures, type Tensors } from "./open.ts";
 import { failing, readJson } from "./shared.ts";
 
 /** Replays a fixture with other expected tensors and facts. */
@@ -15,15 +15,13 @@ async function replayChanged(
   changeFacts: (facts: Record<string, unknown>) => object = (facts) => facts,
 ): Promise<Replay> {
   const folder = join(fixtures, name);
-  const names = readdirSync(folder).filter((file) => !file.startsWith("expected."));
-  const files = Object.fromEntries(names.map((file) => [file, readFileSync(join(folder, file))]));
   const file = parseSafetensors(readFileSync(join(folder, "expected.safetensors")));
   const tensors: Tensors = new Map(
     [...file.tensors].map(([key, { dtype, shape }]) => [key, { dtype, shape, data: file.view(key) }]),
   );
   change(tensors);
   const facts = changeFacts(readJson(join(folder, "expected.json"))) as ExpectedFacts;
-  const bare = await openBareModel(files, architectures, { onWarning() {} });
+  const bare = await openBareModel(fixtureFiles(name), architectures, { onWarning() {} });
   try {
     return await replay(bare, writeSafetensors(tensors), facts);
   } finally {

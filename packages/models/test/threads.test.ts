@@ -1,26 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { architectures, openBareModel, Runtime, Tensor, writeSafetensors } from "../src/index.ts";
-import { readDirectory } from "../src/node.ts";
-import { replay } from "../src/verify/replay.ts";
+import { computeFixture, fixtures } from "./open.ts";
 
-const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
 const folders = readdirSync(fixtures).filter((name) => existsSync(join(fixtures, name, "expected.safetensors")));
-
-/** What a folder's inputs give; `leastShared` 1 shares whatever has two pieces. */
-async function compute(name: string, runtime: Runtime, dtype: "auto" | "q8" | "q4") {
-  const folder = join(fixtures, name);
-  const { files, close } = await readDirectory(folder);
-  const model = new Map([...files].filter(([file]) => !file.startsWith("expected.")));
-  const bare = await openBareModel(model, architectures, { runtime, dtype, onWarning() {} });
-  const facts = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
-  const { computed } = await replay(bare, new Uint8Array(readFileSync(join(folder, "expected.safetensors"))), facts);
-  await bare.dispose();
-  await close();
-  return computed;
-}
 
 describe.each([2, 3])("%d threads", (threads) => {
   // All with two in `npm run test:slow`. Three take as long as they like on two processors: a part shows the same.
@@ -29,6 +13,7 @@ describe.each([2, 3])("%d threads", (threads) => {
   let one: Runtime;
   let several: Runtime;
   beforeAll(async () => {
+    // What has two pieces is shared.
     [one, several] = await Promise.all([Runtime.create(), Runtime.create({ threads, leastShared: 1 })]);
   });
   afterAll(() => {
@@ -39,7 +24,8 @@ describe.each([2, 3])("%d threads", (threads) => {
   test.each(some)("give the bits of one: %s", async (name) => {
     expect(several.threads).toBe(threads);
     for (const dtype of ["auto", "q8", "q4"] as const) {
-      expect(await compute(name, several, dtype)).toEqual(await compute(name, one, dtype));
+      const alone = await computeFixture(name, { runtime: one, dtype });
+      expect(await computeFixture(name, { runtime: several, dtype })).toEqual(alone);
     }
   });
 });

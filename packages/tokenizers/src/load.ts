@@ -13,7 +13,7 @@ export type TokenizerFile = Uint8Array | string;
 export interface TokenizerOptions {
   /**
    * Whose rules count. Files decide: those of sentencepiece for a `.model`, Hugging Face's for a tokenizer.json, which is
-   * preferred. `"sentencepiece"` prefers the `.model`; `"huggingface"` reads a `.model` by Hugging Face's rules.
+   * preferred. `"sentencepiece"` prefers the `.model`, whose control pieces are then plain text; `"huggingface"` reads a `.model` by Hugging Face's rules.
    */
   readonly rule?: Rule;
   /** How a tiktoken rank file cuts words: the pattern in Oniguruma's syntax. */

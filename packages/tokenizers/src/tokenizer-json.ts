@@ -54,6 +54,7 @@ export function readTokenizerJson(
   const normalizers = steps("normalizer", "normalizers", components.normalizers);
   const decoders = steps("decoder", "decoders", components.decoders);
   const tokens = addedTokens ?? root.list("added_tokens").map((json) => readAddedToken(json));
+  // Older files have it in the vocabulary: what is added there has no words.
   const known = addedTokens ? [] : tokens;
   if (unk !== undefined && model.tokenToId(unk) === undefined && !known.some(({ content }) => content === unk)) {
     throw mismatch("vocabulary", modelJson.at("unk_token"), "a token of the vocabulary", unk);
