@@ -16,7 +16,7 @@ export interface PreTokenizer {
 }
 
 // How many pieces are cut, or units looked at, before other work may have its turn.
-const batchSize = 1024;
+const batchSize = 128;
 const scanned = 2 ** 16;
 
 /** What becomes of the matches that a text is cut at. */

@@ -1,7 +1,7 @@
 import { mismatch, show } from "./errors.ts";
 import { bytePiece, normalPiece, unknownPiece, userDefinedPiece, Vocabulary } from "./models/vocabulary.ts";
 import { ProtobufReader } from "./protobuf.ts";
-import { characterAt, utf8, utf8Length } from "./utf8.ts";
+import { putUnits, utf8 } from "./utf8.ts";
 
 // TrainerSpec.ModelType.
 export const unigramType = 1;
@@ -64,22 +64,18 @@ export function readSentencePieceFile(bytes: Uint8Array, where: string): Sentenc
       const { field, value, begin, end } = inner;
       if (field === 2) score = value;
       else if (field === 3) type = value;
-      else if (field === 1) length = 0;
-      for (let at = begin; at < end && field === 1; ) {
-        const codePoint = characterAt(bytes, at, end);
-        if (codePoint < 0) throw mismatch("file", here(), "UTF-8", bytes[at]);
-        if (codePoint > 0xffff) units[length++] = 0xd7c0 + (codePoint >> 10);
-        units[length++] = codePoint > 0xffff ? 0xdc00 | (codePoint & 0x3ff) : codePoint;
-        at += utf8Length(codePoint);
+      else if (field === 1) {
+        length = putUnits(bytes, begin, end, units);
+        if (length < 0) throw mismatch("file", here(), "UTF-8", bytes[~length]);
       }
     }
     const id = vocabulary.size;
-    const isRepeated = vocabulary.add(length, score, type);
-    const isRare = type !== normalPiece || length === 0 || Number.isNaN(score) || isRepeated;
-    if (isRare) checkPiece(id, isRepeated);
+    vocabulary.add(length, score, type);
+    const isRare = type !== normalPiece || length === 0 || Number.isNaN(score);
+    if (isRare) checkPiece(id);
   };
 
-  const checkPiece = (id: number, isRepeated: boolean): void => {
+  const checkPiece = (id: number): void => {
     const piece = vocabulary.idToToken(id) as string;
     const score = vocabulary.scores[id];
     const type = vocabulary.typeOf(id);
@@ -88,7 +84,6 @@ export function readSentencePieceFile(bytes: Uint8Array, where: string): Sentenc
     if (piece === "" || Number.isNaN(score) || !(type >= 1 && type <= 6)) {
       throw error("file", "a text, a score and a type from 1 to 6", `${show(piece)}, ${score}, ${type}`);
     }
-    if (isRepeated) throw error("vocabulary", "a piece that is new");
     if (type === userDefinedPiece) userDefined.push(piece);
     else if (type === unknownPiece) {
       if (unkId >= 0) throw error("vocabulary", "one unknown piece");
@@ -113,6 +108,10 @@ export function readSentencePieceFile(bytes: Uint8Array, where: string): Sentenc
       while (inner.next()) spec.set(inner.field, inner.begin < 0 ? inner.value : bytes.slice(inner.begin, inner.end));
     }
     isInPiece = false;
+  }
+  const repeated = vocabulary.index();
+  if (repeated >= 0) {
+    throw mismatch("vocabulary", `${where}: piece ${repeated}`, "a piece that is new", vocabulary.idToToken(repeated));
   }
   // The specs follow the pieces, so a file without them was cut.
   if (!specs.has(2) || !specs.has(3)) {

@@ -9,7 +9,7 @@ export const sentencePieceParts: SentencePieceParts = {
   unigram(vocabulary, options) {
     // As they would be read from a tokenizer.json that was made of the file.
     if (options.rule === "huggingface") {
-      for (let id = 0; id < vocabulary.size; id++) vocabulary.setScore(id, readScore(String(vocabulary.scores[id])));
+      for (let id = 0; id < vocabulary.size; id++) vocabulary.scores[id] = readScore(String(vocabulary.scores[id]));
     }
     return unigramModel(vocabulary, options);
   },

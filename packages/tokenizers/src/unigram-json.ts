@@ -78,6 +78,7 @@ function readRows(text: string, begin: number, vocabulary: Vocabulary): number {
       if (!take(0x5d) || !Number.isFinite(score)) return -1;
       vocabulary.add(length, score, normalPiece);
     }
+    vocabulary.index();
     return at;
   } catch {
     return -1;

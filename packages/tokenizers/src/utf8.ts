@@ -34,6 +34,19 @@ export function characterAt(bytes: ArrayLike<number>, at: number, end: number): 
   return isCharacter ? codePoint : invalid;
 }
 
+/** Puts the code units of UTF-8 into a list from its begin on; gives how many, or -1 - the place of what is no character. */
+export function putUnits(bytes: Uint8Array, begin: number, end: number, units: number[]): number {
+  let length = 0;
+  for (let at = begin; at < end; ) {
+    const codePoint = characterAt(bytes, at, end);
+    if (codePoint < 0) return -1 - at;
+    if (codePoint > 0xffff) units[length++] = 0xd7c0 + (codePoint >> 10);
+    units[length++] = codePoint > 0xffff ? 0xdc00 | (codePoint & 0x3ff) : codePoint;
+    at += utf8Length(codePoint);
+  }
+  return length;
+}
+
 /**
  * Takes every character that is decided off the front of `bytes`. A byte that belongs to no character becomes U+FFFD,
  * one each, as sentencepiece does (TextDecoder makes one of several).

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { TokenizerError } from "../src/errors.ts";
+import { PieceTrie } from "../src/models/piece-trie.ts";
 import { unigramModel } from "../src/models/unigram.ts";
 import { normalPiece, Vocabulary } from "../src/models/vocabulary.ts";
 import { readScore, readUnigramJson } from "../src/unigram-json.ts";
@@ -287,19 +288,56 @@ test.skipIf(!shared)("T5 and XLM-R as JSON.parse reads them, ties as Hugging Fac
   }
 });
 
-test("a vocabulary that grows keeps its scores beside its nodes", () => {
+/** A vocabulary of some pieces in which each has a score of its own. */
+function vocabularyOf(texts: readonly string[]): Vocabulary {
   const vocabulary = new Vocabulary(10);
-  const texts = Array.from({ length: 2000 }, (_, id) => `p${id}q`);
   for (const [id, text] of texts.entries()) {
     for (let at = 0; at < text.length; at++) vocabulary.units[at] = text.charCodeAt(at);
     vocabulary.add(text.length, -id / 7, normalPiece);
   }
-  vocabulary.setScore(3, 5);
-  for (const [id, text] of texts.entries()) {
+  return vocabulary;
+}
+
+test("pieces are found by their texts, whole and as what a text begins with, in any order", () => {
+  let state = 1;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const letters = ["a", "b", "c", "\u2581", "\ud55c", "\ud83d", "\ude00", "\uffff"];
+  const textOf = (length: number): string => Array.from({ length }, () => letters[random(letters.length)]).join("");
+  const texts = ["", "a".repeat(3000), ...Array.from({ length: 20_000 }, () => textOf(random(9)))];
+  const vocabulary = vocabularyOf(texts);
+  const ids = new Map(texts.map((text, id) => [text, id]));
+  const beginnings = new Set(texts.flatMap((text) => text.split("").map((_, at) => text.slice(0, at + 1))));
+  expect(vocabulary.index()).toBe(texts.findIndex((text, id) => texts.indexOf(text) < id));
+  const trie = new PieceTrie(vocabulary);
+  for (let round = 0; round < 5000; round++) {
+    const text = round === 99 ? `${texts[1]}a` : textOf(random(12));
     let node = 0;
-    for (const unit of text) node = vocabulary.child(node, unit.charCodeAt(0));
-    expect([vocabulary.value(node), vocabulary.scoreAt(node)]).toEqual([id, id === 3 ? 5 : -id / 7]);
+    for (let end = 1; end <= text.length; end++) {
+      const beginning = text.slice(0, end);
+      node = trie.child(node, text.charCodeAt(end - 1));
+      if (node > 0 !== beginnings.has(beginning)) throw new Error(`${JSON.stringify(beginning)} at node ${node}`);
+      if (node === 0) break;
+      const id = ids.get(beginning) ?? -1;
+      if (trie.value(node) !== id) throw new Error(`${JSON.stringify(beginning)}: ${trie.value(node)}, not ${id}`);
+      if (id >= 0) expect(trie.scoreAt(node)).toBe(-id / 7);
+    }
+    expect(vocabulary.find(`?${text}?`, 1, 1 + text.length)).toBe(ids.get(text) ?? -1);
+    expect(vocabulary.tokenToId(text)).toBe(ids.get(text));
   }
+  for (const [text, id] of ids) expect(vocabulary.idToToken(id)).toBe(text);
+});
+
+test("other work has its turn where a few words let many pieces go on", () => {
+  const texts = Array.from({ length: 40_000 }, (_, id) => `ab${(id + 1e6).toString(36)}`);
+  const vocabulary = vocabularyOf(["<unk>", ...texts]);
+  vocabulary.index();
+  const model = unigramModel(vocabulary, { rule: "huggingface", unkId: 0 });
+  const parts = (text: string): number => [...(model.tokenizeLong?.(text) ?? [])].length;
+  expect(parts("ab".repeat(50))).toBeGreaterThan(1);
+  expect(parts("ab".repeat(50))).toBe(1);
 });
 
 test("an unknown piece keeps its text when it comes again", () => {

@@ -2,6 +2,7 @@ import { charLength } from "../aligned.ts";
 import { mismatch } from "../errors.ts";
 import { doubled } from "./doubled.ts";
 import type { Model } from "./model.ts";
+import { PieceTrie } from "./piece-trie.ts";
 import { type PieceOptions, type PieceSink, pieceModel } from "./pieces.ts";
 import { normalPiece, unusedPiece, userDefinedPiece, type Vocabulary } from "./vocabulary.ts";
 import { edgeWidth, endOf, longestWord, pieceOf, stepWidth, WordLattices } from "./word-lattices.ts";
@@ -23,15 +24,15 @@ const farSum = -100_000;
  * @see sentencepiece src/unigram_model.cc, Model::EncodeOptimized; tokenizers src/models/unigram/model.rs
  */
 export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Model {
-  const { size } = vocabulary;
+  const { size, scores } = vocabulary;
   const { unkId } = options;
   const isFloat32 = options.rule === "sentencepiece";
-  let longest = 2;
+  // A character that is no piece may have two code units.
+  const longest = Math.max(2, vocabulary.longest);
   let lowest = isFloat32 ? 3.4028234663852886e38 : Infinity;
   for (let id = 0; id < size; id++) {
     const type = vocabulary.typeOf(id);
-    const given = vocabulary.scores[id];
-    longest = Math.max(longest, vocabulary.lengthOf(id));
+    const given = scores[id];
     if (!isFloat32 || type === normalPiece) lowest = Math.min(lowest, given);
     if (!isFloat32) continue;
     let score = Math.fround(given);
@@ -41,18 +42,14 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
     if (type === userDefinedPiece) {
       score = Math.fround(0.1 * (new TextEncoder().encode(vocabulary.idToToken(id)).length - 1));
     }
-    if (score !== given) vocabulary.setScore(id, score);
+    scores[id] = score;
   }
+  const trie = new PieceTrie(vocabulary);
   const unkScore = isFloat32 ? Math.fround(lowest - 10) : lowest - 10;
   const mask = 2 ** (32 - Math.clz32(longest)) - 1;
   // Whether no piece goes on into the next word: then the edges of a word are always the same. Sums of float32 are not, as they run on
   // from word to word. (The other rule's words come one by one, and whole ones are known already.)
-  let hasWords = isFloat32;
-  if (isFloat32) {
-    vocabulary.eachPair((_, right) => {
-      if (right === spaceMark) hasWords = false;
-    });
-  }
+  const hasWords = isFloat32 && !vocabulary.hasBehind(spaceMark);
   const lattices = hasWords ? new WordLattices() : undefined;
   // From a sum below this one on, a word's may become less than `farSum`.
   const nearSum = farSum - longestWord * unkScore;
@@ -99,11 +96,11 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       const next = begin + charLength(word, begin);
       let isOneSpelled = false;
       for (let at = begin, node = 0; at < length; ) {
-        node = vocabulary.child(node, word.charCodeAt(at++));
+        node = trie.child(node, word.charCodeAt(at++));
         if (node === 0) break;
-        const id = vocabulary.value(node);
+        const id = trie.value(node);
         if (id < 0) continue;
-        const score = vocabulary.scoreAt(node);
+        const score = trie.scoreAt(node);
         if (Number.isNaN(score)) continue;
         if (at === next) isOneSpelled = true;
         offer(begin, at, id, score + sum);
@@ -172,7 +169,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
 
     best[0] = 0;
     for (let begin = 0, step = 1; begin < length; step++) {
-      if (step % pauseLength === 0) yield;
+      if (step % pauseLength === 0 || trie.needsPause()) yield;
       if (begin === reached && begin - from >= windowLength) {
         turnWindow(begin);
         for (let at = from; at < begin; yield) at = addPieces(at, begin);

@@ -8,178 +8,169 @@ export const userDefinedPiece = 4;
 export const unusedPiece = 5;
 export const bytePiece = 6;
 
-// A node is a row of half a cache line: its parent, its code unit, the next node of its hash chain, the id of the piece that ends
-// there + 1, its children: 0 for none, the only one, or `many`, which hash chains find; a bit for each child, by its code unit's last
-// five; and as one float64 the piece's score.
-const width = 8;
-const many = -1;
+// A piece is a row: where its text ends, its type, and a hash of its text.
+const width = 3;
 
-/**
- * Pieces by id and by text: a prefix tree over UTF-16 code units in typed arrays, which is read forth to find pieces and
- * back to spell them. 250,000 pieces take about 30 MB and no string. Node 0 is the root.
- */
+/** Pieces by id and by text, in typed arrays: 250,000 take about 14 MB and no string. */
 export class Vocabulary {
-  /** The score of each piece, and room for more. */
-  scores = new Float64Array(1024);
   size = 0;
-  // Three numbers for each piece: the node where it ends, how many code units it has, its type.
-  #pieces = new Int32Array(3 * 1024);
-  /** By node: unknown, control and byte pieces, which no text is made of. One hides a piece of the same text. */
-  readonly #reserved = new Map<number, number>();
-  /** The root's children, which are looked for most, by code unit. */
-  readonly #first = new Int32Array(65_536);
-  readonly #chains: Int32Array;
-  readonly #shift: number;
-  // Not the same in every process: no file can be made whose nodes all fall into one chain.
+  /** The score of each piece, and room for more. */
+  scores: Float64Array;
+  #rows: Int32Array;
+  /** The code units of all pieces, one after another, and those of a text that is looked for. */
+  #text: Uint16Array;
+  /** How many code units the longest piece has. */
+  longest = 0;
+  /** Unknown, control and byte pieces, which no text is made of. One hides a piece of the same text. */
+  readonly #reserved = new Map<string, number>();
+  /** The others by their hashes, whose first bits are the place where one is, or the next free place behind it: id + 1, and above it the hash's other bits. */
+  #slots = new Int32Array(0);
+  #bits = 0;
+  // Not the same in every process: no file can be made whose pieces all want one place.
   readonly #factor = (Math.random() * 2 ** 32) | 1;
-  #nodes: Int32Array;
-  /** The same memory. */
-  #nodeScores: Float64Array;
-  #count = 1;
   /** The code units of the next piece, for `add`; what follows them is left from others. */
   readonly units: number[] = [];
 
   /** @param fileSize how long the file is, in bytes or characters */
   constructor(fileSize: number) {
-    this.#shift = Math.min(24, Math.clz32(fileSize >> 4));
-    this.#chains = new Int32Array(2 ** (32 - this.#shift));
-    this.#nodes = new Int32Array(width * ((fileSize >> 3) + 64));
-    this.#nodeScores = new Float64Array(this.#nodes.buffer);
+    const count = (fileSize >> 4) + 16;
+    this.scores = new Float64Array(count);
+    this.#rows = new Int32Array(width * count);
+    this.#text = new Uint16Array(8 * count);
+  }
+
+  /** Makes a piece of the first of `units`. */
+  add(length: number, score: number, type: number): void {
+    if (this.size === this.scores.length) {
+      this.scores = doubled(this.scores);
+      this.#rows = doubled(this.#rows);
+    }
+    const place = this.#placeFor(length);
+    for (let at = 0; at < length; at++) this.#text[place + at] = this.units[at];
+    const row = width * this.size;
+    this.scores[this.size++] = score;
+    this.#rows[row] = place + length;
+    this.#rows[row + 1] = type;
+    this.#rows[row + 2] = this.#hashOf(place, length);
+    if (length > this.longest) this.longest = length;
   }
 
   /**
-   * Makes a piece of the first of `units`. Of equal pieces the last one counts.
-   * @returns whether it was there before
+   * Lets all pieces be found by their texts. Of equal ones the last one counts.
+   * @returns the first of them whose text was there before, or -1
    */
-  add(length: number, score: number, type: number): boolean {
-    let node = 0;
-    for (let at = 0; at < length; at++) node = this.child(node, this.units[at]) || this.#grow(node, this.units[at]);
-    const id = this.size++;
-    if (id === this.scores.length) {
-      this.scores = doubled(this.scores);
-      this.#pieces = doubled(this.#pieces);
+  index(): number {
+    let repeated = -1;
+    // At most half of the places are taken.
+    this.#bits = 33 - Math.clz32(this.size);
+    this.#slots = new Int32Array(2 ** this.#bits);
+    for (let id = 0; id < this.size; id++) if (this.#enter(id) && repeated < 0) repeated = id;
+    return repeated;
+  }
+
+  /** Lets a piece be found; says whether an equal one was there before. */
+  #enter(id: number): boolean {
+    if (this.isReserved(id)) {
+      const piece = this.idToToken(id) as string;
+      const isRepeated = this.#reserved.has(piece);
+      this.#reserved.set(piece, id);
+      return isRepeated;
     }
-    this.scores[id] = score;
-    this.#pieces[3 * id] = node;
-    this.#pieces[3 * id + 1] = length;
-    this.#pieces[3 * id + 2] = type;
-    const isReserved = type === unknownPiece || type === controlPiece || type === bytePiece;
-    const isRepeated = isReserved ? this.#reserved.has(node) : this.value(node) >= 0;
-    if (isReserved) this.#reserved.set(node, id);
-    else {
-      this.#nodes[width * node + 3] = id + 1;
-      this.#nodeScores[4 * node + 3] = score;
-    }
+    const begin = this.beginOf(id);
+    const hash = this.#rows[width * id + 2];
+    const slot = this.#slotOf(hash, begin, this.beginOf(id + 1) - begin);
+    const isRepeated = this.#slots[slot] !== 0;
+    this.#slots[slot] = (hash << this.#bits) | (id + 1);
     return isRepeated;
   }
 
-  /** How many code units a piece has. */
-  lengthOf(id: number): number {
-    return this.#pieces[3 * id + 1];
-  }
-
   typeOf(id: number): number {
-    return this.#pieces[3 * id + 2];
+    return this.#rows[width * id + 1];
   }
 
-  /** The child of a node along one code unit, or 0 where there is none. */
-  child(node: number, unit: number): number {
-    if (node === 0) return this.#first[unit];
-    const nodes = this.#nodes;
-    // Most often there is none, and then nothing else is read: all of it lies far apart in memory.
-    if (((nodes[width * node + 5] >>> (unit & 31)) & 1) === 0) return 0;
-    let child = nodes[width * node + 4];
-    if (child !== many) return child !== 0 && nodes[width * child + 1] === unit ? child : 0;
-    child = this.#chains[this.#chainOf(node, unit)];
-    while (child !== 0 && (nodes[width * child] !== node || nodes[width * child + 1] !== unit)) {
-      child = nodes[width * child + 2];
-    }
-    return child;
+  /** Whether no text is made of a piece. */
+  isReserved(id: number): boolean {
+    const type = this.typeOf(id);
+    return type === unknownPiece || type === controlPiece || type === bytePiece;
   }
 
-  /** The piece that text can be made of and that ends at a node, or -1. */
-  value(node: number): number {
-    return this.#nodes[width * node + 3] - 1;
+  /** Where a piece begins among the code units of all; it ends where the next one begins. */
+  beginOf(id: number): number {
+    return id === 0 ? 0 : this.#rows[width * id - width];
   }
 
-  setScore(id: number, score: number): void {
-    this.scores[id] = score;
-    const node = this.#pieces[3 * id];
-    if (this.value(node) === id) this.#nodeScores[4 * node + 3] = score;
-  }
-
-  /** The score of the piece that text can be made of and that ends at a node. */
-  scoreAt(node: number): number {
-    return this.#nodeScores[4 * node + 3];
+  /** One of the code units of all pieces. */
+  unitAt(place: number): number {
+    return this.#text[place];
   }
 
   /** The piece that a part of a text is, or -1. */
   find(text: string, begin: number, end: number): number {
-    const node = this.#walk(text, begin, end);
-    return node < 0 ? -1 : this.value(node);
+    const length = end - begin;
+    if (length > this.longest) return -1;
+    const place = this.#placeFor(length);
+    for (let at = 0; at < length; at++) this.#text[place + at] = text.charCodeAt(begin + at);
+    return (this.#slots[this.#slotOf(this.#hashOf(place, length), place, length)] & (this.#slots.length - 1)) - 1;
   }
 
   tokenToId(token: string): number | undefined {
-    const node = this.#walk(token, 0, token.length);
-    const id = this.#reserved.get(node) ?? (node < 0 ? -1 : this.value(node));
+    const id = this.#reserved.get(token) ?? this.find(token, 0, token.length);
     return id < 0 ? undefined : id;
   }
 
   idToToken(id: number): string | undefined {
     if (!Number.isInteger(id) || id < 0 || id >= this.size) return undefined;
     let text = "";
-    for (let node = this.#pieces[3 * id]; node > 0; node = this.#nodes[width * node])
-      text = String.fromCharCode(this.#nodes[width * node + 1]) + text;
+    for (let at = this.beginOf(id); at < this.beginOf(id + 1); at++) text += String.fromCharCode(this.#text[at]);
     return text;
   }
 
   /** Calls back with every two code units that are neighbours in a piece. */
   eachPair(call: (left: number, right: number) => void): void {
-    const nodes = this.#nodes;
-    for (let at = width; at < width * this.#count; at += width) {
-      if (nodes[at] > 0) call(nodes[width * nodes[at] + 1], nodes[at + 1]);
+    for (let id = 0, at = 1; id < this.size; id++, at++) {
+      for (; at < this.beginOf(id + 1); at++) call(this.#text[at - 1], this.#text[at]);
     }
   }
 
-  #walk(text: string, begin: number, end: number): number {
-    let node = 0;
-    for (let at = begin; at < end; at++) {
-      node = this.child(node, text.charCodeAt(at));
-      if (node === 0) return -1;
+  /** Whether a code unit stands in a piece, but not first. */
+  hasBehind(unit: number): boolean {
+    for (let id = 0; id < this.size; id++) {
+      const end = this.beginOf(id + 1);
+      for (let at = this.beginOf(id) + 1; at < end; at++) if (this.#text[at] === unit) return true;
     }
-    return node;
+    return false;
   }
 
-  #grow(parent: number, unit: number): number {
-    const child = this.#count++;
-    if (width * this.#count > this.#nodes.length) {
-      this.#nodes = doubled(this.#nodes);
-      this.#nodeScores = new Float64Array(this.#nodes.buffer);
-    }
-    const nodes = this.#nodes;
-    nodes[width * child] = parent;
-    nodes[width * child + 1] = unit;
-    if (parent === 0) {
-      this.#first[unit] = child;
-      return child;
-    }
-    const sibling = nodes[width * parent + 4];
-    nodes[width * parent + 4] = sibling === 0 ? child : many;
-    nodes[width * parent + 5] |= 1 << (unit & 31);
-    // An only child is in no chain until it has a sibling.
-    if (sibling > 0) this.#link(sibling);
-    if (sibling !== 0) this.#link(child);
-    return child;
+  /** Where a text has its place behind all pieces. */
+  #placeFor(length: number): number {
+    const place = this.beginOf(this.size);
+    while (place + length > this.#text.length) this.#text = doubled(this.#text);
+    return place;
   }
 
-  #link(node: number): void {
-    const nodes = this.#nodes;
-    const chain = this.#chainOf(nodes[width * node], nodes[width * node + 1]);
-    nodes[width * node + 2] = this.#chains[chain];
-    this.#chains[chain] = node;
+  #hashOf(place: number, length: number): number {
+    let hash = 0;
+    for (let at = place; at < place + length; at++) hash = Math.imul(hash ^ this.#text[at], this.#factor);
+    return hash;
   }
 
-  #chainOf(node: number, unit: number): number {
-    return Math.imul(Math.imul(node, 0x2c1b3c6d) + unit, this.#factor) >>> this.#shift;
+  /** Where the piece is whose code units are those at a place, or a free place for it. */
+  #slotOf(hash: number, place: number, length: number): number {
+    const slots = this.#slots;
+    const bits = this.#bits;
+    let slot = hash >>> (32 - bits);
+    for (; slots[slot] !== 0; slot = (slot + 1) & (slots.length - 1)) {
+      const isLike = (slots[slot] ^ (hash << bits)) >>> bits === 0;
+      if (isLike && this.#isAt((slots[slot] & (slots.length - 1)) - 1, place, length)) break;
+    }
+    return slot;
+  }
+
+  /** Whether a piece has the code units that are at a place. */
+  #isAt(id: number, place: number, length: number): boolean {
+    const begin = this.beginOf(id);
+    let at = this.beginOf(id + 1) - begin === length ? length : -1;
+    while (at > 0 && this.#text[begin + at - 1] === this.#text[place + at - 1]) at--;
+    return at === 0;
   }
 }
