@@ -114,6 +114,14 @@ describe("embedBatch", () => {
     await pipeline.dispose();
   });
 
+  test("a prompt without tokens changes nothing, where it does not count either", async () => {
+    const tokenizer = { ...readJson(join(folder, "bert-cls", "tokenizer.json")), post_processor: null };
+    const pooling = { ...readJson(join(folder, "bert-cls", "1_Pooling/config.json")), include_prompt: false };
+    const { pipeline } = await open("bert-cls", { "tokenizer.json": tokenizer, "1_Pooling/config.json": pooling });
+    expect(await pipeline.embed("a b", { prompt: "\u0000" })).toEqual(await pipeline.embed("a b"));
+    await pipeline.dispose();
+  });
+
   test("thousands of texts are worked on a lot at a time, in order", async () => {
     const { pipeline } = await open("bert-cls");
     const texts = Array.from({ length: 3000 }, (_, index) => `token ${index % 7} of the world`);

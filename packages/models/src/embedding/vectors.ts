@@ -133,7 +133,7 @@ async function promptLength({ tokenizer, encode }: TextReader, prompt: string): 
   const { bosId, eosId, padId, unkId } = tokenizer;
   const last = ids.length - 1;
   const isSpecial = special_tokens_mask[last] === 1 || [bosId, eosId, padId, unkId].includes(ids[last]);
-  return isSpecial ? last : last + 1;
+  return isSpecial ? Math.max(0, last) : last + 1;
 }
 
 type RowReader = (text: string, index: number) => Promise<TextRow>;
