@@ -33,10 +33,13 @@ export function checkRuntimeOptions(options: RuntimeOptions): void {
   if (unknown !== undefined) {
     throw new OptionError("unknown-option", `runtime: expected one of ${optionNames.join(", ")}, got ${unknown}`);
   }
-  const { build = "simd", limitBytes = 1, threads = 1 } = options;
+  const { build = "simd", limitBytes = 1, threads = 1, deterministic = false, debug = false } = options;
   if (!(isCount(threads) && threads <= 64)) refuse("threads to be a whole number from 1 to 64", threads);
   if (build !== "simd" && build !== "relaxed") refuse('build to be "simd" or "relaxed"', build);
   if (!isCount(limitBytes)) refuse("limitBytes to be a whole number of bytes", limitBytes);
+  for (const [name, value] of Object.entries({ deterministic, debug })) {
+    if (typeof value !== "boolean") refuse(`${name} to be true or false`, value);
+  }
 }
 
 function isCount(value: number): boolean {

@@ -188,12 +188,19 @@ test("every error is a KiloformerError, also one of another package that shares 
   expect(new RuntimeError("code", "message")).not.toBeInstanceOf(MemoryError);
 });
 
-test.each([null, 5, [[]], { banana: 1 }, { build: "banana" }, { limitBytes: -1 }, { limitBytes: "5" }])(
-  "is not made with options %j",
-  async (options) => {
-    await expect(Runtime.create(options as never)).rejects.toBeInstanceOf(OptionError);
-  },
-);
+test.each([
+  null,
+  5,
+  [[]],
+  { banana: 1 },
+  { build: "banana" },
+  { limitBytes: -1 },
+  { limitBytes: "5" },
+  { deterministic: "no" },
+  { debug: 1 },
+])("is not made with options %j", async (options) => {
+  await expect(Runtime.create(options as never)).rejects.toBeInstanceOf(OptionError);
+});
 
 test("a clock that stands still, as tests of programs have it, holds no turn back", async () => {
   vi.useFakeTimers({ toFake: ["setImmediate", "setTimeout"] });
