@@ -1,9 +1,19 @@
 // What the files of sentence-transformers say, and what of it is refused.
-import { parseSafetensors } from "@kiloformer/core";
+import { type Dtype, parseSafetensors, writeSafetensors } from "@kiloformer/core";
 import { describe, expect, test } from "vitest";
 import { Pipeline } from "../src/index.ts";
+import type { Tensors } from "./open.ts";
 import { filesOf, modules, open } from "./sentence-transformers.ts";
 import { failing } from "./shared.ts";
+
+const bytesOf = ({ buffer }: ArrayBufferView): Uint8Array => new Uint8Array(buffer as ArrayBuffer);
+
+/** A quarter, its negative and zero in other dtypes. */
+const inDtype = {
+  F16: (values: Float32Array) => Uint16Array.from(values, (value) => (value < 0 ? 0xb400 : value > 0 ? 0x3400 : 0)),
+  BF16: (values: Float32Array) => Uint16Array.from(values, (value) => (value < 0 ? 0xbe80 : value > 0 ? 0x3e80 : 0)),
+  F64: (values: Float32Array) => Float64Array.from(values),
+};
 
 describe("modules.json", () => {
   const unsafe = [
@@ -87,6 +97,68 @@ describe("modules.json", () => {
     };
     const { pipeline } = await open("bert-dense", { "2_Dense/config.json": dense });
     await expect(pipeline.embed("hello")).rejects.toMatchObject({ code: "unsupported-value" });
+  });
+
+  const weights = "2_Dense/model.safetensors";
+  /** A case with other tensors in one of its files. */
+  async function withTensors(name: string, file: string, change: (tensors: Tensors) => void): Promise<Pipeline> {
+    const files = filesOf(name);
+    const given = parseSafetensors(files[file] as Uint8Array);
+    const tensors: Tensors = new Map();
+    for (const [key, { dtype, shape }] of given.tensors) tensors.set(key, { dtype, shape, data: given.view(key) });
+    change(tensors);
+    return Pipeline.fromFiles({ ...files, [file]: writeSafetensors(tensors) });
+  }
+  const zeros = (dtype: Dtype, bytes: number, ...shape: number[]) => ({ dtype, shape, data: new Uint8Array(bytes) });
+
+  test.each<[string, string, string, (tensors: Tensors) => void, string, string]>([
+    [
+      "a Dense without its bias",
+      "bert-dense",
+      weights,
+      (tensors) => tensors.delete("linear.bias"),
+      "missing",
+      `${weights}: expected tensors that are missing: linear.bias`,
+    ],
+    [
+      "a bias of whole numbers",
+      "bert-dense",
+      weights,
+      (tensors) => tensors.set("linear.bias", zeros("I64", 96, 12)),
+      "unsupported-dtype",
+      `${weights}: expected linear.bias of dtype F64, F32, F16 or BF16, got I64`,
+    ],
+    [
+      "a table with too few weights",
+      "static-model2vec",
+      "model.safetensors",
+      (tensors) => tensors.set("weights", zeros("F32", 12, 3)),
+      "misshaped",
+      "model.safetensors: expected weights of shape [104], got [3]",
+    ],
+  ])("%s: a typed error", async (_, name, file, change, code, message) => {
+    const opened = withTensors(name, file, change).then((pipeline) => pipeline.embed("hello"));
+    await expect(opened).rejects.toThrow(failing(code, message));
+  });
+
+  test.each(["F16", "BF16", "F64"] as const)("a Dense of %s is what its values say", async (dtype) => {
+    // All of these dtypes have a quarter.
+    const toQuarters = (tensors: Tensors) => {
+      for (const [key, tensor] of tensors) {
+        const values = new Float32Array(Uint8Array.from(tensor.data).buffer).map((value) => Math.sign(value) / 4);
+        tensors.set(key, { ...tensor, data: bytesOf(values) });
+      }
+    };
+    const plain = await withTensors("bert-dense", weights, toQuarters);
+    const other = await withTensors("bert-dense", weights, (tensors) => {
+      toQuarters(tensors);
+      for (const [key, { shape, data }] of tensors) {
+        const values = new Float32Array(Uint8Array.from(data).buffer);
+        tensors.set(key, { dtype, shape, data: bytesOf(inDtype[dtype](values)) });
+      }
+    });
+    expect(await other.embed("hello")).toEqual(await plain.embed("hello"));
+    await Promise.all([plain.dispose(), other.dispose()]);
   });
 
   test("an activation of another place is not called Tanh", async () => {

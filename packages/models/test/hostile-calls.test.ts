@@ -75,6 +75,41 @@ describe("a decoder without a pipeline", () => {
   });
 });
 
+test("what a call cannot give is refused before anything is computed", async () => {
+  const decoder = await Pipeline.fromFiles(filesOf("gpt2-odd"), quiet);
+  const encoder = await Pipeline.fromFiles(filesOf("bert-base-model"), quiet);
+  const answers = { max_new_tokens: 2, return_dict_in_generate: true } as const;
+  const refused: [call: Promise<unknown>, code: string, message: string][] = [
+    [
+      decoder.generateBatch(new Array(100_001).fill([1]), answers),
+      "too-many-prompts",
+      "generateBatch: expected at most 100000 prompts, got 100001",
+    ],
+    [
+      decoder.generate([1], { return_dict_in_generate: "yes" as never }),
+      "bad-option",
+      'generate: expected return_dict_in_generate to be true or false, got "yes"',
+    ],
+    [
+      decoder.generate([1], { logprobs: true }),
+      "conflicting-options",
+      "generate: expected return_dict_in_generate: true beside logprobs, as a text has no place for them",
+    ],
+    [
+      encoder.hiddenStates([1, 2], { token_type_ids: [0] }),
+      "bad-ids",
+      "token_type_ids: expected 2, one for each id, got 1",
+    ],
+    [
+      decoder.phonemize("a"),
+      "not-g2p",
+      "phonemize: expected a model whose vocabulary maps letters to IPA, got one without a tokenizer",
+    ],
+  ];
+  for (const [call, code, message] of refused) await expect(call).rejects.toThrow(failing(code, message));
+  await Promise.all([decoder.dispose(), encoder.dispose()]);
+});
+
 test("a decoder refuses chunks of no rows and lengths that are none, and nothing has changed then", async () => {
   const bare = await openBareModel(filesOf("gpt2-odd"), architectures, quiet);
   const { decoder } = bare;
