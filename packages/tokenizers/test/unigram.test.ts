@@ -7,7 +7,7 @@ import { normalPiece, Vocabulary } from "../src/models/vocabulary.ts";
 import { readScore, readUnigramJson } from "../src/unigram-json.ts";
 import { codePointPlaces } from "./offsets.ts";
 import { shared } from "./shared.ts";
-import { atSpaces, openJson } from "./tokenizer-files.ts";
+import { atSpaces, growth, openJson } from "./tokenizer-files.ts";
 
 const { library, models } = JSON.parse(readFileSync(new URL("fixtures/unigram.json", import.meta.url), "utf8"));
 
@@ -328,6 +328,23 @@ test("pieces are found by their texts, whole and as what a text begins with, in 
     expect(vocabulary.tokenToId(text)).toBe(ids.get(text));
   }
   for (const [text, id] of ids) expect(vocabulary.idToToken(id)).toBe(text);
+});
+
+test("no pieces have one place in every process: those of Thue and Morse, whose sums by powers of a factor are equal", () => {
+  // Each unit says whether the next bit differs: a hash that is odd goes down by 1 where an even one goes up, so that sums of bits remain.
+  const block = (bits: readonly number[]): string =>
+    [...bits, 0].map((bit, at) => String.fromCharCode(bit ^ (bits[at - 1] ?? 0))).join("");
+  const bits = Array.from({ length: 128 }, (_, at) => at.toString(2).replaceAll("0", "").length & 1);
+  const [even, odd] = [block(bits), block(bits.map((bit) => 1 - bit))];
+  const opening = (other: string) => () => {
+    const texts = Array.from({ length: 1024 }, (_, id) =>
+      Array.from({ length: 10 }, (_, at) => ((id >> at) & 1 ? even : other))
+        .join("")
+        .padEnd(3000, "z"),
+    );
+    expect(vocabularyOf(texts).index()).toBe(-1);
+  };
+  expect(growth(opening(odd.replaceAll("\0", "a")), opening(odd), 3)).toBeLessThan(3);
 });
 
 test("other work has its turn where a few words let many pieces go on", () => {

@@ -150,7 +150,10 @@ export class Vocabulary {
 
   #hashOf(place: number, length: number): number {
     let hash = 0;
-    for (let at = place; at < place + length; at++) hash = Math.imul(hash ^ this.#text[at], this.#factor);
+    // Without the shift, pieces could be made whose hashes are equal by every factor.
+    for (let at = place; at < place + length; at++) {
+      hash = Math.imul(hash ^ (hash >>> 15) ^ this.#text[at], this.#factor);
+    }
     return hash;
   }
 
