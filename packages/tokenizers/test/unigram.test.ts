@@ -357,6 +357,15 @@ test("other work has its turn where a few words let many pieces go on", () => {
   expect(parts("ab".repeat(50))).toBe(1);
 });
 
+test("other work has its turn where a long piece may begin at each place", () => {
+  const vocabulary = vocabularyOf(["<unk>", "a", `${"a".repeat(2000)}b`]);
+  vocabulary.index();
+  const model = unigramModel(vocabulary, { rule: "huggingface", unkId: 0 });
+  const parts = [...(model.tokenizeLong?.("a".repeat(4000)) ?? [])];
+  expect(parts.length).toBeGreaterThan(80);
+  expect(parts.flatMap((part) => part?.ids)).toHaveLength(4000);
+});
+
 test("an unknown piece keeps its text when it comes again", () => {
   const unigram = {
     type: "Unigram",

@@ -6,14 +6,14 @@ import type { Vocabulary } from "./vocabulary.ts";
 const width = 8;
 // The children are 0 for none, the only one, `many`, which hash chains find, or below that the first piece that waits, as -2 - id.
 const many = -1;
-// So many pieces go on before other work may have its turn.
-const manyMoved = 8192;
 
 /**
  * A prefix tree of the pieces that text can be made of, over UTF-16 code units. It grows where texts go: until then pieces
  * wait at the last node of theirs that is there. Node 0 is the root.
  */
 export class PieceTrie {
+  /** How many pieces went on since the last pause of whom it grows for. */
+  moved = 0;
   readonly #vocabulary: Vocabulary;
   /** By piece, the next one that waits at the same node, or -1, and the place of its next code unit among those of all pieces. */
   readonly #waiting: Int32Array;
@@ -27,8 +27,6 @@ export class PieceTrie {
   /** The same memory. */
   #scores = new Float64Array(this.#nodes.buffer);
   #count = 1;
-  /** How many pieces went on since the last pause. */
-  #moved = 0;
 
   constructor(vocabulary: Vocabulary) {
     const { size } = vocabulary;
@@ -68,13 +66,6 @@ export class PieceTrie {
     return this.#scores[4 * node + 3];
   }
 
-  /** Whether it grew so much that other work may have its turn. */
-  needsPause(): boolean {
-    const isDue = this.#moved > manyMoved;
-    if (isDue) this.#moved = 0;
-    return isDue;
-  }
-
   /** Lets a piece wait behind its first two code units. */
   #add(id: number): void {
     const vocabulary = this.#vocabulary;
@@ -91,7 +82,7 @@ export class PieceTrie {
     let id = -2 - this.#nodes[width * node + 4];
     this.#nodes[width * node + 4] = 0;
     this.#nodes[width * node + 5] = 0;
-    for (; id >= 0; this.#moved++) {
+    for (; id >= 0; this.moved++) {
       const next = this.#waiting[2 * id];
       const child = this.#step(node, id);
       if (child > 0) this.#wait(child, id);

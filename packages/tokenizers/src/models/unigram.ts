@@ -9,8 +9,9 @@ import { edgeWidth, endOf, longestWord, pieceOf, stepWidth, WordLattices } from 
 
 // A window of the text ends at the next place that no piece crosses, so that memory stays small.
 const windowLength = 4096;
-// A pause comes after so many characters where no window ends.
+// A pause comes after so many code units where no window ends; a piece that goes on in the tree takes as long as some of them.
 const pauseLength = 65_536;
+const moveLength = 8;
 const piecesAtOnce = 16_384;
 const none = -1;
 const unknown = -2;
@@ -70,6 +71,8 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
     // Where the window begins, and the last place where a piece ends.
     let from = 0;
     let reached = 0;
+    // How many code units were looked at since the last pause: a long piece's at each place where it may begin.
+    let looked = 0;
 
     /** Takes a piece that ends at a place if no better one does. */
     const offer = (begin: number, end: number, id: number, exact: number): void => {
@@ -95,7 +98,8 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
       const sum = best[begin & mask];
       const next = begin + charLength(word, begin);
       let isOneSpelled = false;
-      for (let at = begin, node = 0; at < length; ) {
+      let at = begin;
+      for (let node = 0; at < length; ) {
         node = trie.child(node, word.charCodeAt(at++));
         if (node === 0) break;
         const id = trie.value(node);
@@ -106,6 +110,7 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
         offer(begin, at, id, score + sum);
         if (record >= 0) lattices?.addEdge(record, begin - wordBegin, at - wordBegin, id, score);
       }
+      looked += at - begin;
       if (!isOneSpelled) {
         offer(begin, next, unknown, unkScore + sum);
         if (record >= 0) lattices?.addEdge(record, begin - wordBegin, next - wordBegin, unknown, unkScore);
@@ -168,8 +173,12 @@ export function unigramModel(vocabulary: Vocabulary, options: PieceOptions): Mod
     };
 
     best[0] = 0;
-    for (let begin = 0, step = 1; begin < length; step++) {
-      if (step % pauseLength === 0 || trie.needsPause()) yield;
+    for (let begin = 0; begin < length; looked++) {
+      if (looked + moveLength * trie.moved > pauseLength) {
+        looked = 0;
+        trie.moved = 0;
+        yield;
+      }
       if (begin === reached && begin - from >= windowLength) {
         turnWindow(begin);
         for (let at = from; at < begin; yield) at = addPieces(at, begin);
