@@ -288,6 +288,7 @@ export class Tokenizer implements TextTokenizer {
           if (!isOdd && this.#pushPiece(part, piece)) continue;
           if (piece.text.length > longPiece) yield* this.#pushLong(part, piece);
           else this.#pushWords(part, piece);
+          yield;
         }
         yield;
       }

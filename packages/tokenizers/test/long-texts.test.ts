@@ -6,7 +6,7 @@ import { Part, PieceTokens } from "../src/part.ts";
 import { PieceCache } from "../src/piece-cache.ts";
 import { drain } from "../src/steps.ts";
 import { unicodeForm } from "../src/unicode-forms.ts";
-import { bertLike, bpe, openJson } from "./tokenizer-files.ts";
+import { atSpaces, bertLike, bpe, openJson } from "./tokenizer-files.ts";
 
 test("tokens come back from every block, whatever room there was at first", () => {
   for (const first of [0, 7, 100, 20_000]) {
@@ -181,6 +181,18 @@ test.each([
   expect(waits.map((wait) => wait.mock.calls.length > 1)).toEqual(expected);
   vi.restoreAllMocks();
   expect(encoded.length).toBe(tokenizer.encode(text).length);
+});
+
+test("encodeAsync looks at the clock after each piece of some length, as many of them come at once", async () => {
+  const tokenizer = openJson(bpe("ab", ["a b"]), atSpaces);
+  const clock = vi.spyOn(performance, "now");
+  try {
+    const text = Array.from({ length: 100 }, (_, at) => "ab".repeat(1000 + at)).join(" ");
+    expect((await tokenizer.encodeAsync(text)).length).toBe(104_950);
+    expect(clock.mock.calls.length).toBeGreaterThan(100);
+  } finally {
+    clock.mockRestore();
+  }
 });
 
 test("a clock that stands still, as tests of programs have it, stops no text", async () => {
