@@ -250,17 +250,12 @@ const otherModels = ["albert", "camembert", "deberta-v2", "m2m_100", "marian", "
 function classOf(settings: Settings): string {
   const { className, modelType } = settings;
   if (Object.hasOwn(sentencePieceClasses, className)) return className;
-  const isNamed = settings.text("tokenizer_class") !== undefined;
-  if (!isNamed && !otherModels.includes(modelType)) {
+  const [where, name] = settings.naming;
+  if (!name && !otherModels.includes(modelType)) {
     return Object.hasOwn(classOfModel, modelType) ? classOfModel[modelType] : "";
   }
-  const known = Object.keys(sentencePieceClasses).map((key) => `${key}Tokenizer`);
-  throw mismatch(
-    "unsupported",
-    isNamed ? settings.at("tokenizer_class") : "config.json: model_type",
-    `one of ${(isNamed ? known : Object.keys(classOfModel)).join(", ")} for a .model file`,
-    isNamed ? settings.text("tokenizer_class") : modelType,
-  );
+  const known = name ? Object.keys(sentencePieceClasses).map((key) => `${key}Tokenizer`) : Object.keys(classOfModel);
+  throw mismatch("unsupported", where, `one of ${known.join(", ")} for a .model file`, name || modelType);
 }
 
 const fairseqTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) => {

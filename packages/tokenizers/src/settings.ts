@@ -21,7 +21,7 @@ export class Settings extends Reader {
   readonly #map: Reader;
   readonly #added: Reader;
   readonly #sentence: Reader;
-  readonly #files: Files;
+  readonly #config: Reader;
 
   constructor(files: Files) {
     const { value, where } = readSmall(files, "tokenizer_config.json");
@@ -29,17 +29,26 @@ export class Settings extends Reader {
     this.#map = readSmall(files, "special_tokens_map.json");
     this.#added = readSmall(files, "added_tokens.json");
     this.#sentence = readSmall(files, "sentence_bert_config.json");
-    this.#files = files;
+    this.#config = readSmall(files, "config.json");
   }
 
   /** The class that reads the tokenizer in `transformers`, without its ending; "" where no file names one. */
   get className(): string {
-    return this.text("tokenizer_class", "").replace(/Tokenizer(Fast)?$/, "");
+    const [, name = ""] = this.naming;
+    return name.replace(/Tokenizer(Fast)?$/, "");
+  }
+
+  /** The class as tokenizer_config.json names it, else config.json, and where; without one, where the model's type is. */
+  get naming(): readonly [where: string, name: string | undefined] {
+    const key = "tokenizer_class";
+    const reader = this.any(key) ? this : this.#config;
+    const name = reader.text(key);
+    return [reader.at(name ? key : "model_type"), name];
   }
 
   /** The model's type, by config.json; "" without one. */
   get modelType(): string {
-    const type = readSmall(this.#files, "config.json").any("model_type");
+    const type = this.#config.any("model_type");
     return typeof type === "string" ? type : "";
   }
 

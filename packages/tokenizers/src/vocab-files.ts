@@ -36,8 +36,8 @@ type Roles = Readonly<Record<string, string>>;
 function checkClass(settings: Settings, file: string, classes: readonly string[]): void {
   if (["", "PreTrained", "TokenizersBackend", ...classes].includes(settings.className)) return;
   const known = classes.map((name) => `${name}Tokenizer`).join(", ");
-  const where = settings.at("tokenizer_class");
-  throw mismatch("unsupported", where, `one of ${known} for a ${file}`, settings.text("tokenizer_class"));
+  const [where, name] = settings.naming;
+  throw mismatch("unsupported", where, `one of ${known} for a ${file}`, name);
 }
 
 /** The tokens that the files and the class add; a mask of which only the text is known takes the spaces before it where `strips` says so. */

@@ -166,6 +166,17 @@ describe("vocab.txt", () => {
     const [code, message] = refusal({ ...files, "tokenizer_config.json": config });
     expect([code, message]).toEqual(["unsupported", expect.stringMatching(/tokenizer_class: expected one of BertTok/)]);
   });
+
+  test("of another class that config.json alone names is refused, and the class of tokenizer_config.json goes first", () => {
+    const model = { ...files, "config.json": JSON.stringify({ tokenizer_class: "BertJapaneseTokenizer" }) };
+    const unnamed = '{"tokenizer_class": null}';
+    const [code, message] = refusal({ ...model, "tokenizer_config.json": unnamed });
+    expect([code, message]).toEqual([
+      "unsupported",
+      expect.stringMatching(/^config.json: tokenizer_class: expected one of BertTok.*got "BertJapaneseTokenizer"$/),
+    ]);
+    expect(open(model, { tokenizer_class: "BertTokenizer" }).encode("hello", plain).ids).toEqual([5]);
+  });
 });
 
 describe("vocab.json with merges.txt", () => {
@@ -306,11 +317,12 @@ describe(".model", () => {
   });
 
   test("XLM-R's has fairseq's ids, and a mask behind them", () => {
-    for (const [config, model_type] of [
-      [{}, "xlm-roberta"],
-      [{ tokenizer_class: "XLMRobertaTokenizer" }, "bert"],
+    for (const [config, model] of [
+      [{}, { model_type: "xlm-roberta" }],
+      [{ tokenizer_class: "XLMRobertaTokenizer" }, { model_type: "bert" }],
+      [{}, { model_type: "bert", tokenizer_class: "XLMRobertaTokenizer" }],
     ] as const) {
-      const tokenizer = open(files, config, { "config.json": { model_type } });
+      const tokenizer = open(files, config, { "config.json": model });
       // ▁ and a are pieces 3 and 4 of the file.
       expect(tokenizer.encode("a").ids).toEqual([0, 4, 5, 2]);
       expect(tokenizer.encode("a", { text_pair: "a" }).ids).toEqual([0, 4, 5, 2, 2, 4, 5, 2]);
