@@ -75,8 +75,8 @@ const families = [
   ["gemma3", "gemma3", 109.7],
   ["phi3", "phi3", 100.3],
   ["smollm3", "smollm3", 100.4],
-  ["t5", "t5", 107.5],
-  ["longt5", "longt5", 108.1],
+  ["t5", "t5", 107.7],
+  ["longt5", "longt5", 108.3],
 ];
 const familyPages = await Promise.all(
   families.map(async ([file, name, limit]) => {
