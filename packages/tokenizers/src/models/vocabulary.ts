@@ -127,8 +127,9 @@ export class Vocabulary {
 
   /** Calls back with every two code units that are neighbours in a piece. */
   eachPair(call: (left: number, right: number) => void): void {
-    for (let id = 0, at = 1; id < this.size; id++, at++) {
-      for (; at < this.beginOf(id + 1); at++) call(this.#text[at - 1], this.#text[at]);
+    for (let id = 0; id < this.size; id++) {
+      const end = this.beginOf(id + 1);
+      for (let at = this.beginOf(id) + 1; at < end; at++) call(this.#text[at - 1], this.#text[at]);
     }
   }
 
