@@ -32,7 +32,7 @@ export const electra: Architecture = {
     const checked = { ...readEncoder(config), typeVocabSize: config.integer("type_vocab_size", {}, 2) };
     const { hiddenSize: D, labels } = checked;
     const width = config.integer("embedding_size", {}, 128);
-    config.ignore("summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj");
+    config.ignore("summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj", "generator_size");
     const model = weights.base("electra.", "embeddings.word_embeddings.weight");
     const { table, head } = reserveTokens(config, weights, model, maskedLm, { ...checked, hiddenSize: width });
     const embed = reserveEmbeddings(checked, model, table);

@@ -180,6 +180,10 @@ test("what DistilBERT's config says of labels is not looked at where there is no
   await pipeline.dispose();
 });
 
+test.skipIf(!shared)("the size of the generator that ELECTRA was trained with is no unknown key", async () => {
+  expect(await failure("electra", { generator_size: "0.25" })).toBe("no error");
+});
+
 test("what converted and trained configs say beside the model is no unknown key", async () => {
   const folder = join(fixtures, "bert-base-model");
   const beside = { embedding_size: 9, pre_trained: "", training: "", padding: "max_length", mask_token_id: 4 };
@@ -188,7 +192,7 @@ test("what converted and trained configs say beside the model is no unknown key"
     ...{ tie_encoder_decoder: false, tf_legacy_loss: false, cross_attention_hidden_size: null, pruned_heads: {} },
     ...{ exponential_decay_length_penalty: null, penalty_alpha: null },
   };
-  const more = { _flash_attn_2_enabled: false, num_steps: 1, ...whole };
+  const more = { _flash_attn_2_enabled: false, num_steps: 1, export_model_type: "transformer", ...whole };
   const config = { ...readJson(join(folder, "config.json")), ...beside, ...more };
   const files = {
     "config.json": JSON.stringify(config),
