@@ -16,9 +16,8 @@ export const inertKeys: ReadonlySet<string> = new Set(
   decoder_start_token_id pretraining_tp is_llama_config cache_implementation trust_remote_code sentence_transformers
   sbert_ce_default_activation_function gradient_checkpointing output_past num_labels _num_labels finetuning_task use_bfloat16
   xla_device transformers.js_config finetuned max_sequence_length language name eos_token_ids emb_size mask_token_id unk_token_id
-  num_steps _flash_attn_2_enabled pre_trained training padding tie_encoder_decoder tf_legacy_loss export_model_type`.split(
-    /\s+/,
-  ),
+  num_steps _flash_attn_2_enabled pre_trained training padding tie_encoder_decoder tf_legacy_loss
+  export_model_type`.split(/\s+/),
 );
 
 export interface Range {
