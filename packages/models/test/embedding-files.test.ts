@@ -1,18 +1,17 @@
 // What the files of sentence-transformers say, and what of it is refused.
-import { type Dtype, parseSafetensors, writeSafetensors } from "@kiloformer/core";
+import { type Dtype, parseSafetensors } from "@kiloformer/core";
 import { describe, expect, test } from "vitest";
 import { Pipeline } from "../src/index.ts";
-import type { Tensors } from "./open.ts";
+import { changeTensors, type Tensors } from "./open.ts";
 import { filesOf, modules, open } from "./sentence-transformers.ts";
 import { failing } from "./shared.ts";
 
-const bytesOf = ({ buffer }: ArrayBufferView): Uint8Array => new Uint8Array(buffer as ArrayBuffer);
-
-/** A quarter, its negative and zero in other dtypes. */
-const inDtype = {
-  F16: (values: Float32Array) => Uint16Array.from(values, (value) => (value < 0 ? 0xb400 : value > 0 ? 0x3400 : 0)),
-  BF16: (values: Float32Array) => Uint16Array.from(values, (value) => (value < 0 ? 0xbe80 : value > 0 ? 0x3e80 : 0)),
-  F64: (values: Float32Array) => Float64Array.from(values),
+/** The bytes of -1/4, which all of these dtypes have. */
+const minusQuarter = {
+  F16: [0, 0xb4],
+  BF16: [0x80, 0xbe],
+  F32: [0, 0, 0x80, 0xbe],
+  F64: [0, 0, 0, 0, 0, 0, 0xd0, 0xbf],
 };
 
 describe("modules.json", () => {
@@ -103,11 +102,7 @@ describe("modules.json", () => {
   /** A case with other tensors in one of its files. */
   async function withTensors(name: string, file: string, change: (tensors: Tensors) => void): Promise<Pipeline> {
     const files = filesOf(name);
-    const given = parseSafetensors(files[file] as Uint8Array);
-    const tensors: Tensors = new Map();
-    for (const [key, { dtype, shape }] of given.tensors) tensors.set(key, { dtype, shape, data: given.view(key) });
-    change(tensors);
-    return Pipeline.fromFiles({ ...files, [file]: writeSafetensors(tensors) });
+    return Pipeline.fromFiles({ ...files, [file]: changeTensors(files[file] as Uint8Array, change) });
   }
   const zeros = (dtype: Dtype, bytes: number, ...shape: number[]) => ({ dtype, shape, data: new Uint8Array(bytes) });
 
@@ -142,21 +137,21 @@ describe("modules.json", () => {
   });
 
   test.each(["F16", "BF16", "F64"] as const)("a Dense of %s is what its values say", async (dtype) => {
-    // All of these dtypes have a quarter.
-    const toQuarters = (tensors: Tensors) => {
-      for (const [key, tensor] of tensors) {
-        const values = new Float32Array(Uint8Array.from(tensor.data).buffer).map((value) => Math.sign(value) / 4);
-        tensors.set(key, { ...tensor, data: bytesOf(values) });
+    const allOf = (dtype: keyof typeof minusQuarter) => (tensors: Tensors) => {
+      const value = minusQuarter[dtype];
+      for (const [key, { shape }] of tensors) {
+        const bytes = shape.reduce((count, size) => count * size, value.length);
+        tensors.set(key, {
+          dtype,
+          shape,
+          data: Uint8Array.from({ length: bytes }, (_, at) => value[at % value.length]),
+        });
       }
     };
-    const plain = await withTensors("bert-dense", weights, toQuarters);
-    const other = await withTensors("bert-dense", weights, (tensors) => {
-      toQuarters(tensors);
-      for (const [key, { shape, data }] of tensors) {
-        const values = new Float32Array(Uint8Array.from(data).buffer);
-        tensors.set(key, { dtype, shape, data: bytesOf(inDtype[dtype](values)) });
-      }
-    });
+    const [plain, other] = [
+      await withTensors("bert-dense", weights, allOf("F32")),
+      await withTensors("bert-dense", weights, allOf(dtype)),
+    ];
     expect(await other.embed("hello")).toEqual(await plain.embed("hello"));
     await Promise.all([plain.dispose(), other.dispose()]);
   });

@@ -1,7 +1,6 @@
 // What a caller may get wrong: every call says what it expected, and the model is usable afterwards.
-import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { writeSafetensors } from "@kiloformer/core";
 import { sentencePiece, Tokenizer } from "@kiloformer/tokenizers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -20,24 +19,17 @@ import {
   Runtime,
 } from "../src/index.ts";
 import { type ExpectedFacts, replay } from "../src/verify/index.ts";
+import { fixtureFiles, fixtures } from "./open.ts";
 import { failing } from "./shared.ts";
 
-const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
-
-function filesOf(name: string): Record<string, Uint8Array> {
-  const names = readdirSync(join(fixtures, name), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.name.startsWith("expected."))
-    .map((entry) => relative(join(fixtures, name), join(entry.parentPath, entry.name)));
-  return Object.fromEntries(names.map((file) => [file, readFileSync(join(fixtures, name, file))]));
-}
 const quiet = { onWarning: () => {} };
 
 describe("a decoder without a pipeline", () => {
   let bare: BareModel;
   let other: BareModel;
   beforeAll(async () => {
-    bare = await openBareModel(filesOf("gpt2-odd"), architectures, quiet);
-    other = await openBareModel(filesOf("gpt2-unscaled"), architectures, quiet);
+    bare = await openBareModel(fixtureFiles("gpt2-odd"), architectures, quiet);
+    other = await openBareModel(fixtureFiles("gpt2-unscaled"), architectures, quiet);
   });
   afterAll(async () => {
     await bare.dispose();
@@ -76,8 +68,8 @@ describe("a decoder without a pipeline", () => {
 });
 
 test("what a call cannot give is refused before anything is computed", async () => {
-  const decoder = await Pipeline.fromFiles(filesOf("gpt2-odd"), quiet);
-  const encoder = await Pipeline.fromFiles(filesOf("bert-base-model"), quiet);
+  const decoder = await Pipeline.fromFiles(fixtureFiles("gpt2-odd"), quiet);
+  const encoder = await Pipeline.fromFiles(fixtureFiles("bert-base-model"), quiet);
   const answers = { max_new_tokens: 2, return_dict_in_generate: true } as const;
   const refused: [call: Promise<unknown>, code: string, message: string][] = [
     [
@@ -111,7 +103,7 @@ test("what a call cannot give is refused before anything is computed", async () 
 });
 
 test("a decoder refuses chunks of no rows and lengths that are none, and nothing has changed then", async () => {
-  const bare = await openBareModel(filesOf("gpt2-odd"), architectures, quiet);
+  const bare = await openBareModel(fixtureFiles("gpt2-odd"), architectures, quiet);
   const { decoder } = bare;
   const cache = decoder.newCache();
   await decoder.step([{ cache, ids: [3, 4, 5] }]);
@@ -146,7 +138,7 @@ test("a decoder refuses chunks of no rows and lengths that are none, and nothing
 
 test("a call that fails leaves the caches that it fed as they were", async () => {
   for (const name of ["gpt2-odd", "phi3-longrope-crossing"]) {
-    const bare = await openBareModel(filesOf(name), architectures, quiet);
+    const bare = await openBareModel(fixtureFiles(name), architectures, quiet);
     const { decoder } = bare;
     const cache = decoder.newCache();
     const [first, more] = [[3, 4, 5], Array.from({ length: 40 }, (_, index) => 3 + (index % 9))];
@@ -173,7 +165,7 @@ test("a call that fails leaves the caches that it fed as they were", async () =>
 });
 
 test("a cache that is cut goes on as a new one would, on whichever side of a limit of its rotations", async () => {
-  const bare = await openBareModel(filesOf("phi3-longrope-crossing"), architectures, quiet);
+  const bare = await openBareModel(fixtureFiles("phi3-longrope-crossing"), architectures, quiet);
   const { decoder } = bare;
   const { vocabSize, recomputesBeyond: limit } = bare.model as { vocabSize: number; recomputesBeyond: number };
   const ids = Array.from({ length: 40 }, (_, index) => (index * 7 + 3) % vocabSize);
@@ -205,7 +197,7 @@ test("a cache that is cut goes on as a new one would, on whichever side of a lim
 });
 
 test("lists are the caller's again as soon as a call has begun", async () => {
-  const bare = await openBareModel(filesOf("gpt2-odd"), architectures, quiet);
+  const bare = await openBareModel(fixtureFiles("gpt2-odd"), architectures, quiet);
   const { decoder } = bare;
   const long = Array.from({ length: 40 }, (_, index) => 3 + (index % 9));
   const expected = await decoder.logits(long);
@@ -231,14 +223,14 @@ test("lists are the caller's again as soon as a call has begun", async () => {
   expect(cache.ids).toEqual([...long, 4, 5]);
   cache.dispose();
   await bare.dispose();
-  const encoders = await openBareModel(filesOf("t5-odd"), architectures, quiet);
+  const encoders = await openBareModel(fixtureFiles("t5-odd"), architectures, quiet);
   const rows = [{ ids: long.slice() }, { ids: [3, 4] }];
   const encoded = await encoders.encoder.states([{ ids: long }, { ids: [3, 4] }]);
   const running = encoders.encoder.states(rows);
   for (const { ids } of rows) change(ids);
   expect(await running).toEqual(encoded);
   await encoders.dispose();
-  const pipeline = await Pipeline.fromFiles(filesOf("gpt2-odd"), quiet);
+  const pipeline = await Pipeline.fromFiles(fixtureFiles("gpt2-odd"), quiet);
   const asked = {
     max_new_tokens: 6,
     return_dict_in_generate: true,
@@ -258,7 +250,7 @@ test("lists are the caller's again as soon as a call has begun", async () => {
 test("a signal must do what signals do, and a pipeline's architectures are a list", async () => {
   const half = Object.assign(new EventTarget(), { aborted: true });
   const refused = expect.objectContaining({ code: "bad-option", message: expect.stringContaining("an AbortSignal") });
-  await expect(Pipeline.fromFiles(filesOf("gpt2-odd"), { signal: half as never })).rejects.toEqual(refused);
+  await expect(Pipeline.fromFiles(fixtureFiles("gpt2-odd"), { signal: half as never })).rejects.toEqual(refused);
   for (const wrong of [undefined, null, { tokenizers: [] }]) {
     expect(() => createPipeline(wrong as never)).toThrow(
       expect.objectContaining({ code: "bad-option", message: expect.stringMatching(/^createPipeline: expected arch/) }),
@@ -267,8 +259,8 @@ test("a signal must do what signals do, and a pipeline's architectures are a lis
 });
 
 test("what an encoder remembers serves its own decoder, as long as somebody holds it", async () => {
-  const bare = await openBareModel(filesOf("t5-odd"), architectures, quiet);
-  const other = await openBareModel(filesOf("t5-odd"), architectures, quiet);
+  const bare = await openBareModel(fixtureFiles("t5-odd"), architectures, quiet);
+  const other = await openBareModel(fixtureFiles("t5-odd"), architectures, quiet);
   const { encoder, decoder } = bare;
   const once = await encoder.remember({ ids: [3, 4] }, decoder.pool);
   const expected = await decoder.logits([0], { memory: once });
@@ -288,7 +280,7 @@ test("what an encoder remembers serves its own decoder, as long as somebody hold
 
 test("bytes in the wrong place are told by their type, and not listed one by one", async () => {
   const bytes = new Uint8Array(3e6);
-  const pipeline = await Pipeline.fromFiles(filesOf("heads/bert-labels"), quiet);
+  const pipeline = await Pipeline.fromFiles(fixtureFiles("heads/bert-labels"), quiet);
   await expect(openPacked(bytes as never, bytes)).rejects.toThrow("architectures, got [object Uint8Array]");
   await expect(openPacked(Buffer.from(bytes) as never, bytes)).rejects.toThrow("got [object Uint8Array]");
   await expect(pipeline.embed(bytes as never)).rejects.toThrow("embed: expected text, got [object Uint8Array]");
@@ -300,7 +292,7 @@ test("bytes in the wrong place are told by their type, and not listed one by one
 });
 
 test("a decoder that needs an encoder says so", async () => {
-  const bare = await openBareModel(filesOf("t5-odd"), architectures, quiet);
+  const bare = await openBareModel(fixtureFiles("t5-odd"), architectures, quiet);
   await expect(bare.decoder.logits([0])).rejects.toEqual(expect.objectContaining({ code: "no-memory" }));
   await expect(bare.encoder.states(null as never)).rejects.toEqual(expect.objectContaining({ code: "bad-texts" }));
   await expect(bare.encoder.states([{ ids: [1], type_ids: [0] } as never])).rejects.toEqual(
@@ -312,7 +304,7 @@ test("a decoder that needs an encoder says so", async () => {
 
 describe("a model that was disposed of, on a runtime that lives on", () => {
   const open = async (name: string, runtime: Runtime) =>
-    openBareModel(filesOf(name), architectures, { ...quiet, runtime });
+    openBareModel(fixtureFiles(name), architectures, { ...quiet, runtime });
 
   test("throws, by whatever is held of it, and gives its memory back once", async () => {
     const runtime = await Runtime.create();
@@ -383,7 +375,7 @@ describe("options of every call", () => {
   ];
 
   test.each(calls)("%s: %s", async (folder, _, call) => {
-    const pipeline = await Pipeline.fromFiles(filesOf(folder), quiet);
+    const pipeline = await Pipeline.fromFiles(fixtureFiles(folder), quiet);
     for (const options of [
       null,
       5,
@@ -404,7 +396,7 @@ describe("options of every call", () => {
   });
 
   test("a stream has no place for ids and log probabilities, a text prompt none for a chat", async () => {
-    const pipeline = await Pipeline.fromFiles(filesOf("sentence-transformers/qwen3-last-token"), quiet);
+    const pipeline = await Pipeline.fromFiles(fixtureFiles("sentence-transformers/qwen3-last-token"), quiet);
     for (const options of [{ return_dict_in_generate: true }, { logprobs: true }, { logprobs: 0 }]) {
       await expect(pipeline.stream("x", options as never).next()).rejects.toEqual(
         expect.objectContaining({ code: "unknown-option" }),
@@ -428,20 +420,20 @@ describe("options of every call", () => {
 });
 
 test("an aborted signal stops a call that has nothing to do", async () => {
-  const pipeline = await Pipeline.fromFiles(filesOf("sentence-transformers/bert-mean"), quiet);
+  const pipeline = await Pipeline.fromFiles(fixtureFiles("sentence-transformers/bert-mean"), quiet);
   const reason = new Error("stopped");
   await expect(pipeline.embedBatch([], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   await pipeline.dispose();
 });
 
 test("a runtime that is none is refused", async () => {
-  await expect(Pipeline.fromFiles(filesOf("gpt2-odd"), { runtime: {} as never })).rejects.toEqual(
+  await expect(Pipeline.fromFiles(fixtureFiles("gpt2-odd"), { runtime: {} as never })).rejects.toEqual(
     expect.objectContaining({ code: "bad-option" }),
   );
 });
 
 test("EmbeddingGemma, a Gemma that sees both ways, is an encoder to a pipeline", async () => {
-  const files = filesOf("gemma3-bidirectional");
+  const files = fixtureFiles("gemma3-bidirectional");
   const pipeline = await Pipeline.fromFiles(files, quiet);
   const bare = await openBareModel(files, architectures, quiet);
   expect(await pipeline.hiddenStates([5, 6, 7])).toEqual(await bare.encoder.hiddenStates({ ids: [5, 6, 7] }));
@@ -453,8 +445,8 @@ test("EmbeddingGemma, a Gemma that sees both ways, is an encoder to a pipeline",
 });
 
 test("an encoder generates nothing, whether it has a tokenizer or not; a decoder without one streams nothing", async () => {
-  const encoder = await Pipeline.fromFiles(filesOf("gemma3-bidirectional"), quiet);
-  const decoder = await Pipeline.fromFiles(filesOf("gpt2-odd"), quiet);
+  const encoder = await Pipeline.fromFiles(fixtureFiles("gemma3-bidirectional"), quiet);
+  const decoder = await Pipeline.fromFiles(fixtureFiles("gpt2-odd"), quiet);
   const message = "gemma3_text: expected a model that generates text, got an encoder";
   const noDecoder = expect.objectContaining({ code: "no-decoder", message });
   await expect(encoder.generate([5])).rejects.toEqual(noDecoder);
@@ -471,7 +463,7 @@ describe("a replay", () => {
   const ids = { dtype: "I64", shape: [1, 3], data: BigInt64Array.from([3n, 4n, 5n]) } as const;
   const mask = (...values: bigint[]) => ({ dtype: "I64", shape: [1, 3], data: BigInt64Array.from(values) }) as const;
   const run = async (tensors: object, facts: unknown = { kind: "encoder" }) => {
-    const bare = await openBareModel(filesOf("bert-base-model"), architectures, quiet);
+    const bare = await openBareModel(fixtureFiles("bert-base-model"), architectures, quiet);
     try {
       return await replay(bare, writeSafetensors(tensors as never), facts as ExpectedFacts);
     } finally {
@@ -526,7 +518,7 @@ test("a folder may be a path or a file: address, and no other", async () => {
 describe("what is no list of architectures", () => {
   const bad = (call: string, got: string) =>
     failing("bad-option", `${call}: expected architectures to be a list, such as [llama], got ${got}`);
-  const files = filesOf("llama-bare-tied");
+  const files = fixtureFiles("llama-bare-tied");
 
   test.each([
     [undefined, "undefined"],
@@ -565,18 +557,18 @@ describe("options that are no options", () => {
     [5, "5"],
   ])("%o are refused, not read as none", async (options, got) => {
     const given = options as never;
-    const pipeline = await Pipeline.fromFiles(filesOf("llama-bare-tied"), quiet);
+    const pipeline = await Pipeline.fromFiles(fixtureFiles("llama-bare-tied"), quiet);
     const refused = (call: string) => failing("bad-option", `${call}: expected options as an object, got ${got}`);
     await expect(pipeline.generate([3], given)).rejects.toEqual(refused("generate"));
     await expect(pipeline.logits([3], given)).rejects.toEqual(refused("logits"));
-    await expect(Pipeline.fromFiles(filesOf("llama-bare-tied"), given)).rejects.toEqual(refused("pipeline"));
+    await expect(Pipeline.fromFiles(fixtureFiles("llama-bare-tied"), given)).rejects.toEqual(refused("pipeline"));
     await expect(g2p(given)).rejects.toEqual(refused("g2p"));
     await pipeline.dispose();
   });
 });
 
 test("options may be a module, or an instance of a class that names itself", async () => {
-  const pipeline = await Pipeline.fromFiles(filesOf("llama-bare-tied"), quiet);
+  const pipeline = await Pipeline.fromFiles(fixtureFiles("llama-bare-tied"), quiet);
   const plain = { max_new_tokens: 2, return_dict_in_generate: true } as const;
   const code: string = "data:text/javascript,export const max_new_tokens = 2, return_dict_in_generate = true";
   const module = await import(/* @vite-ignore */ code);
@@ -587,7 +579,7 @@ test("options may be a module, or an instance of a class that names itself", asy
 });
 
 test("calls name themselves and their own options", async () => {
-  const pipeline = await Pipeline.fromFiles(filesOf("llama-bare-tied"), quiet);
+  const pipeline = await Pipeline.fromFiles(fixtureFiles("llama-bare-tied"), quiet);
   const whole = { return_dict_in_generate: true, max_new_tokens: 2 } as const;
   const refused = (promise: Promise<unknown>, pattern: RegExp) => expect(promise).rejects.toThrow(pattern);
   await refused(
@@ -606,7 +598,7 @@ test("calls name themselves and their own options", async () => {
 });
 
 test("a stream names itself", async () => {
-  const pipeline = await Pipeline.fromFiles(filesOf("sentence-transformers/qwen3-last-token"), quiet);
+  const pipeline = await Pipeline.fromFiles(fixtureFiles("sentence-transformers/qwen3-last-token"), quiet);
   const refused = (options: object, pattern: RegExp) =>
     expect(pipeline.stream("x", options).next()).rejects.toThrow(pattern);
   await refused({ banana: 1 }, /^stream: .*chat, got banana$/);

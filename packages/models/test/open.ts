@@ -1,6 +1,6 @@
 // Opens a model's folder without a pipeline around it, and compares what it computes with what a folder expects.
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Dtype, type KernelBuild, parseSafetensors, writeSafetensors } from "@kiloformer/core";
 import { expect } from "vitest";
@@ -14,10 +14,13 @@ import { debugRuntime, readJson, worstDifference } from "./shared.ts";
 /** Where the fixtures of this repository lie. */
 export const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
 
-/** A fixture's files by their names, without what it expects. */
+/** A fixture's files by their names, those of its folders too, without what it expects. */
 export function fixtureFiles(name: string): Record<string, Uint8Array> {
-  const names = readdirSync(join(fixtures, name)).filter((file) => !file.startsWith("expected."));
-  return Object.fromEntries(names.map((file) => [file, readFileSync(join(fixtures, name, file))]));
+  const folder = join(fixtures, name);
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith("expected."))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+  return Object.fromEntries(names.map((file) => [file, readFileSync(join(folder, file))]));
 }
 
 /** What a fixture's inputs give. */
@@ -62,6 +65,16 @@ export interface Stored {
 /** The tensors of a file, by their names. */
 export type Tensors = Map<string, Stored>;
 
+/** A safetensors file with changes to its tensors. */
+export function changeTensors(bytes: Uint8Array, change: (tensors: Tensors) => void): Uint8Array {
+  const file = parseSafetensors(bytes);
+  const tensors: Tensors = new Map(
+    [...file.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape, data: file.view(name) }]),
+  );
+  change(tensors);
+  return writeSafetensors(tensors);
+}
+
 /** A fixture with changes to its config, its tensors, and other files; null takes a file away. */
 export function openChanged(
   folder: string,
@@ -70,13 +83,9 @@ export function openChanged(
   others: Readonly<Record<string, string | null>> = {},
 ): Promise<Pipeline> {
   const given = fixtureFiles(folder);
-  const file = parseSafetensors(readFileSync(join(fixtures, folder, "model.safetensors")));
-  const tensors: Tensors = new Map(
-    [...file.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape, data: file.view(name) }]),
-  );
-  change(tensors);
+  const weights = changeTensors(given["model.safetensors"], change);
   const config = { ...readJson(join(fixtures, folder, "config.json")), ...changes };
-  const changed = { "config.json": JSON.stringify(config), "model.safetensors": writeSafetensors(tensors) };
+  const changed = { "config.json": JSON.stringify(config), "model.safetensors": weights };
   const files = Object.entries({ ...given, ...changed, ...others }).filter(([, content]) => content !== null);
   return Pipeline.fromFiles(Object.fromEntries(files) as Record<string, string>, { strict: true });
 }

@@ -1,7 +1,6 @@
 // One file: what was packed gives what its folder gives.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { kernelBytes, Runtime, Weights, writePacked } from "@kiloformer/core";
 import { describe, expect, test, vi } from "vitest";
 import { bert } from "../src/bert.ts";
@@ -18,6 +17,7 @@ import {
 } from "../src/index.ts";
 import { toSources } from "../src/pipeline/files.ts";
 import { planModel } from "../src/pipeline/load.ts";
+import { fixtureFiles, fixtures } from "./open.ts";
 import { builds, failing, shared } from "./shared.ts";
 import { tinyFiles } from "./tiny.ts";
 
@@ -102,7 +102,6 @@ test("progress has an end, and a signal stops", async () => {
 });
 
 describe("models of every family", () => {
-  const fixtures = fileURLToPath(new URL("../../../verify/fixtures/", import.meta.url));
   const foldersOf = (path: string) =>
     readdirSync(path)
       .map((name) => join(path, name))
@@ -110,14 +109,6 @@ describe("models of every family", () => {
   const folders = ["", "heads", "sentence-transformers", "sentence-embeddings"].flatMap((name) =>
     existsSync(join(fixtures, name)) ? foldersOf(join(fixtures, name)) : [],
   );
-  /** The files of a folder, those in folders of it too. */
-  const filesOf = (folder: string) =>
-    Object.fromEntries(
-      readdirSync(folder, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile() && !entry.name.startsWith("expected"))
-        .map((entry) => join(entry.parentPath, entry.name))
-        .map((path) => [path.slice(folder.length + 1), new Uint8Array(readFileSync(path))]),
-    );
   /** What a pipeline makes of a text or of ids, whatever it can: results, or the codes of errors. */
   const everything = async (pipeline: Pipeline) => {
     const calls: (() => Promise<unknown>)[] = [
@@ -134,7 +125,7 @@ describe("models of every family", () => {
     return results;
   };
   test.each(folders.map((folder) => folder.slice(fixtures.length)))("%s", async (name) => {
-    const files = filesOf(join(fixtures, name));
+    const files = fixtureFiles(name);
     const folder = await Pipeline.fromFiles(files, { ...quiet, deterministic: true });
     const { pipeline } = await packed(files, {});
     const results = await everything(folder);

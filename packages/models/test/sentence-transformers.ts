@@ -1,8 +1,7 @@
 // The sentence-transformers folders of this repository, as they are and with other files.
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pipeline } from "../src/index.ts";
-import { fixtures } from "./open.ts";
+import { fixtureFiles, fixtures } from "./open.ts";
 import { builds, debugRuntime } from "./shared.ts";
 
 /** Where they lie. */
@@ -12,11 +11,7 @@ type Files = Record<string, Uint8Array | string>;
 
 /** A case's files by name, some of them replaced; undefined takes one away. */
 export function filesOf(name: string, changes: Record<string, unknown> = {}): Files {
-  const files: Files = {};
-  for (const entry of readdirSync(join(folder, name), { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile()) files[path.slice(join(folder, name).length + 1)] = readFileSync(path);
-  }
+  const files: Files = fixtureFiles(`sentence-transformers/${name}`);
   for (const [file, content] of Object.entries(changes)) {
     if (content === undefined) delete files[file];
     else files[file] = typeof content === "string" ? content : JSON.stringify(content);
