@@ -77,23 +77,31 @@ export function tile6x8(
     low5 = multiplyAdd(value, low, low5);
     high5 = multiplyAdd(value, high, high5);
   }
-  if (!columns) put(y, low0, high0);
-  else putSome(y, low0, high0, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low1, high1);
-  else putSome(y, low1, high1, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low2, high2);
-  else putSome(y, low2, high2, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low3, high3);
-  else putSome(y, low3, high3, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low4, high4);
-  else putSome(y, low4, high4, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low5, high5);
-  else putSome(y, low5, high5, columns, continued, bias);
+  if (!columns) {
+    put(y, low0, high0);
+    y += yStride;
+    put(y, low1, high1);
+    y += yStride;
+    put(y, low2, high2);
+    y += yStride;
+    put(y, low3, high3);
+    y += yStride;
+    put(y, low4, high4);
+    y += yStride;
+    put(y, low5, high5);
+  } else {
+    putSome(y, low0, high0, columns, continued, bias);
+    y += yStride;
+    putSome(y, low1, high1, columns, continued, bias);
+    y += yStride;
+    putSome(y, low2, high2, columns, continued, bias);
+    y += yStride;
+    putSome(y, low3, high3, columns, continued, bias);
+    y += yStride;
+    putSome(y, low4, high4, columns, continued, bias);
+    y += yStride;
+    putSome(y, low5, high5, columns, continued, bias);
+  }
 }
 
 /** Five rows, eight outputs. */
@@ -136,20 +144,27 @@ export function tile5x8(
     low4 = multiplyAdd(value, low, low4);
     high4 = multiplyAdd(value, high, high4);
   }
-  if (!columns) put(y, low0, high0);
-  else putSome(y, low0, high0, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low1, high1);
-  else putSome(y, low1, high1, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low2, high2);
-  else putSome(y, low2, high2, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low3, high3);
-  else putSome(y, low3, high3, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low4, high4);
-  else putSome(y, low4, high4, columns, continued, bias);
+  if (!columns) {
+    put(y, low0, high0);
+    y += yStride;
+    put(y, low1, high1);
+    y += yStride;
+    put(y, low2, high2);
+    y += yStride;
+    put(y, low3, high3);
+    y += yStride;
+    put(y, low4, high4);
+  } else {
+    putSome(y, low0, high0, columns, continued, bias);
+    y += yStride;
+    putSome(y, low1, high1, columns, continued, bias);
+    y += yStride;
+    putSome(y, low2, high2, columns, continued, bias);
+    y += yStride;
+    putSome(y, low3, high3, columns, continued, bias);
+    y += yStride;
+    putSome(y, low4, high4, columns, continued, bias);
+  }
 }
 
 /** Four rows, eight outputs. */
@@ -187,17 +202,23 @@ export function tile4x8(
     low3 = multiplyAdd(value, low, low3);
     high3 = multiplyAdd(value, high, high3);
   }
-  if (!columns) put(y, low0, high0);
-  else putSome(y, low0, high0, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low1, high1);
-  else putSome(y, low1, high1, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low2, high2);
-  else putSome(y, low2, high2, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low3, high3);
-  else putSome(y, low3, high3, columns, continued, bias);
+  if (!columns) {
+    put(y, low0, high0);
+    y += yStride;
+    put(y, low1, high1);
+    y += yStride;
+    put(y, low2, high2);
+    y += yStride;
+    put(y, low3, high3);
+  } else {
+    putSome(y, low0, high0, columns, continued, bias);
+    y += yStride;
+    putSome(y, low1, high1, columns, continued, bias);
+    y += yStride;
+    putSome(y, low2, high2, columns, continued, bias);
+    y += yStride;
+    putSome(y, low3, high3, columns, continued, bias);
+  }
 }
 
 /** Three rows, eight outputs. */
@@ -231,14 +252,19 @@ export function tile3x8<T>(
     low2 = multiplyAdd(value, low, low2);
     high2 = multiplyAdd(value, high, high2);
   }
-  if (!columns) put(y, low0, high0);
-  else putSome(y, low0, high0, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low1, high1);
-  else putSome(y, low1, high1, columns, continued, bias);
-  y += yStride;
-  if (!columns) put(y, low2, high2);
-  else putSome(y, low2, high2, columns, continued, bias);
+  if (!columns) {
+    put(y, low0, high0);
+    y += yStride;
+    put(y, low1, high1);
+    y += yStride;
+    put(y, low2, high2);
+  } else {
+    putSome(y, low0, high0, columns, continued, bias);
+    y += yStride;
+    putSome(y, low1, high1, columns, continued, bias);
+    y += yStride;
+    putSome(y, low2, high2, columns, continued, bias);
+  }
 }
 
 /** Two rows, sixteen outputs of panels that lie `panelStride` apart. */
