@@ -1,7 +1,7 @@
 // Attention over the pages of a key/value cache, plain or with what some families add: a window, a bias by distance, and global keys
 // before all others that every row sees.
 import { attendSmall } from "./attention-small";
-import { PAGE, roundUp8 } from "./cache";
+import { PAGE, roundUp8, roundUp16 } from "./cache";
 import { product } from "./product";
 import { loadSome, multiplyAdd, storeSome } from "./simd";
 import { divideRow, paddedExponentials, rowMaximum } from "./softmax";
@@ -133,7 +133,7 @@ export function attention_general_f32(
 
 /** Floats that `attention_f32` needs as scratch for `rows` queries over S keys. */
 export function attention_scratch_f32(rows: i32, S: i32, H: i32, K: i32, E: i32): i32 {
-  if (rows == 1 && E <= SMALL_HEAD) return 2 * roundUp8(S);
+  if (rows == 1 && E <= SMALL_HEAD) return 2 * roundUp16(S);
   return attention_general_scratch_f32(rows, S, UNLIMITED, 0, 0, H, K);
 }
 

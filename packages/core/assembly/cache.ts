@@ -7,6 +7,10 @@ export function roundUp8(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
+export function roundUp16(n: i32): i32 {
+  return (n + 15) & ~15;
+}
+
 /** Appends keys and values of `rows` positions from `position` on; row r, head h is at `4 * (r * rowStride + h * E)`. */
 export function cache_append_f32(
   k: usize,
