@@ -30,9 +30,9 @@ export function checkOptions(call: string, options: object, rules: Readonly<Reco
 }
 
 function checkValues(call: string, options: object, rules: Readonly<Record<string, Rule>>): void {
-  for (const [option, [expected, holds]] of Object.entries(rules)) {
+  for (const option in rules) {
     const value = (options as Readonly<Record<string, unknown>>)[option];
-    if (value !== undefined && !holds(value)) throw badOption(call, option, expected, value);
+    if (value !== undefined && !rules[option][1](value)) throw badOption(call, option, rules[option][0], value);
   }
 }
 

@@ -275,7 +275,7 @@ export class Decoder {
       expectLive(this.#lifetime);
       for (const { cache, count } of entries) cache.prepare(count);
     };
-    const ids = Int32Array.from(pieces.flatMap(({ feed, begin, end }) => feed.ids.slice(begin, end)));
+    const ids = new Int32Array(pieces.flatMap(({ feed, begin, end }) => feed.ids.slice(begin, end)));
     const rows = wantedRows(pieces);
     const { logits } = model;
     if (!states && !logits) {
@@ -292,7 +292,7 @@ export class Decoder {
     }
     const width = rows.length === 0 ? 0 : values.length / rows.length;
     const kept = states ? width : model.vocabSize;
-    return Array.from(rows, (_, row) => values.subarray(row * width, row * width + kept));
+    return [...rows].map((_, row) => values.subarray(row * width, row * width + kept));
   }
 }
 
@@ -342,7 +342,7 @@ function wantedRows(pieces: readonly Piece[]): Int32Array {
     end += countOf(piece);
     for (let row = end - piece.wanted; row < end; row++) rows.push(row);
   }
-  return Int32Array.from(rows);
+  return new Int32Array(rows);
 }
 
 /** The decoder of a pipeline. */

@@ -128,7 +128,7 @@ async function advance(decoder: StepDecoder, rows: readonly Row[], settings: Gen
   for (const row of rows) {
     const begin = next;
     next += row.tracks.length;
-    for (const _ of row.advance(logits.slice(begin, next))) {
+    for (const steps = row.advance(logits.slice(begin, next)); !steps.next().done; ) {
       const turn = decoder.rest?.(settings);
       if (turn) await turn;
     }
