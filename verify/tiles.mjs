@@ -1,0 +1,44 @@
+// `npm run tiles`: products of one to twelve rows, GFLOP/s, on both builds. Exits with 1 where rows that fill a tile of four and more run
+// below `LEAST` of the best: then the engine keeps sums of that tile in memory (docs/kernels.md). Ratios within one run, no timings.
+import { readFileSync } from "node:fs";
+import v8 from "node:v8";
+import { ensureBuilt } from "./built.mjs";
+
+const LEAST = 0.7;
+const ROWS = [1, 2, 3, 4, 5, 6, 8, 10, 12];
+const [N, K] = [512, 256];
+const ROUNDS = 30;
+const ROWS_A_TURN = 120;
+
+if (Number.parseInt(process.versions.v8, 10) < 12) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+ensureBuilt();
+
+let isSlow = false;
+for (const build of ["simd", "relaxed"]) {
+  const file = new URL(`../packages/core/dist/kernels-${build}.wasm`, import.meta.url);
+  const memory = new WebAssembly.Memory({ initial: 64 });
+  const { instance } = await WebAssembly.instantiate(readFileSync(file), { env: { memory } });
+  const [x, w, y] = [1, 2, 3].map((mebibytes) => mebibytes * 2 ** 20);
+  new Float32Array(memory.buffer).fill(0.5);
+  const turn = (rows) => {
+    for (let done = 0; done < ROWS_A_TURN; done += rows) instance.exports.gemm_f32(x, w, 0, y, rows, N, K, 0, 0);
+  };
+  const best = new Map(ROWS.map((rows) => [rows, Number.POSITIVE_INFINITY]));
+  // The optimizing compiler takes over within the first rounds; the best one counts, as others may have been disturbed.
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const rows of ROWS) {
+      const begin = performance.now();
+      turn(rows);
+      const products = Math.ceil(ROWS_A_TURN / rows) * rows * 2 * N * K;
+      best.set(rows, Math.min(best.get(rows), (performance.now() - begin) / products));
+    }
+  }
+  const rates = ROWS.map((rows) => 1e-6 / best.get(rows));
+  const limit = LEAST * Math.max(...rates);
+  const slow = ROWS.filter((rows, index) => rows > 3 && rates[index] < limit);
+  const list = ROWS.map((rows, index) => `${rows}: ${rates[index].toFixed(1)}`).join("  ");
+  console.log(`${build.padEnd(8)} rows: GFLOP/s  ${list}`);
+  if (slow.length > 0) console.log(`${build}: expected at least ${limit.toFixed(1)} GFLOP/s of ${slow.join(", ")} rows`);
+  if (slow.length > 0) isSlow = true;
+}
+if (isSlow) process.exitCode = 1;
