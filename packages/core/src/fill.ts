@@ -12,7 +12,7 @@ import type { FillTask, Reservation, Weight } from "./weights.ts";
  * The staging window: the most that a load holds beside the weights themselves. Only a weight that lies transposed in the file
  * and is quantized needs more: itself.
  */
-const WINDOW_BYTES = 4 * 2 ** 20;
+const WINDOW_BYTES = 2 * 2 ** 20;
 /** Bytes moved between two turns of the event loop, about 20 ms' worth. */
 const TURN_BYTES = 32 * 2 ** 20;
 

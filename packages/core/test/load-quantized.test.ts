@@ -10,7 +10,7 @@ import { bytesSource } from "../src/source.ts";
 import { type Arrangement, type DtypeOption, Weights } from "../src/weights.ts";
 import { randomFloats } from "./kernels-harness.ts";
 
-const WINDOW = 4 * 2 ** 20;
+const WINDOW = 2 * 2 ** 20;
 
 async function load(
   tensor: { dtype: "F32" | "F16"; shape: number[]; data: Float32Array | Uint16Array },
