@@ -1,8 +1,8 @@
 // Register tiles of the matrix product: a few rows of x times one or more panels of weights, for one block of inputs.
 // Each output has one accumulator, which starts at zero and takes the inputs in order; `put` joins it to y.
 // Fewer than eight accumulators wait for the multiplier; more than twelve do not fit the registers that V8 allots.
-// Pointers step from input to input, and all calls at the end are in one branch: else V8 of Node 20 computes addresses anew in each
-// step, and keeps sums in memory for the sake of the calls. `npm run tiles` tells.
+// Pointers step from input to input, and all calls at the end are in one branch: else V8 of Node 20 and 22 computes addresses anew in
+// each step, and keeps sums in memory for the sake of the calls. `npm run tiles` tells.
 // The tiles that read half weights take no f16 infinity or NaN for what it is.
 // `depth` is the number of inputs, strides are in bytes; `columns` is the number of outputs that there are, or 0 where `put` will do.
 import { loadSome, multiplyAdd, storeSome } from "./simd";
