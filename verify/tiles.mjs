@@ -7,7 +7,7 @@ import { ensureBuilt } from "./built.mjs";
 const LEAST = 0.7;
 const ROWS = [1, 2, 3, 4, 5, 6, 8, 10, 12];
 const [N, K] = [512, 256];
-const ROUNDS = 30;
+const ROUNDS = 80;
 const ROWS_A_TURN = 120;
 
 if (Number.parseInt(process.versions.v8, 10) < 12) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
