@@ -30,6 +30,7 @@ export function checkOptions(call: string, options: object, rules: Readonly<Reco
 }
 
 function checkValues(call: string, options: object, rules: Readonly<Record<string, Rule>>): void {
+  // Not `in`, which finds what a page adds to all objects, too.
   for (const option of Object.keys(rules)) {
     const value = (options as Readonly<Record<string, unknown>>)[option];
     if (value !== undefined && !rules[option][1](value)) throw badOption(call, option, rules[option][0], value);

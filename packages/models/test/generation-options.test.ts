@@ -334,6 +334,16 @@ describe("the model's files", () => {
     expect(isGenerationKey("hidden_size")).toBe(false);
   });
 
+  test("are not looked for in what a page adds to all objects", () => {
+    const everywhere = Object.prototype as { each?: () => void };
+    everywhere.each = () => {};
+    try {
+      expect(resolve({ top_k: 3 })).toMatchObject({ top_k: 3 });
+    } finally {
+      delete everywhere.each;
+    }
+  });
+
   test("lists with holes are refused", () => {
     for (const key of ["stop_strings", "suppress_tokens", "eos_token_id", "bad_words_ids"]) {
       expect(() => resolve({ [key]: new Array(3) }), key).toThrow(expect.objectContaining({ code: "bad-option" }));
