@@ -38,7 +38,8 @@ for (const build of ["simd", "relaxed"]) {
   const slow = ROWS.filter((rows, index) => rows > 3 && rates[index] < limit);
   const list = ROWS.map((rows, index) => `${rows}: ${rates[index].toFixed(1)}`).join("  ");
   console.log(`${build.padEnd(8)} rows: GFLOP/s  ${list}`);
-  if (slow.length > 0) console.log(`${build}: expected at least ${limit.toFixed(1)} GFLOP/s of ${slow.join(", ")} rows`);
+  if (slow.length > 0)
+    console.log(`${build}: expected at least ${limit.toFixed(1)} GFLOP/s of ${slow.join(", ")} rows`);
   if (slow.length > 0) isSlow = true;
 }
 if (isSlow) process.exitCode = 1;
