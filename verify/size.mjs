@@ -126,7 +126,7 @@ rows.push(
   {
     what: "all of `kiloformer`, JS min+gzip",
     bytes: gzip(fullBundle.bytes),
-    limit: 124.8 * KB,
+    limit: 124.9 * KB,
     note: `every export, nothing shaken off; ${show(fullBundle.bytes.length)} min`,
   },
   {

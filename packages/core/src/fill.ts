@@ -9,8 +9,8 @@ import { GROUP, onePanelBytes, PANEL, panelBytes, rowBytes, scaleBytes, scalesOf
 import type { FillTask, Reservation, Weight } from "./weights.ts";
 
 /**
- * The staging window: the most that a load holds beside the weights themselves. Only a weight that lies transposed in the file
- * and is quantized needs more: itself.
+ * The staging window: the most that a load holds beside the weights themselves, twice as much where each read takes a round trip.
+ * Only a weight that lies transposed in the file and is quantized needs more: itself.
  */
 const WINDOW_BYTES = 2 * 2 ** 20;
 /** Bytes moved between two turns of the event loop, about 20 ms' worth. */
@@ -50,7 +50,10 @@ export async function fillWeights(
   const notFinite = new Set<string>();
   let sinceTurn = 0;
   const mark = runtime.memory.mark();
-  const window = runtime.memory.push(tasks.reduce((most, task) => Math.max(most, stagesOf(task, 0).end), 0));
+  const stages = (task: FillTask, from: number): Stages => {
+    return stagesOf(task, from, checkpoint.source(task.info.file).remote ? 2 * WINDOW_BYTES : WINDOW_BYTES);
+  };
+  const window = runtime.memory.push(tasks.reduce((most, task) => Math.max(most, stages(task, 0).end), 0));
   try {
     for (const { info, task } of readsOf(tasks, checkpoint)) {
       if (task) await fill(task);
@@ -71,17 +74,17 @@ export async function fillWeights(
     const scales = scale && (await take(scale));
     const zeros = zeroPoint && (await take(zeroPoint));
     if (scales) check(info, scale.dtype, scales);
-    const stages = stagesOf(task, window);
-    const columnBytes = stages.rowBytes / stages.columns;
-    for (const piece of pieces(stages)) {
+    const own = stages(task, window);
+    const columnBytes = own.rowBytes / own.columns;
+    for (const piece of pieces(own)) {
       signal?.throwIfAborted();
-      const begin = info.begin + piece.row * stages.rowBytes + piece.column * columnBytes;
+      const begin = info.begin + piece.row * own.rowBytes + piece.column * columnBytes;
       // Whole bytes: of forms with less than one for each column, rows are never split.
       const bytes = Math.round(piece.rows * piece.columns * columnBytes);
       await read(checkpoint.source(info.file), begin, bytes);
       check(info, info.dtype, staged(bytes));
-      if (task.isScale) placeScales(runtime, task, piece, stages.made);
-      else move(runtime, task, piece, stages, scales, zeros);
+      if (task.isScale) placeScales(runtime, task, piece, own.made);
+      else move(runtime, task, piece, own, scales, zeros);
       await progress(info.file, bytes);
     }
   }
@@ -291,7 +294,11 @@ interface Stages {
 }
 
 /** @param from where the window begins */
-function stagesOf({ info, form, weight, transposed = false, isScale = false }: FillTask, from: number): Stages {
+function stagesOf(
+  { info, form, weight, transposed = false, isScale = false }: FillTask,
+  from: number,
+  windowBytes: number,
+): Stages {
   const to = weight.dtype;
   const [, K] = matrixOf(weight);
   const rows = info.shape[0];
@@ -305,10 +312,10 @@ function stagesOf({ info, form, weight, transposed = false, isScale = false }: F
   const perRow = stored + widened + narrowed + scaled;
   // Quantizing takes a whole row of inputs; where those lie in a column, the whole tensor.
   const whole = quantizes && transposed;
-  const splits = !quantizes && scaleBytes(1, K, form) === 0 && perRow > WINDOW_BYTES;
+  const splits = !quantizes && scaleBytes(1, K, form) === 0 && perRow > windowBytes;
   const piece = {
-    rows: whole ? rows : Math.max(1, Math.min(rows, Math.floor(WINDOW_BYTES / perRow))),
-    columns: splits ? Math.floor((columns * WINDOW_BYTES) / perRow) : columns,
+    rows: whole ? rows : Math.max(1, Math.min(rows, Math.floor(windowBytes / perRow))),
+    columns: splits ? Math.floor((columns * windowBytes) / perRow) : columns,
   };
   const held = (piece.rows * piece.columns) / Math.max(1, columns);
   const behind = from + alignUp(held * stored);

@@ -12,6 +12,8 @@ export interface Source {
   readonly size: number;
   /** Set when bytes can only be read forward: an offset below the last one read is an error. */
   readonly sequential?: boolean;
+  /** Set when each read takes a round trip: few large ones are faster. */
+  readonly remote?: boolean;
   /** Reads into an array of its own, or gives a view where that costs nothing; the caller must not write to it. */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
   /** Reads straight into `target`, which must stay attached meanwhile. */

@@ -31,6 +31,7 @@ export function rangeSource(name: string, from: string | URL | ReadRange, option
 }
 
 class RangeSource implements Source {
+  readonly remote = true;
   readonly name: string;
   size: number;
   readonly #request: ReadRange;

@@ -8,6 +8,7 @@ import {
   linear,
   MemoryError,
   Runtime,
+  rangeSource,
   type Source,
   streamSource,
   Weights,
@@ -180,6 +181,29 @@ test("rows larger than the window are moved in pieces, from every kind of source
     expect(progress.at(-1)).toEqual({ file: "model.safetensors", loaded: 14_400_000, total: 14_400_000 });
     expect(runtime.memory.peakBytes).toBeLessThan(reservation.bytes + 65_536 + 8 * 2 ** 20 + 4 * shape[1] * 2);
   }
+});
+
+test("where each read takes a round trip, reads are twice as large", async () => {
+  const { bytes } = checkpointBytes({ tensors: { "w.weight": { shape: [2, 1_200_000], dtype: "F32" } } });
+  const largest = async (source: (read: (begin: number, end: number) => Uint8Array) => Source) => {
+    let most = 0;
+    const read = (begin: number, end: number) => {
+      most = Math.max(most, end - begin);
+      return bytes.slice(begin, end);
+    };
+    const { runtime } = await load(source(read), (weights) => weights.linear({ w: 2 }, 1_200_000));
+    runtime.dispose();
+    return most;
+  };
+  const size = bytes.length;
+  const near = (read: (begin: number, end: number) => Uint8Array): Source => {
+    return { name: "f", size, read: async (offset, length) => read(offset, offset + length) };
+  };
+  expect(await largest(near)).toBe(2 * 2 ** 20);
+  const far = (read: (begin: number, end: number) => Uint8Array): Source => {
+    return rangeSource("f", async (begin, end) => read(begin, end), { size });
+  };
+  expect(await largest(far)).toBe(4 * 2 ** 20);
 });
 
 test("a float32 load of half-precision rows larger than the window widens them in pieces", async () => {

@@ -49,6 +49,7 @@ export class KeptFiles {
         return source.size;
       },
       sequential: source.sequential,
+      remote: source.remote,
       async read(offset, length, signal) {
         const bytes = await source.read(offset, length, signal);
         if (offset === 0 && length === source.size) keep(bytes);
