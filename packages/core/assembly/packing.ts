@@ -20,22 +20,14 @@ function pack<T>(
   K: i32,
 ): void {
   const rowStep = <usize>rowStride * sizeof<T>(), columnStep = <usize>columnStride * sizeof<T>();
-  if (columnStride == 1) {
-    for (let row = 0; row < rows; row++, src += rowStep) {
-      let from = src, to = dst + panelOffset<T>(row0 + row, column0, K);
-      for (const end = src + <usize>columns * sizeof<T>(); from < end; from += sizeof<T>(), to += panelStep<T>()) {
-        store<T>(to, load<T>(from));
-      }
-    }
-    return;
-  }
-  // A transposed matrix: eight rows at a time, as they lie together in the source.
-  for (let row = 0; row < rows; row += 8, src += rowStep * 8) {
-    const last = min(row + 8, rows);
-    let from = src;
-    for (let column = column0; column < column0 + columns; column++, from += columnStep) {
-      let element = from;
-      for (let r = row; r < last; r++, element += rowStep) store<T>(dst + panelOffset<T>(row0 + r, column, K), load<T>(element));
+  // Of a transposed matrix eight columns at a time, as rows lie together in the source.
+  const block = columnStride == 1 ? columns : min(columns, 8);
+  for (let column = 0; column < columns; column += block, src += columnStep * block) {
+    const count = <usize>min(block, columns - column);
+    let line = src;
+    for (let row = 0; row < rows; row++, line += rowStep) {
+      let from = line, to = dst + panelOffset<T>(row0 + row, column0 + column, K);
+      for (const end = to + count * panelStep<T>(); to < end; to += panelStep<T>(), from += columnStep) store<T>(to, load<T>(from));
     }
   }
 }
