@@ -412,7 +412,6 @@ export function embed_panels_q4(ids: usize, w: usize, y: usize, T: i32, D: i32, 
 
 // --- half precision -------------------------------------------------------------------------------------------------------
 
-@inline
 function halfValue(bits: u16): f32 {
   return f32x4.extract_lane(widen<Float16>(i32x4.splat(<i32>bits << 16)), 0);
 }

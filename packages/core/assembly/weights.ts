@@ -54,7 +54,8 @@ function moved(lanes: v128, mask: v128): v128 {
   return v128.and(i32x4.shr_s(lanes, 3), mask);
 }
 
-/** Four floats from the halves in the upper halves of four lanes, exact for every value. */
+/** Four floats from the halves in the upper halves of four lanes, exact for every value. Inlined: Node 20 takes longer for a call than for this. */
+@inline
 export function widen<T>(lanes: v128): v128 {
   if (isSigned<T>()) return v128.and(lanes, constant(BITS + 16));
   const bits = moved(lanes, constant(BITS));
