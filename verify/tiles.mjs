@@ -1,6 +1,6 @@
 // `npm run tiles`: products of one to twelve rows, GFLOP/s, on both builds. Exits with 1 where rows that fill a tile of four and more run
-// below a share of the best with f32 weights: then the engine keeps sums of that tile in memory (docs/kernels.md), or widening, which few
-// rows pay for, does more than move bits. Ratios within one run, no timings.
+// below a share of the best with f32 weights: then the engine keeps sums of that tile in memory, or widening, which few
+// rows pay for, does more than move bits (verify/bench/README.md, "What the tiles taught"). Ratios within one run, no timings.
 import { readFileSync } from "node:fs";
 import v8 from "node:v8";
 import { ensureBuilt } from "./built.mjs";
