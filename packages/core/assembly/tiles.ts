@@ -34,8 +34,10 @@ function putSome(y: usize, low: v128, high: v128, columns: i32, continued: bool,
   }
 }
 
-/** Six rows, eight outputs. */
-export function tile6x8(
+/** Three to six rows, eight outputs: the functions below, each with a loop of its own, as `rows` is a constant there. */
+@inline
+function tile<T>(
+  rows: i32,
   x: usize,
   xStride: usize,
   w: usize,
@@ -57,189 +59,6 @@ export function tile6x8(
   let low3 = low0, high3 = low0;
   let low4 = low0, high4 = low0;
   let low5 = low0, high5 = low0;
-  const end = x + <usize>depth * 4;
-  for (; x < end; x += 4, x1 += 4, x2 += 4, x3 += 4, x4 += 4, x5 += 4, w += panelStep<f32>()) {
-    const low = v128.load(w), high = v128.load(w, 16);
-    let value = v128.load32_splat(x);
-    low0 = multiplyAdd(value, low, low0);
-    high0 = multiplyAdd(value, high, high0);
-    value = v128.load32_splat(x1);
-    low1 = multiplyAdd(value, low, low1);
-    high1 = multiplyAdd(value, high, high1);
-    value = v128.load32_splat(x2);
-    low2 = multiplyAdd(value, low, low2);
-    high2 = multiplyAdd(value, high, high2);
-    value = v128.load32_splat(x3);
-    low3 = multiplyAdd(value, low, low3);
-    high3 = multiplyAdd(value, high, high3);
-    value = v128.load32_splat(x4);
-    low4 = multiplyAdd(value, low, low4);
-    high4 = multiplyAdd(value, high, high4);
-    value = v128.load32_splat(x5);
-    low5 = multiplyAdd(value, low, low5);
-    high5 = multiplyAdd(value, high, high5);
-  }
-  if (!columns) {
-    put(y, low0, high0);
-    y += yStride;
-    put(y, low1, high1);
-    y += yStride;
-    put(y, low2, high2);
-    y += yStride;
-    put(y, low3, high3);
-    y += yStride;
-    put(y, low4, high4);
-    y += yStride;
-    put(y, low5, high5);
-  } else {
-    putSome(y, low0, high0, columns, continued, bias);
-    y += yStride;
-    putSome(y, low1, high1, columns, continued, bias);
-    y += yStride;
-    putSome(y, low2, high2, columns, continued, bias);
-    y += yStride;
-    putSome(y, low3, high3, columns, continued, bias);
-    y += yStride;
-    putSome(y, low4, high4, columns, continued, bias);
-    y += yStride;
-    putSome(y, low5, high5, columns, continued, bias);
-  }
-}
-
-/** Five rows, eight outputs. */
-export function tile5x8(
-  x: usize,
-  xStride: usize,
-  w: usize,
-  depth: i32,
-  y: usize,
-  yStride: usize,
-  columns: i32,
-  continued: bool,
-  bias: usize,
-): void {
-  let x1 = x + xStride;
-  let x2 = x1 + xStride;
-  let x3 = x2 + xStride;
-  let x4 = x3 + xStride;
-  let low0 = f32x4.splat(0), high0 = low0;
-  let low1 = low0, high1 = low0;
-  let low2 = low0, high2 = low0;
-  let low3 = low0, high3 = low0;
-  let low4 = low0, high4 = low0;
-  const end = x + <usize>depth * 4;
-  for (; x < end; x += 4, x1 += 4, x2 += 4, x3 += 4, x4 += 4, w += panelStep<f32>()) {
-    const low = v128.load(w), high = v128.load(w, 16);
-    let value = v128.load32_splat(x);
-    low0 = multiplyAdd(value, low, low0);
-    high0 = multiplyAdd(value, high, high0);
-    value = v128.load32_splat(x1);
-    low1 = multiplyAdd(value, low, low1);
-    high1 = multiplyAdd(value, high, high1);
-    value = v128.load32_splat(x2);
-    low2 = multiplyAdd(value, low, low2);
-    high2 = multiplyAdd(value, high, high2);
-    value = v128.load32_splat(x3);
-    low3 = multiplyAdd(value, low, low3);
-    high3 = multiplyAdd(value, high, high3);
-    value = v128.load32_splat(x4);
-    low4 = multiplyAdd(value, low, low4);
-    high4 = multiplyAdd(value, high, high4);
-  }
-  if (!columns) {
-    put(y, low0, high0);
-    y += yStride;
-    put(y, low1, high1);
-    y += yStride;
-    put(y, low2, high2);
-    y += yStride;
-    put(y, low3, high3);
-    y += yStride;
-    put(y, low4, high4);
-  } else {
-    putSome(y, low0, high0, columns, continued, bias);
-    y += yStride;
-    putSome(y, low1, high1, columns, continued, bias);
-    y += yStride;
-    putSome(y, low2, high2, columns, continued, bias);
-    y += yStride;
-    putSome(y, low3, high3, columns, continued, bias);
-    y += yStride;
-    putSome(y, low4, high4, columns, continued, bias);
-  }
-}
-
-/** Four rows, eight outputs. */
-export function tile4x8(
-  x: usize,
-  xStride: usize,
-  w: usize,
-  depth: i32,
-  y: usize,
-  yStride: usize,
-  columns: i32,
-  continued: bool,
-  bias: usize,
-): void {
-  let x1 = x + xStride;
-  let x2 = x1 + xStride;
-  let x3 = x2 + xStride;
-  let low0 = f32x4.splat(0), high0 = low0;
-  let low1 = low0, high1 = low0;
-  let low2 = low0, high2 = low0;
-  let low3 = low0, high3 = low0;
-  const end = x + <usize>depth * 4;
-  for (; x < end; x += 4, x1 += 4, x2 += 4, x3 += 4, w += panelStep<f32>()) {
-    const low = v128.load(w), high = v128.load(w, 16);
-    let value = v128.load32_splat(x);
-    low0 = multiplyAdd(value, low, low0);
-    high0 = multiplyAdd(value, high, high0);
-    value = v128.load32_splat(x1);
-    low1 = multiplyAdd(value, low, low1);
-    high1 = multiplyAdd(value, high, high1);
-    value = v128.load32_splat(x2);
-    low2 = multiplyAdd(value, low, low2);
-    high2 = multiplyAdd(value, high, high2);
-    value = v128.load32_splat(x3);
-    low3 = multiplyAdd(value, low, low3);
-    high3 = multiplyAdd(value, high, high3);
-  }
-  if (!columns) {
-    put(y, low0, high0);
-    y += yStride;
-    put(y, low1, high1);
-    y += yStride;
-    put(y, low2, high2);
-    y += yStride;
-    put(y, low3, high3);
-  } else {
-    putSome(y, low0, high0, columns, continued, bias);
-    y += yStride;
-    putSome(y, low1, high1, columns, continued, bias);
-    y += yStride;
-    putSome(y, low2, high2, columns, continued, bias);
-    y += yStride;
-    putSome(y, low3, high3, columns, continued, bias);
-  }
-}
-
-/** Three rows, eight outputs. */
-export function tile3x8<T>(
-  x: usize,
-  xStride: usize,
-  w: usize,
-  depth: i32,
-  y: usize,
-  yStride: usize,
-  columns: i32,
-  continued: bool,
-  bias: usize,
-): void {
-  let x1 = x + xStride;
-  let x2 = x1 + xStride;
-  let low0 = f32x4.splat(0), high0 = low0;
-  let low1 = low0, high1 = low0;
-  let low2 = low0, high2 = low0;
   const mask = maskOf<T>();
   const end = x + <usize>depth * 4;
   for (; x < end; x += 4, x1 += 4, x2 += 4, w += panelStep<T>()) {
@@ -253,20 +72,96 @@ export function tile3x8<T>(
     value = inputFor<T>(x2);
     low2 = multiplyAdd(value, low, low2);
     high2 = multiplyAdd(value, high, high2);
+    if (rows > 3) {
+      value = inputFor<T>(x3);
+      low3 = multiplyAdd(value, low, low3);
+      high3 = multiplyAdd(value, high, high3);
+      x3 += 4;
+    }
+    if (rows > 4) {
+      value = inputFor<T>(x4);
+      low4 = multiplyAdd(value, low, low4);
+      high4 = multiplyAdd(value, high, high4);
+      x4 += 4;
+    }
+    if (rows > 5) {
+      value = inputFor<T>(x5);
+      low5 = multiplyAdd(value, low, low5);
+      high5 = multiplyAdd(value, high, high5);
+      x5 += 4;
+    }
   }
   if (!columns) {
     put(y, low0, high0);
-    y += yStride;
-    put(y, low1, high1);
-    y += yStride;
-    put(y, low2, high2);
+    put(y += yStride, low1, high1);
+    put(y += yStride, low2, high2);
+    if (rows > 3) put(y += yStride, low3, high3);
+    if (rows > 4) put(y += yStride, low4, high4);
+    if (rows > 5) put(y += yStride, low5, high5);
   } else {
     putSome(y, low0, high0, columns, continued, bias);
-    y += yStride;
-    putSome(y, low1, high1, columns, continued, bias);
-    y += yStride;
-    putSome(y, low2, high2, columns, continued, bias);
+    putSome(y += yStride, low1, high1, columns, continued, bias);
+    putSome(y += yStride, low2, high2, columns, continued, bias);
+    if (rows > 3) putSome(y += yStride, low3, high3, columns, continued, bias);
+    if (rows > 4) putSome(y += yStride, low4, high4, columns, continued, bias);
+    if (rows > 5) putSome(y += yStride, low5, high5, columns, continued, bias);
   }
+}
+
+export function tile6x8(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): void {
+  tile<f32>(6, x, xStride, w, depth, y, yStride, columns, continued, bias);
+}
+
+export function tile5x8(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): void {
+  tile<f32>(5, x, xStride, w, depth, y, yStride, columns, continued, bias);
+}
+
+export function tile4x8(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): void {
+  tile<f32>(4, x, xStride, w, depth, y, yStride, columns, continued, bias);
+}
+
+export function tile3x8<T>(
+  x: usize,
+  xStride: usize,
+  w: usize,
+  depth: i32,
+  y: usize,
+  yStride: usize,
+  columns: i32,
+  continued: bool,
+  bias: usize,
+): void {
+  tile<T>(3, x, xStride, w, depth, y, yStride, columns, continued, bias);
 }
 
 /** Two rows, sixteen outputs of panels that lie `panelStride` apart. */
