@@ -159,8 +159,8 @@ export class KvCache {
     while (this.#pages.length * PAGE < end) this.#pages.push(this.pool.take());
   }
 
-  /** Addresses of the pages of one layer, in order. */
-  pageAddresses(layer: number, target: Uint32Array, offset: number): void {
+  /** Addresses of the pages of one layer, in order: 32 bits each, those above 2 GB as negative numbers. */
+  pageAddresses(layer: number, target: Int32Array, offset: number): void {
     const shift = layer * this.pool.layerBytes;
     for (let index = 0; index < this.#pages.length; index++) target[offset + index] = this.#pages[index] + shift;
   }
@@ -201,7 +201,7 @@ export interface BatchEntry {
 export function bindCaches(backend: Backend, entries: readonly BatchEntry[]): SequenceSpan[][] {
   const { layers } = entries[0].cache.pool;
   const perLayer = entries.reduce((sum, { cache }) => sum + cache.pageCount, 0);
-  const addresses = new Uint32Array(layers * perLayer);
+  const addresses = new Int32Array(layers * perLayer);
   let next = 0;
   for (let layer = 0; layer < layers; layer++) {
     for (const { cache } of entries) {
@@ -209,7 +209,7 @@ export function bindCaches(backend: Backend, entries: readonly BatchEntry[]): Se
       next += cache.pageCount;
     }
   }
-  const table = backend.upload(new Int32Array(addresses.buffer), [addresses.length]);
+  const table = backend.upload(addresses, [addresses.length]);
   let pages = table.place;
   // (`Array.from` would take several times as long, for each token.)
   return new Array(layers).fill(0).map(() => {

@@ -120,7 +120,7 @@ describe("cache pages", () => {
     const cache = new KvCache(pool, 1000);
     cache.prepare(PAGE + 1);
     expect(pool.freePages).toBe(0);
-    const addresses = new Uint32Array(2);
+    const addresses = new Int32Array(2);
     cache.pageAddresses(0, addresses, 0);
     expect([...addresses]).toEqual([65_536, 65_536 + pool.pageBytes]);
   });
@@ -159,7 +159,7 @@ describe("forked caches", () => {
     const pool = new PagePool(memory, 2, layout);
     const stride = pool.layerBytes / PAGE;
     const addressOf = (cache: KvCache, position: number, layer: number) => {
-      const pages = new Uint32Array(cache.pageCount);
+      const pages = new Int32Array(cache.pageCount);
       cache.pageAddresses(layer, pages, 0);
       return pages[Math.floor(position / PAGE)] + (position % PAGE) * stride;
     };

@@ -181,7 +181,8 @@ function* runBlock(
   wanted: Wanted | undefined,
 ): Forward<TD> {
   const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
-  const seen = attend(projected, spans, layout, { scale: scale(layer), window: window?.(layer) }, wanted);
+  const options = { scale: scale(layer), window: window?.(layer), causal: true } as const;
+  const seen = attend(projected, spans, layout, options, wanted);
   x = linear(seen, output, { residual: pick(x, wanted) });
   const widened = yield* linearSteps(normalize(x, mlpNorm), up, { activation });
   return yield* linearSteps(widened, down, { residual: x });

@@ -202,13 +202,12 @@ export function attend(
   qkv: TD,
   spans: readonly SequenceSpan[],
   layout: HeadLayout,
-  options: Omit<AttentionOptions, "causal">,
+  options: AttentionOptions & { readonly causal: true },
   wanted: Wanted | undefined,
 ): TD {
-  const causal = { ...options, causal: true };
-  if (!wanted) return attention(qkv, spans, layout, causal);
+  if (!wanted) return attention(qkv, spans, layout, options);
   for (const span of spans) appendKeys(qkv, layout.heads * layout.headWidth, span, layout);
-  return attendTo(pick(qkv, wanted), wanted.spans, layout, causal);
+  return attendTo(pick(qkv, wanted), wanted.spans, layout, options);
 }
 
 /** Rows of an encoder's batch: of the others only keys and values are wanted. */

@@ -336,7 +336,7 @@ function attendTurned(
 ): TD {
   if (headNorms) normHeads(qkv, headNorms.query, headNorms.key, eps, layout);
   if (angles) rotate(qkv, angles.cos, angles.sin, layout);
-  return attend(qkv, spans, layout, { scale, window }, wanted);
+  return attend(qkv, spans, layout, { scale, window, causal: true }, wanted);
 }
 
 /** `x + linear(y)`, or `x + norm(linear(y))` in models that norm what a half of a block gives. */

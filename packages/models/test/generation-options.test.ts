@@ -63,7 +63,7 @@ describe("what is left of a distribution is what transformers leaves of it with"
     const logits = fakeLogits(prompt);
     const total = logSumExp(logits);
     const scores = settings.num_beams > 1 ? logits.map((logit) => logit - total) : logits;
-    createProcessor(settings, { promptLength: prompt.length, limit: 100 })(scores, prompt);
+    createProcessor(settings, { promptLength: prompt.length, limit: 100 })?.(scores, prompt);
     const kept = [...scores.keys()].filter((id) => scores[id] > Number.NEGATIVE_INFINITY);
     const pairs = (expected as string).split(" ").map((pair) => pair.split(":").map(Number));
     expect(kept).toEqual(pairs.map(([id]) => id));
@@ -513,7 +513,7 @@ describe("a sampler", () => {
   test("forbids repeated ids of a long text without looking at all of it each time", () => {
     const settings = resolve({ no_repeat_ngram_size: 3 });
     const ids: number[] = [];
-    const step = createProcessor(settings, { promptLength: 0, limit: 1e6 });
+    const step = createProcessor(settings, { promptLength: 0, limit: 1e6 })!;
     const reference = (length: number) => {
       const banned = new Set<number>();
       for (let begin = 0; begin + 3 <= length; begin++) {

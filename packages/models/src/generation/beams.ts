@@ -85,7 +85,7 @@ export function beamRow(prompt: Track, context: RowContext): Row {
   /** The likeliest ids after a beam, or those that are drawn. */
   function continuations(beam: Beam, scores: Float32Array): Candidate[] {
     add(scores, -logSumExp(scores, scores[likeliest(scores)]), scores);
-    process(scores, beam.ids);
+    process?.(scores, beam.ids);
     const sums = new Float32Array(scores.length);
     add(scores, beam.score, sums);
     const ranks = random ? perturbed(sums, random) : sums;

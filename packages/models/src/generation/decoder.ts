@@ -275,7 +275,7 @@ export class Decoder {
       expectLive(this.#lifetime);
       for (const { cache, count } of entries) cache.prepare(count);
     };
-    const ids = new Int32Array(pieces.flatMap(({ feed, begin, end }) => feed.ids.slice(begin, end)));
+    const ids = idsOf(pieces);
     const rows = wantedRows(pieces);
     const { logits } = model;
     if (!states && !logits) {
@@ -290,9 +290,11 @@ export class Decoder {
     for (const { feed, begin, end } of pieces) {
       for (let index = begin; index < end; index++) feed.cache.ids.push(feed.ids[index]);
     }
-    const width = rows.length === 0 ? 0 : values.length / rows.length;
+    const width = values.length / rows.length;
     const kept = states ? width : model.vocabSize;
-    return [...rows].map((_, row) => values.subarray(row * width, row * width + kept));
+    const results: Float32Array[] = [];
+    for (let row = 0; row < rows.length; row++) results.push(values.subarray(row * width, row * width + kept));
+    return results;
   }
 }
 
@@ -333,6 +335,13 @@ function piecesOf(feed: Feed, rows: number, which: "all" | "last"): Piece[] {
     pieces.push({ feed, begin, end, wanted: which === "all" ? end - begin : Number(end === length) });
   }
   return pieces;
+}
+
+/** The ids of pieces, one after another. */
+function idsOf(pieces: readonly Piece[]): Int32Array {
+  const ids: number[] = [];
+  for (const { feed, begin, end } of pieces) for (let index = begin; index < end; index++) ids.push(feed.ids[index]);
+  return new Int32Array(ids);
 }
 
 function wantedRows(pieces: readonly Piece[]): Int32Array {

@@ -11,19 +11,22 @@ export interface TextBounds {
 }
 
 /**
- * All that settings do to scores, in the order of `transformers` 5.18. One processor serves one text, or all beams of one.
+ * All that settings do to scores, in the order of `transformers` 5.18; nothing where they leave them as they are. One processor
+ * serves one text, or all beams of one.
  * @see transformers generation/utils.py, _get_logits_processor
  */
-export function createProcessor(settings: GenerationSettings, bounds: TextBounds): ScoresProcessor {
+export function createProcessor(settings: GenerationSettings, bounds: TextBounds): ScoresProcessor | undefined {
   const { repetition_penalty, no_repeat_ngram_size, bad_words_ids, eos_token_id } = settings;
   const steps: ScoresProcessor[] = [];
   if (repetition_penalty !== 1) steps.push(penalizeRepetition(repetition_penalty));
   if (no_repeat_ngram_size > 0) steps.push(noRepeatNgrams(no_repeat_ngram_size));
-  steps.push(noBadWords(bad_words_ids.filter((word) => word.length > 1 || !eos_token_id.includes(word[0]))));
-  steps.push(byLength(settings, bounds));
+  const badWords = bad_words_ids.filter((word) => word.length > 1 || !eos_token_id.includes(word[0]));
+  if (badWords.length > 0) steps.push(noBadWords(badWords));
+  if (mindsLength(settings)) steps.push(byLength(settings, bounds));
   if (settings.do_sample) steps.push(...warpers(settings));
   // Of a single text neither the likeliest id nor a draw is another one.
   if (settings.renormalizes && settings.num_beams > 1) steps.push(normalize);
+  if (steps.length === 0) return undefined;
   return (scores, ids) => {
     for (const step of steps) step(scores, ids);
   };
@@ -109,6 +112,14 @@ function noBadWords(words: readonly (readonly number[])[]): ScoresProcessor {
         ban(scores, word.slice(-1));
     }
   };
+}
+
+/** Whether `byLength` has anything to do. */
+function mindsLength(settings: GenerationSettings): boolean {
+  const { min_new_tokens, min_length, suppress_tokens, begin_suppress_tokens } = settings;
+  const { forced_bos_token_id, forced_eos_token_id } = settings;
+  const lists = [suppress_tokens, begin_suppress_tokens, forced_bos_token_id, forced_eos_token_id];
+  return (min_new_tokens ?? min_length) > 0 || lists.some((list) => list.length > 0);
 }
 
 /** What depends on how long the text is. */

@@ -22,8 +22,9 @@ export function createSampler(
   const process = createProcessor(settings, bounds);
   const random = settings.do_sample ? randomOf(settings, stream) : undefined;
   return (logits, ids) => {
-    likeliest(logits);
-    process(logits, ids);
+    const id = likeliest(logits);
+    if (!process && !random) return id;
+    process?.(logits, ids);
     return random ? draw(logits, random) : likeliestAllowed(logits);
   };
 }

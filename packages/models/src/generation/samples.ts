@@ -3,6 +3,7 @@ import { createSampler, type Sampler } from "./sampler.ts";
 import { describeChoice } from "./scores.ts";
 
 interface Sample extends Track {
+  end: Track["end"];
   readonly stream: number;
   readonly sampler: Sampler;
 }
@@ -21,16 +22,18 @@ export function sampleRow(prompt: Track, context: RowContext): Row {
       stream,
       sampler: createSampler(settings, context, stream),
     }));
-  const choose = (sample: Sample, logits: Float32Array): Sample | undefined => {
+  /** Whether a text goes on after its next id. */
+  const goesOn = (sample: Sample, logits: Float32Array): boolean => {
     const id = sample.sampler(logits, sample.ids);
     const { finishReason, end } = follow(sample, id, context);
     append(sample, id, logits, settings);
-    if (!finishReason) return { ...sample, end };
+    sample.end = end;
+    if (!finishReason) return true;
     sample.cache.dispose();
     const sequence = toSequence(sample, finishReason, context, id);
     const ends = sequence.logprobs && sequence.eosTokenId !== undefined;
     sequences[sample.stream] = ends ? { ...sequence, eosLogprob: describeChoice(logits, id, 0).logprob } : sequence;
-    return undefined;
+    return false;
   };
   return {
     get tracks() {
@@ -41,9 +44,8 @@ export function sampleRow(prompt: Track, context: RowContext): Row {
       const isFirst = samples === undefined;
       samples ??= split();
       const goingOn: Sample[] = [];
-      for (const [index, sample] of samples.entries()) {
-        const next = choose(sample, isFirst ? logits[0].slice() : logits[index]);
-        if (next) goingOn.push(next);
+      for (let index = 0; index < samples.length; index++) {
+        if (goesOn(samples[index], isFirst ? logits[0].slice() : logits[index])) goingOn.push(samples[index]);
         yield;
       }
       samples = goingOn;
