@@ -11,6 +11,15 @@ export const productKernels = {
   q8: "gemm_q8",
   q4: "gemm_q4",
 } as const satisfies Record<WeightDtype, keyof Kernels>;
+/** Rows of tables that lie as in the file, and of those in panels. */
+export const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const;
+export const panelKernels = {
+  f32: "embed_panels_f32",
+  f16: "embed_panels_f16",
+  bf16: "embed_panels_bf16",
+  q8: "embed_panels_q8",
+  q4: "embed_panels_q4",
+} as const satisfies Record<WeightDtype, keyof Kernels>;
 export const inputKernels = { q8: "quantize_inputs_q8", q4: "quantize_inputs_q4" } as const;
 /** What products take for an activation; 0 is none. */
 export const activationNumbers: Readonly<Record<Activation, number>> = {

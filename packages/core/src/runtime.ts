@@ -9,7 +9,14 @@ import type {
 } from "./backend.ts";
 import { PAGE, pageFloats } from "./cache.ts";
 import { DisposedError, MemoryError, RuntimeError } from "./errors.ts";
-import { activationNumbers, gateKernels, inputKernels, productKernels } from "./kernel-names.ts";
+import {
+  activationNumbers,
+  gateKernels,
+  inputKernels,
+  panelKernels,
+  productKernels,
+  rowKernels,
+} from "./kernel-names.ts";
 import {
   chooseBuild,
   compileKernels,
@@ -216,8 +223,8 @@ export class Runtime implements Backend {
     const { dtype, layout, place } = table;
     const [V, D] = table.shape;
     const count = sizeOf(ids.shape);
-    if (layout === "panels") kernels[`embed_panels_${dtype}`](ids.place, place, y.place, count, D, V);
-    else if (dtype !== "q8" && dtype !== "q4") kernels[`embed_rows_${dtype}`](ids.place, place, y.place, count, D);
+    if (layout === "panels") kernels[panelKernels[dtype]](ids.place, place, y.place, count, D, V);
+    else if (dtype !== "q8" && dtype !== "q4") kernels[rowKernels[dtype]](ids.place, place, y.place, count, D);
     else {
       const dequantize = kernels[`dequantize_rows_${dtype}`];
       const scales = place + scalesOffset(V, D, dtype);

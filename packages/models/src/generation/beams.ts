@@ -50,6 +50,8 @@ export function beamRow(prompt: Track, context: RowContext): Row {
   const penalized = (score: number, length: number) => Math.fround(score / Math.fround(length ** length_penalty));
   let beams: Beam[] = [{ ...prompt, score: 0 }];
   let sequences: (Sequence & { score: number })[] = [];
+  let logits: readonly Float32Array[] = [];
+  let all: Candidate[] = [];
 
   /** Whether a beam may yet become better than the worst text that ended. */
   const mayImprove = () => {
@@ -57,13 +59,10 @@ export function beamRow(prompt: Track, context: RowContext): Row {
     return penalized(beams[0].score, newIds) > sequences[num_beams - 1].score;
   };
 
-  function* advance(logits: readonly Float32Array[]): Generator<void> {
-    const all: Candidate[] = [];
-    for (const [index, beam] of beams.entries()) {
-      all.push(...continuations(beam, logits[index]));
-      yield;
-    }
+  function end(): void {
     const chosen = all.sort((a, b) => b.rank - a.rank).slice(0, candidates);
+    all = [];
+    logits = [];
     const goingOn: (Candidate & Pick<Track, "end">)[] = [];
     for (const [place, candidate] of chosen.entries()) {
       const { beam, id, score } = candidate;
@@ -117,6 +116,14 @@ export function beamRow(prompt: Track, context: RowContext): Row {
     get sequences() {
       return sequences.slice(0, settings.num_return_sequences);
     },
-    advance,
+    begin(given) {
+      logits = given;
+      all = [];
+      return beams.length;
+    },
+    choose(index) {
+      all.push(...continuations(beams[index], logits[index]));
+    },
+    end,
   };
 }

@@ -98,10 +98,15 @@ export class Decoder {
 
   /** What does not fit into one forward is fed first, for each long sequence alone. */
   async #step(feeds: readonly Feed[], options: { signal?: AbortSignal }): Promise<Float32Array[]> {
-    const pieces = feeds.map((feed) => piecesOf(feed, this.chunkRows, "last"));
-    const ends = pieces.map((own) => own.pop()!);
+    const first: Piece[] = [];
+    const ends: Piece[] = [];
+    for (const feed of feeds) {
+      const pieces = piecesOf(feed, this.chunkRows, "last");
+      ends.push(pieces.pop()!);
+      first.push(...pieces);
+    }
     const results: Float32Array[] = [];
-    for (const group of groupsOf([...pieces.flat(), ...ends], countOf, this.chunkRows)) {
+    for (const group of groupsOf([...first, ...ends], countOf, this.chunkRows)) {
       results.push(...(await this.#run(group, options)));
     }
     return results;
@@ -325,6 +330,7 @@ interface Piece {
 }
 
 const countOf = ({ begin, end }: Piece) => end - begin;
+const rowsOf = (pieces: readonly Piece[]) => pieces.reduce((sum, piece) => sum + countOf(piece), 0);
 
 /** A feed in pieces of so many rows, all of which are wanted, or the last. */
 function piecesOf(feed: Feed, rows: number, which: "all" | "last"): Piece[] {
@@ -339,9 +345,10 @@ function piecesOf(feed: Feed, rows: number, which: "all" | "last"): Piece[] {
 
 /** The ids of pieces, one after another. */
 function idsOf(pieces: readonly Piece[]): Int32Array {
-  const ids: number[] = [];
-  for (const { feed, begin, end } of pieces) for (let index = begin; index < end; index++) ids.push(feed.ids[index]);
-  return new Int32Array(ids);
+  const ids = new Int32Array(rowsOf(pieces));
+  let next = 0;
+  for (const { feed, begin, end } of pieces) for (let at = begin; at < end; at++) ids[next++] = feed.ids[at];
+  return ids;
 }
 
 function wantedRows(pieces: readonly Piece[]): Int32Array {

@@ -20,6 +20,12 @@ export interface PromptState {
 /** A prompt, or how to make it when its turn comes. */
 export type PromptSource = PromptState | (() => PromptState | Promise<PromptState>);
 
+/** New ids of one sequence. */
+interface Feed {
+  readonly cache: CacheLike;
+  readonly ids: readonly number[];
+}
+
 /** What generation needs of a decoder. */
 export interface StepDecoder {
   /** The most positions of one sequence. */
@@ -29,10 +35,7 @@ export interface StepDecoder {
   /** Throws unless so many rows of so many positions fit into memory; they have the first `shared` ones in common. */
   checkMemory(positions: number, rows: number, shared: number): void;
   /** Feeds new ids to each sequence and gives the logits `[V]` after the last of them. */
-  step(
-    feeds: readonly { readonly cache: CacheLike; readonly ids: readonly number[] }[],
-    options: { readonly signal?: AbortSignal },
-  ): Promise<Float32Array[]>;
+  step(feeds: readonly Feed[], options: { readonly signal?: AbortSignal }): Promise<Float32Array[]>;
   /** Counts the work of choosing an id from logits, and gives the event loop a turn where one is due. */
   rest?(settings: GenerationSettings): Promise<void> | undefined;
 }
@@ -120,18 +123,23 @@ function dispose({ tracks }: Row): void {
 async function advance(decoder: StepDecoder, rows: readonly Row[], settings: GenerationSettings): Promise<void> {
   const { signal } = settings;
   signal?.throwIfAborted();
-  const tracks = rows.flatMap((row) => row.tracks);
-  if (tracks.length === 0) return;
-  const feeds = tracks.map(({ cache, ids }) => ({ cache, ids: ids.slice(cache.length) }));
+  const feeds: Feed[] = [];
+  for (const { tracks } of rows) {
+    for (const { cache, ids } of tracks) feeds.push({ cache, ids: ids.slice(cache.length) });
+  }
+  if (feeds.length === 0) return;
   const logits = await decoder.step(feeds, { signal });
   let next = 0;
   for (const row of rows) {
     const begin = next;
     next += row.tracks.length;
-    for (const steps = row.advance(logits.slice(begin, next)); !steps.next().done; ) {
+    const choices = row.begin(logits.slice(begin, next));
+    for (let index = 0; index < choices; index++) {
+      row.choose(index);
       const turn = decoder.rest?.(settings);
       if (turn) await turn;
     }
+    row.end();
   }
 }
 
@@ -157,7 +165,7 @@ async function start(
     if (limit > ids.length) return num_beams > 1 ? beamRow(track, context) : sampleRow(track, context);
     cache.dispose();
     const sequences = new Array(settings.num_return_sequences).fill(toSequence(track, "length", context));
-    return { tracks: [], sequences, *advance() {} };
+    return { tracks: [], sequences, begin: () => 0, choose() {}, end() {} };
   } catch (error) {
     cache.dispose();
     throw error;

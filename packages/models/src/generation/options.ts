@@ -126,8 +126,18 @@ export const few: Rule = number(
 );
 const share = number("a number above 0 and at most 1", (value) => value > 0 && value <= 1);
 
+type Rules = Readonly<Record<Key, Rule>>;
+
+/** The rules of the vocabulary that was asked for last: mostly it is the same one, call after call. */
+let latest: { readonly vocabSize: number; readonly rules: Rules } | undefined;
+
 /** What each option may be, for a vocabulary. */
-function rulesFor(vocabSize: number): Readonly<Record<Key, Rule>> {
+function rulesFor(vocabSize: number): Rules {
+  if (latest?.vocabSize !== vocabSize) latest = { vocabSize, rules: newRules(vocabSize) };
+  return latest.rules;
+}
+
+function newRules(vocabSize: number): Rules {
   const range = `from 0 to ${vocabSize - 1}`;
   const isId = (value: unknown) => isCount(value) && value < vocabSize;
   const ids = orNull([`ids ${range}`, (value) => toList(value).every(isId)]);
@@ -294,10 +304,9 @@ export function resolveGenerationOptions(
   expectNone(call, { num_return_sequences }, excess, "as many num_beams, or do_sample: true", beams);
   // What the caller says of a length goes before what the model's files say of it in another way.
   const lengthOf = (key: "max_new_tokens" | "min_new_tokens", other: Key) => (other in given ? given : merged)[key];
-  const lists = Object.fromEntries(listKeys.map((key) => [key, toList(merged[key])]));
   return {
     ...merged,
-    ...lists,
+    ...Object.fromEntries(listKeys.map((key) => [key, toList(merged[key])])),
     do_sample,
     max_new_tokens: lengthOf("max_new_tokens", "max_length"),
     min_new_tokens: lengthOf("min_new_tokens", "min_length"),

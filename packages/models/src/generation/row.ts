@@ -46,8 +46,12 @@ export interface Row {
   readonly tracks: readonly Track[];
   /** Those that ended, complete when the row is done. */
   readonly sequences: readonly Sequence[];
-  /** Takes the logits `[V]` after each track, with a pause after each. */
-  advance(logits: readonly Float32Array[]): Generator<void>;
+  /** Takes the logits `[V]` after each track, and says how many choices there are to be made from them. */
+  begin(logits: readonly Float32Array[]): number;
+  /** Makes one of the choices, in their order: between two of them there may be a pause. */
+  choose(index: number): void;
+  /** After all choices: what goes on becomes the tracks. */
+  end(): void;
 }
 
 /** What the texts of a row have in common. */

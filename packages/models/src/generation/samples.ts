@@ -13,15 +13,19 @@ export function sampleRow(prompt: Track, context: RowContext): Row {
   const { settings } = context;
   const sequences: Sequence[] = [];
   let samples: Sample[] | undefined;
-  const split = () =>
-    Array.from({ length: settings.num_return_sequences }, (_, stream) => ({
-      ...prompt,
-      ids: [...prompt.ids],
-      logprobs: [],
-      cache: stream === 0 ? prompt.cache : prompt.cache.fork(),
-      stream,
-      sampler: createSampler(settings, context, stream),
-    }));
+  let goingOn: Sample[] = [];
+  /** After each sample; at first after the prompt, for all of them. */
+  let logits: readonly Float32Array[] = [];
+  let isFirst = true;
+  const split = () => {
+    const all: Sample[] = [];
+    for (let stream = 0; stream < settings.num_return_sequences; stream++) {
+      const cache = stream === 0 ? prompt.cache : prompt.cache.fork();
+      const sampler = createSampler(settings, context, stream);
+      all.push({ ids: [...prompt.ids], logprobs: [], cache, end: prompt.end, stream, sampler });
+    }
+    return all;
+  };
   /** Whether a text goes on after its next id. */
   const goesOn = (sample: Sample, logits: Float32Array): boolean => {
     const id = sample.sampler(logits, sample.ids);
@@ -40,15 +44,21 @@ export function sampleRow(prompt: Track, context: RowContext): Row {
       return samples ?? [prompt];
     },
     sequences,
-    *advance(logits) {
-      const isFirst = samples === undefined;
+    begin(given) {
+      logits = given;
+      isFirst = samples === undefined;
       samples ??= split();
-      const goingOn: Sample[] = [];
-      for (let index = 0; index < samples.length; index++) {
-        if (goesOn(samples[index], isFirst ? logits[0].slice() : logits[index])) goingOn.push(samples[index]);
-        yield;
-      }
+      goingOn = [];
+      return samples.length;
+    },
+    choose(index) {
+      const sample = samples![index];
+      // Samplers write to them.
+      if (goesOn(sample, isFirst ? logits[0].slice() : logits[index])) goingOn.push(sample);
+    },
+    end() {
       samples = goingOn;
+      logits = [];
     },
   };
 }

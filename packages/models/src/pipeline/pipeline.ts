@@ -247,7 +247,7 @@ export class Pipeline {
   }
 
   #task<K extends keyof Tasks>(name: K, options: { readonly signal?: AbortSignal }): Task<K> {
-    const call = name.replace(/^(embed|phonemize|pronounce)Batch$/, "$1");
+    const call = singles[name] ?? name;
     expectObject(call, options);
     const task = this.#tasks[name];
     if (task) {
@@ -262,6 +262,13 @@ export class Pipeline {
     throw new OptionError("no-task", message, { task: name });
   }
 }
+
+/** Calls that are made as batches of one, by which their messages name them. */
+const singles: Readonly<Record<string, string>> = {
+  embedBatch: "embed",
+  phonemizeBatch: "phonemize",
+  pronounceBatch: "pronounce",
+};
 
 function disposedError(): DisposedError {
   return new DisposedError("disposed", "pipeline: expected a live pipeline, got one that was disposed");
