@@ -44,6 +44,9 @@ import type { EmbeddingWeight, LinearWeight, VectorWeight } from "./weights.ts";
 
 /** A window that reaches over every sequence. */
 const UNLIMITED = 2 ** 29;
+/** What the kernel of attention is given in place of biases and global keys where there are none. */
+const NO_BIAS = [0, 0, 0] as const;
+const NO_GLOBALS = [1, 0] as const;
 /** Floats that half-precision products need beside their operands: one panel of one block of 256 inputs. */
 const WIDEN_SCRATCH = 8 * 256;
 /** Floats that quantized products need: the sums of the panels that one row reads side by side. */
@@ -407,13 +410,18 @@ export class Runtime implements Backend {
       });
     } else {
       const after = causal ? 0 : window;
-      const biases = bias ? [bias.values.place, bias.values.shape[1], bias.center] : [0, 0, 0];
+      const [biases, biasStride, center] = bias ? [bias.values.place, bias.values.shape[1], bias.center] : NO_BIAS;
+      const [block, globalBiases] = globals ? [globals.block, globals.bias.place] : NO_GLOBALS;
       this.#share(kernels.attention_general_f32, count, 24, work, (run, begin, rows) => {
         const floats = kernels.attention_general_scratch_f32(rows, keys, window, after, globalCount, heads, kvHeads);
-        const places = [from + 4 * begin * rowStride, to + 4 * begin * width, pages];
-        const reach = [position + begin, keys, window, after, globalCount, globals ? globals.block : 1];
-        const size = [rows, rowStride, width, ...reach, heads, kvHeads, headWidth, scale];
-        run(...places, ...size, ...biases, globals ? globals.bias.place : 0, memory.push(floats * 4));
+        const [q, out] = [from + 4 * begin * rowStride, to + 4 * begin * width];
+        // biome-ignore format: one line for each kind of operand; spread from lists they would take several times as long.
+        run(
+          q, out, pages, rows, rowStride, width,
+          position + begin, keys, window, after, globalCount, block,
+          heads, kvHeads, headWidth, scale,
+          biases, biasStride, center, globalBiases, memory.push(floats * 4),
+        );
       });
     }
     memory.release(mark);

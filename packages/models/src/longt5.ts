@@ -12,7 +12,7 @@ function transientGlobalAttention(radius: number, block: number): EncoderAttenti
     name,
     reserve(config, encoder) {
       const { layout, buckets, hiddenSize: D, eps } = config;
-      const both = { ...buckets, bidirectional: true };
+      const biasOf = bucketBias({ ...buckets, bidirectional: true });
       const first = encoder.scope(`block.0.layer.0.${name}.`);
       const local = first.embedding("relative_attention_bias", [buckets.count, layout.heads]);
       const global = first.embedding("global_relative_attention_bias", [buckets.count, layout.heads]);
@@ -22,12 +22,10 @@ function transientGlobalAttention(radius: number, block: number): EncoderAttenti
       const column = layout.heads * layout.headWidth;
       return (batch) => {
         const { runtime, lengths } = batch;
-        const bias = bucketBias(runtime, local, both, within(radius, lengths));
+        const bias = biasOf(runtime, local, within(radius, lengths));
         const counts = lengths.map((length) => Math.floor(length / block));
         const globalBiases = new Map(
-          [...new Set(counts)]
-            .filter((count) => count > 0)
-            .map((count) => [count, bucketBias(runtime, global, both, count)]),
+          [...new Set(counts)].filter((count) => count > 0).map((count) => [count, biasOf(runtime, global, count)]),
         );
         const pages = runtime.temporaryPages(Math.max(0, ...lengths.map((length, i) => length + counts[i])), layout);
         return function* (x, { qkv }, layer) {

@@ -43,10 +43,10 @@ export const mpnet: Architecture = {
     const heads = reserveRobertaHeads(weights, model, head, checked);
     const contextLength = checked.maxPositions - PAD - 1;
     // The reference counts 32 buckets for MPNet's biases, whatever the table has.
-    const buckets = { count: 32, maxDistance: 128, bidirectional: true };
+    const biasOf = bucketBias({ count: 32, maxDistance: 128, bidirectional: true });
     return postNormEncoder({
       ...{ ...checked, modelType: "mpnet", contextLength, heads, embed, blocks },
-      bias: ({ runtime }, longest) => bucketBias(runtime, biases, buckets, longest),
+      bias: ({ runtime }, longest) => biasOf(runtime, biases, longest),
     });
   },
   harmless: (name) => /(^|\.)position_ids$|^lm_head\.|^(mpnet\.)?pooler\.|^classifier\.|^qa_outputs\./.test(name),

@@ -26,8 +26,19 @@ export function bucketOf(distance: number, { count, maxDistance, bidirectional }
   return first + Math.min(exact + Math.trunc(fround(octaves * (side - exact))), side - 1);
 }
 
-/** Biases `[H, 2 * longest - 1]` for every distance between positions below `longest`. */
-export function bucketBias(runtime: Runtime, table: EmbeddingWeight, buckets: Buckets, longest: number): DistanceBias {
-  const ids = Int32Array.from({ length: 2 * longest - 1 }, (_, i) => bucketOf(i - longest + 1, buckets));
-  return distanceBias(table, runtime.upload(ids, [ids.length] as const), longest - 1);
+/** Biases `[H, W]` for every distance between positions below `longest`; where keys behind a query have no buckets of their own, for none to those. */
+export type BucketBias = (runtime: Runtime, table: EmbeddingWeight, longest: number) => DistanceBias;
+
+/** Makes such biases. Buckets are remembered: a decoder asks for those of one distance more with each token. */
+export function bucketBias(buckets: Buckets): BucketBias {
+  let reach = 0;
+  let known = new Int32Array(0);
+  return (runtime, table, longest) => {
+    if (longest > reach) {
+      reach = 2 ** Math.ceil(Math.log2(longest));
+      known = new Int32Array(2 * reach - 1).map((_, index) => bucketOf(index + 1 - reach, buckets));
+    }
+    const ids = known.subarray(reach - longest, buckets.bidirectional ? reach + longest - 1 : reach);
+    return distanceBias(table, runtime.upload(ids, [ids.length] as const), longest - 1);
+  };
 }

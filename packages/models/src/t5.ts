@@ -193,8 +193,9 @@ export function windowAttention(name: string, radius = Number.POSITIVE_INFINITY)
     name,
     reserve({ layout, buckets }, encoder) {
       const table = encoder.embedding(`block.0.layer.0.${name}.relative_attention_bias`, [buckets.count, layout.heads]);
+      const biasOf = bucketBias({ ...buckets, bidirectional: true });
       return ({ runtime, lengths }) => {
-        const bias = bucketBias(runtime, table, { ...buckets, bidirectional: true }, within(radius, lengths));
+        const bias = biasOf(runtime, table, within(radius, lengths));
         const options = { scale: 1, window: Number.isFinite(radius) ? radius : undefined, bias };
         return function* (x, { qkv }) {
           return yield* encoderAttentionSteps(yield* linearSteps(x, qkv), lengths, layout, options);
@@ -257,6 +258,7 @@ function t5Decoder(
     feedForward: reserveFeedForward(config, block.scope("layer.2.")),
   }));
   const norm = decoder.vector("final_layer_norm.weight", config.hiddenSize);
+  const biasOf = bucketBias({ ...buckets, bidirectional: false });
   const model: DecoderModel = {
     ...factsOf({ ...config, contextLength: LONGEST, layers }, linearsOf(blocks[0])),
     kind: "decoder",
@@ -269,7 +271,7 @@ function t5Decoder(
         throw new OptionError("no-memory", message);
       }
       const longest = Math.max(...entries.map(({ cache, count }) => cache.length + count));
-      const bias = bucketBias(runtime, biases, { ...buckets, bidirectional: false }, longest);
+      const bias = biasOf(runtime, biases, longest);
       const memories = bindCaches(
         runtime,
         entries.map(({ memory, count }) => ({ cache: memory!, count })),
@@ -315,7 +317,7 @@ function* answerBlock(
 
 /** To the encoder's states, whose keys and values a memory has. */
 function attendToMemory(queries: TD, memories: readonly SequenceSpan[], layout: HeadLayout): TD {
-  const spans = memories.map((span) => ({ ...span, position: 0, keys: span.position }));
+  const spans = memories.map(({ row, count, position, pages }) => ({ row, count, position: 0, pages, keys: position }));
   return attendTo(queries, spans, layout, { scale: 1, causal: false });
 }
 
