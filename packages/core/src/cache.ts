@@ -23,6 +23,7 @@ export class PagePool {
   readonly #free: number[] = [];
   /** How many hold a page beside the first: forked caches share pages. */
   readonly #otherHolders = new Map<number, number>();
+  #table = new Int32Array(64);
 
   constructor(memory: MemoryMap, layers: number, layout: HeadLayout) {
     this.#memory = memory;
@@ -35,6 +36,12 @@ export class PagePool {
   /** Pages that nobody holds. */
   get freePages(): number {
     return this.#free.length;
+  }
+
+  /** A place to put so many addresses together: the same at each call, as engines take long to make a new one for each token. */
+  table(size: number): Int32Array {
+    if (this.#table.length < size) this.#table = new Int32Array(2 * size);
+    return this.#table.subarray(0, size);
   }
 
   /** Pages needed for so many positions. */
@@ -199,9 +206,10 @@ export interface BatchEntry {
  * @returns for each layer, one span for each entry; the entries' rows lie one after another
  */
 export function bindCaches(backend: Backend, entries: readonly BatchEntry[]): SequenceSpan[][] {
-  const { layers } = entries[0].cache.pool;
+  const { pool } = entries[0].cache;
+  const { layers } = pool;
   const perLayer = entries.reduce((sum, { cache }) => sum + cache.pageCount, 0);
-  const addresses = new Int32Array(layers * perLayer);
+  const addresses = pool.table(layers * perLayer);
   let next = 0;
   for (let layer = 0; layer < layers; layer++) {
     for (const { cache } of entries) {
