@@ -19,8 +19,13 @@ export const activations: Readonly<Record<string, (x: number) => number>> = {
 
 /** To length 1, as `torch.nn.functional.normalize` does: what is shorter than 1e-12 is divided by that. */
 export const normalize: Step = (vector) => {
-  const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
-  return vector.map((value) => value / Math.max(length, 1e-12));
+  // Loops, as engines take several times as long to call a function for each value.
+  let sum = 0;
+  for (let i = 0; i < vector.length; i++) sum += vector[i] * vector[i];
+  const length = Math.max(Math.sqrt(sum), 1e-12);
+  const normalized = new Float64Array(vector.length);
+  for (let i = 0; i < vector.length; i++) normalized[i] = vector[i] / length;
+  return normalized;
 };
 
 /** `torch.nn.LayerNorm`: `[D] -> [D]`. */

@@ -101,8 +101,9 @@ export async function* inLots<Item, Row extends TokenRow>(
 
 /** @throws {NonFiniteError} `not-finite` */
 export function expectFinite(call: string, values: Float32Array | Float64Array): void {
-  const index = values.findIndex((value) => !Number.isFinite(value));
-  if (index < 0) return;
+  let index = 0;
+  while (index < values.length && Number.isFinite(values[index])) index++;
+  if (index === values.length) return;
   throw new NonFiniteError("not-finite", `${call}: expected finite numbers, got ${values[index]} at ${index}`, {
     index,
   });

@@ -94,14 +94,15 @@ function speakOfTemplate({ tokenizerConfig, warn }: TaskContext, hasTemplate: bo
 }
 
 const text: Rule = ["text", (value) => typeof value === "string"];
+const embedRules = {
+  ...{ prompt_name: text, prompt: text, truncate_dim: positive, normalize_embeddings: flag },
+  ...{ pooling: oneOf(poolingModes), signal: abortSignal },
+};
 
 /** What the files say, with what the options put in its place. */
 function modulesFor({ modules = plainModules }: TaskContext, options: EmbedOptions): SentenceModules {
   const { pooling } = options;
-  checkOptions("embed", options, {
-    ...{ prompt_name: text, prompt: text, truncate_dim: positive, normalize_embeddings: flag },
-    ...{ pooling: oneOf(poolingModes), signal: abortSignal },
-  });
+  checkOptions("embed", options, embedRules);
   if (modules.refusal) throw modules.refusal;
   if (pooling === undefined) return modules;
   if (!modules.given) return { ...modules, pooling: { modes: [pooling], includesPrompt: true } };
@@ -193,5 +194,5 @@ function finish(
   let vector = pool(states, width, pooling.modes, first);
   for (const step of steps) vector = step(vector);
   vector = vector.subarray(0, truncate_dim);
-  return Float32Array.from(normalize_embeddings ? normalize(vector) : vector);
+  return new Float32Array(normalize_embeddings ? normalize(vector) : vector);
 }
