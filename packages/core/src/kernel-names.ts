@@ -4,22 +4,18 @@ import type { Activation, GatedActivation } from "./backend.ts";
 import type { Kernels } from "./kernels.ts";
 import type { WeightDtype } from "./weights.ts";
 
-export const productKernels = {
-  f32: "gemm_f32",
-  f16: "gemm_f16",
-  bf16: "gemm_bf16",
-  q8: "gemm_q8",
-  q4: "gemm_q4",
-} as const satisfies Record<WeightDtype, keyof Kernels>;
-/** Rows of tables that lie as in the file, and of those in panels. */
-export const rowKernels = { f32: "embed_rows_f32", f16: "embed_rows_f16", bf16: "embed_rows_bf16" } as const;
-export const panelKernels = {
-  f32: "embed_panels_f32",
-  f16: "embed_panels_f16",
-  bf16: "embed_panels_bf16",
-  q8: "embed_panels_q8",
-  q4: "embed_panels_q4",
-} as const satisfies Record<WeightDtype, keyof Kernels>;
+const dtypes: readonly WeightDtype[] = ["f32", "f16", "bf16", "q8", "q4"];
+
+/** Names that begin alike and end with the dtype. */
+function byDtype<P extends string>(prefix: P) {
+  const names = dtypes.map((dtype) => [dtype, prefix + dtype]);
+  return Object.fromEntries(names) as { readonly [D in WeightDtype]: `${P}${D}` };
+}
+
+export const productKernels = byDtype("gemm_");
+/** Rows of tables in panels, and of those that lie as in the file, which 8 and 4 bits have other kernels for. */
+export const panelKernels = byDtype("embed_panels_");
+export const rowKernels = byDtype("embed_rows_");
 export const inputKernels = { q8: "quantize_inputs_q8", q4: "quantize_inputs_q4" } as const;
 /** What products take for an activation; 0 is none. */
 export const activationNumbers: Readonly<Record<Activation, number>> = {

@@ -50,7 +50,6 @@ export function beamRow(prompt: Track, context: RowContext): Row {
   const penalized = (score: number, length: number) => Math.fround(score / Math.fround(length ** length_penalty));
   let beams: Beam[] = [{ ...prompt, score: 0 }];
   let sequences: (Sequence & { score: number })[] = [];
-  let logits: readonly Float32Array[] = [];
   let all: Candidate[] = [];
 
   /** Whether a beam may yet become better than the worst text that ended. */
@@ -62,7 +61,6 @@ export function beamRow(prompt: Track, context: RowContext): Row {
   function end(): void {
     const chosen = all.sort((a, b) => b.rank - a.rank).slice(0, candidates);
     all = [];
-    logits = [];
     const goingOn: (Candidate & Pick<Track, "end">)[] = [];
     for (const [place, candidate] of chosen.entries()) {
       const { beam, id, score } = candidate;
@@ -116,12 +114,8 @@ export function beamRow(prompt: Track, context: RowContext): Row {
     get sequences() {
       return sequences.slice(0, settings.num_return_sequences);
     },
-    begin(given) {
-      logits = given;
-      all = [];
-      return beams.length;
-    },
-    choose(index) {
+    begin: () => beams.length,
+    choose(index, logits) {
       all.push(...continuations(beams[index], logits[index]));
     },
     end,

@@ -133,9 +133,10 @@ async function advance(decoder: StepDecoder, rows: readonly Row[], settings: Gen
   for (const row of rows) {
     const begin = next;
     next += row.tracks.length;
-    const choices = row.begin(logits.slice(begin, next));
+    const own = logits.slice(begin, next);
+    const choices = row.begin();
     for (let index = 0; index < choices; index++) {
-      row.choose(index);
+      row.choose(index, own);
       const turn = decoder.rest?.(settings);
       if (turn) await turn;
     }

@@ -22,7 +22,7 @@ export function createProcessor(settings: GenerationSettings, bounds: TextBounds
   if (no_repeat_ngram_size > 0) steps.push(noRepeatNgrams(no_repeat_ngram_size));
   const badWords = bad_words_ids.filter((word) => word.length > 1 || !eos_token_id.includes(word[0]));
   if (badWords.length > 0) steps.push(noBadWords(badWords));
-  if (mindsLength(settings)) steps.push(byLength(settings, bounds));
+  steps.push(...byLength(settings, bounds));
   if (settings.do_sample) steps.push(...warpers(settings));
   // Of a single text neither the likeliest id nor a draw is another one.
   if (settings.renormalizes && settings.num_beams > 1) steps.push(normalize);
@@ -56,7 +56,7 @@ function normalize(scores: Float32Array): void {
   for (let id = 0; Number.isFinite(total) && id < scores.length; id++) scores[id] -= total;
 }
 
-function ban(scores: Float32Array, ids: Iterable<number>): void {
+function ban(scores: Float32Array, ids: readonly number[]): void {
   for (const id of ids) scores[id] = Number.NEGATIVE_INFINITY;
 }
 
@@ -114,28 +114,23 @@ function noBadWords(words: readonly (readonly number[])[]): ScoresProcessor {
   };
 }
 
-/** Whether `byLength` has anything to do. */
-function mindsLength(settings: GenerationSettings): boolean {
-  const { min_new_tokens, min_length, suppress_tokens, begin_suppress_tokens } = settings;
-  const { forced_bos_token_id, forced_eos_token_id } = settings;
-  const lists = [suppress_tokens, begin_suppress_tokens, forced_bos_token_id, forced_eos_token_id];
-  return (min_new_tokens ?? min_length) > 0 || lists.some((list) => list.length > 0);
-}
-
 /** What depends on how long the text is. */
-function byLength(settings: GenerationSettings, { promptLength, limit }: TextBounds): ScoresProcessor {
+function byLength(settings: GenerationSettings, { promptLength, limit }: TextBounds): ScoresProcessor[] {
   const { min_new_tokens, min_length, eos_token_id, suppress_tokens, begin_suppress_tokens } = settings;
   const { forced_bos_token_id, forced_eos_token_id } = settings;
   const least = min_new_tokens === undefined ? min_length : promptLength + min_new_tokens;
   const isForced = forced_bos_token_id.length > 0;
   const firstFree = isForced && promptLength === 1 ? 2 : promptLength;
-  return (scores, { length }) => {
-    if (length < least) ban(scores, eos_token_id);
-    if (isForced && length === 1) force(scores, forced_bos_token_id);
-    if (forced_eos_token_id.length > 0 && length === limit - 1) force(scores, forced_eos_token_id);
-    ban(scores, suppress_tokens);
-    if (length === firstFree) ban(scores, begin_suppress_tokens);
+  const steps: ScoresProcessor[] = [];
+  const add = (change: typeof ban, ids: readonly number[], when: (length: number) => boolean) => {
+    if (ids.length > 0) steps.push((scores, { length }) => when(length) && change(scores, ids));
   };
+  if (least > promptLength) add(ban, eos_token_id, (length) => length < least);
+  add(force, forced_bos_token_id, (length) => length === 1);
+  add(force, forced_eos_token_id, (length) => length === limit - 1);
+  add(ban, suppress_tokens, () => true);
+  add(ban, begin_suppress_tokens, (length) => length === firstFree);
+  return steps;
 }
 
 function divide(temperature: number): ScoresProcessor {

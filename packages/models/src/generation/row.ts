@@ -46,10 +46,13 @@ export interface Row {
   readonly tracks: readonly Track[];
   /** Those that ended, complete when the row is done. */
   readonly sequences: readonly Sequence[];
-  /** Takes the logits `[V]` after each track, and says how many choices there are to be made from them. */
-  begin(logits: readonly Float32Array[]): number;
-  /** Makes one of the choices, in their order: between two of them there may be a pause. */
-  choose(index: number): void;
+  /** How many ids are to be chosen next. */
+  begin(): number;
+  /**
+   * Chooses one of them, in their order: between two of them there may be a pause.
+   * @param logits `[V]` after each track, all of them each time
+   */
+  choose(index: number, logits: readonly Float32Array[]): void;
   /** After all choices: what goes on becomes the tracks. */
   end(): void;
 }

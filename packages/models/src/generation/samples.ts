@@ -14,9 +14,6 @@ export function sampleRow(prompt: Track, context: RowContext): Row {
   const sequences: Sequence[] = [];
   let samples: Sample[] | undefined;
   let goingOn: Sample[] = [];
-  /** After each sample; at first after the prompt, for all of them. */
-  let logits: readonly Float32Array[] = [];
-  let isFirst = true;
   const split = () => {
     const all: Sample[] = [];
     for (let stream = 0; stream < settings.num_return_sequences; stream++) {
@@ -44,21 +41,19 @@ export function sampleRow(prompt: Track, context: RowContext): Row {
       return samples ?? [prompt];
     },
     sequences,
-    begin(given) {
-      logits = given;
-      isFirst = samples === undefined;
+    begin() {
       samples ??= split();
-      goingOn = [];
       return samples.length;
     },
-    choose(index) {
-      const sample = samples![index];
-      // Samplers write to them.
-      if (goesOn(sample, isFirst ? logits[0].slice() : logits[index])) goingOn.push(sample);
+    choose(index, logits) {
+      const all = samples!;
+      // Samplers write to logits: several share those after the prompt.
+      const own = logits.length < all.length ? logits[0].slice() : logits[index];
+      if (goesOn(all[index], own)) goingOn.push(all[index]);
     },
     end() {
       samples = goingOn;
-      logits = [];
+      goingOn = [];
     },
   };
 }
