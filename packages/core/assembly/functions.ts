@@ -49,53 +49,72 @@ export function hyperbolicTangent(x: v128): v128 {
   return v128.bitselect(near, signed, f32x4.lt(size, constant(TANH)));
 }
 
-// After N. Juffa's erff: one polynomial up to 0.93, the exponential of another above.
-const ERF = memory.data<f32>([
-  0.927734375, -5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1,
-  -1.7285347e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1, 1, 0.5,
-  0.707106781186547524, 2,
+/** The lowest exponent that a float has with room to spare, 1.5 * 2^23, 2^r for |r| <= 1/2 as a polynomial, and the first exponent beyond all floats. */
+export const POWER = memory.data<f32>([
+  -124, 12582912, 1.5353321214206517e-4, 1.3398926239460707e-3, 9.618437848985195e-3, 5.5503323674201965e-2,
+  2.4022647738456726e-1, 6.931471824645996e-1, 1, 128,
+]);
+
+/** `2 ** t` for t from -124 to 128, which gives infinity; NaN for NaN. */
+@inline
+export function powerOfTwo(t: v128): v128 {
+  const magic = constant(POWER + 4);
+  const n = f32x4.add(t, magic);
+  const r = f32x4.sub(t, f32x4.sub(n, magic));
+  let p = multiplyAdd(r, constant(POWER + 8), constant(POWER + 12));
+  p = multiplyAdd(r, p, constant(POWER + 16));
+  p = multiplyAdd(r, p, constant(POWER + 20));
+  p = multiplyAdd(r, p, constant(POWER + 24));
+  p = multiplyAdd(r, p, constant(POWER + 28));
+  p = multiplyAdd(r, p, constant(POWER + 32));
+  // Times 2^n: n stands in the low bits of the shifted number.
+  return i32x4.add(p, i32x4.shl(n, 23));
+}
+
+// The normal distribution's odds of more and of less than x are 2^(2 * x + x * T(x * x)). T is least squares up to |x| = 5.7, weighted
+// until the largest error of what becomes of the odds is smallest (verify/python/gelu_odds.py); 2 * x stands apart, as it needs no rounding.
+const GELU = memory.data<f32>([
+  32.49, -4.4630808448050935e-13, 4.491737572382987e-11, -1.718702593687299e-9, 2.7388800803280116e-8, 5.337923698735503e-8,
+  -9.639315258927656e-6, 1.5442358572718902e-4, 1.0101388562815534e-4, -0.10483865534337836, -0.3022089451762757, -2,
 ]);
 
 /** `x * (1 + erf(x / sqrt 2)) / 2`, without the cancellation that the formula has for large negative x. */
 export function gelu(x: v128): v128 {
-  const one = constant(ERF + 56);
-  const z = f32x4.mul(x, constant(ERF + 64));
-  const size = f32x4.abs(z),
-    square = f32x4.mul(z, z);
-  let near = multiplyAdd(square, constant(ERF + 4), constant(ERF + 8));
-  near = multiplyAdd(square, near, constant(ERF + 12));
-  near = multiplyAdd(square, near, constant(ERF + 16));
-  near = multiplyAdd(square, near, constant(ERF + 20));
-  near = multiplyAdd(square, near, constant(ERF + 24));
-  near = f32x4.add(multiplyAdd(near, z, z), one);
-  let far = multiplyAdd(size, constant(ERF + 28), constant(ERF + 32));
-  far = multiplyAdd(far, square, multiplyAdd(size, constant(ERF + 36), constant(ERF + 40)));
-  far = multiplyAdd(far, size, constant(ERF + 44));
-  far = multiplyAdd(far, size, constant(ERF + 48));
-  far = multiplyAdd(far, size, constant(ERF + 52));
-  far = exponential(f32x4.sub(f32x4.mul(far, size), size));
-  far = v128.bitselect(far, f32x4.sub(constant(ERF + 68), far), i32x4.shr_s(x, 31));
-  const sum = v128.bitselect(near, far, f32x4.lt(size, constant(ERF)));
-  return f32x4.mul(f32x4.mul(x, constant(ERF + 60)), sum);
+  const s = f32x4.pmin(f32x4.mul(x, x), constant(GELU)), square = f32x4.mul(s, s);
+  let high = multiplyAdd(s, constant(GELU + 4), constant(GELU + 8));
+  high = multiplyAdd(square, high, multiplyAdd(s, constant(GELU + 12), constant(GELU + 16)));
+  let low = multiplyAdd(s, constant(GELU + 20), constant(GELU + 24));
+  low = multiplyAdd(square, low, multiplyAdd(s, constant(GELU + 28), constant(GELU + 32)));
+  high = multiplyAdd(f32x4.mul(square, square), high, low);
+  const t = multiplyAdd(square, high, multiplyAdd(s, constant(GELU + 36), constant(GELU + 40)));
+  return byOdds(x, multiplyAdd(x, t, f32x4.mul(x, constant(GELU + 44))));
 }
 
-const SIGMOID = memory.data<f32>([1, -1.59576912160573071, 0.044715]);
-
-/** `x / (1 + e ** -z)`. */
-function gated(x: v128, minusZ: v128): v128 {
-  return f32x4.div(x, f32x4.add(constant(SIGMOID), exponential(minusZ)));
-}
-
-export function sigmoid(x: v128): v128 {
-  return gated(constant(SIGMOID), f32x4.neg(x));
-}
-
-export function silu(x: v128): v128 {
-  return gated(x, f32x4.neg(x));
-}
+// -2 * sqrt(2 / pi) / ln 2 times 0.044715, and by itself.
+const GELU_TANH = memory.data<f32>([-0.10294323957, -2.30220819814]);
 
 /** `x * (1 + tanh z) / 2` is `x / (1 + e ** -2z)`; here z = sqrt(2 / pi) * (x + 0.044715 * x ** 3). */
 export function geluTanh(x: v128): v128 {
-  const cubic = multiplyAdd(f32x4.mul(constant(SIGMOID + 8), f32x4.mul(x, x)), x, x);
-  return gated(x, f32x4.mul(cubic, constant(SIGMOID + 4)));
+  const t = multiplyAdd(f32x4.mul(x, x), constant(GELU_TANH), constant(GELU_TANH + 4));
+  return byOdds(x, f32x4.mul(x, t));
+}
+
+/** `x / (1 + 2 ** t)`: of t beyond what floats hold, x or 0. */
+@inline
+function byOdds(x: v128, t: v128): v128 {
+  t = f32x4.pmin(f32x4.pmax(t, constant(POWER)), constant(POWER + 36));
+  return f32x4.div(x, f32x4.add(powerOfTwo(t), constant(POWER + 32)));
+}
+
+export function sigmoid(x: v128): v128 {
+  return gated(constant(POWER + 32), x);
+}
+
+export function silu(x: v128): v128 {
+  return gated(x, x);
+}
+
+/** `x / (1 + e ** -z)` */
+function gated(x: v128, z: v128): v128 {
+  return f32x4.div(x, f32x4.add(constant(POWER + 32), exponential(f32x4.neg(z))));
 }

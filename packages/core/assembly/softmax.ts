@@ -1,5 +1,5 @@
 // Softmax of rows, and its parts for attention.
-import { exponential } from "./functions";
+import { exponential, POWER, powerOfTwo } from "./functions";
 import { constant, loadSome, multiplyAdd, storeSome } from "./simd";
 
 const LOWEST = memory.data<f32>([-Infinity]);
@@ -36,12 +36,6 @@ export function lanesMaximum(largest: v128): f32 {
 }
 
 const LOG2_E: f32 = 1.44269504088896341;
-/** The lowest exponent that a float has with room to spare, 1.5 * 2^23, and 2^r for |r| <= 1/2 as a polynomial. */
-const POWER = memory.data<f32>([
-  -124, 12582912, 1.5353321214206517e-4, 1.3398926239460707e-3, 9.618437848985195e-3, 5.5503323674201965e-2,
-  2.4022647738456726e-1, 6.931471824645996e-1, 1,
-]);
-
 /**
  * `x = e ** ((x - largest) * factor)` in place, for n values in room for a multiple of eight; zeros behind them. Gives their sum,
  * whose order depends on the places only: f32 within 64 terms, f64 beyond. No x is above `largest`, so that the largest term is 1:
@@ -88,13 +82,8 @@ export function paddedExponentials(x: usize, n: i32, largest: f32, factor: f32):
       odd = f32x4.add(f32x4.add(odd, p1), p3);
     }
     for (; left > 0; left -= 4, x += 16) {
-      const magic = constant(POWER + 4);
       const t = f32x4.pmax(exponent(x, factors, shifts), constant(POWER));
-      const shifted = f32x4.add(t, magic);
-      const r = f32x4.sub(t, f32x4.sub(shifted, magic));
-      let p = constant(POWER + 8);
-      for (let term = POWER + 12; term < POWER + 36; term += 4) p = multiplyAdd(r, p, constant(term));
-      p = firstLanes(i32x4.add(p, i32x4.shl(shifted, 23)), left, f32x4.splat(0));
+      const p = firstLanes(powerOfTwo(t), left, f32x4.splat(0));
       v128.store(x, p);
       const next = f32x4.add(even, p);
       even = odd;
