@@ -71,8 +71,9 @@ export function powerOfTwo(t: v128): v128 {
   return i32x4.add(p, i32x4.shl(n, 23));
 }
 
-// The normal distribution's odds of more and of less than x are 2^(2 * x + x * T(x * x)). T is least squares up to |x| = 5.7, weighted
+// In a normal distribution the odds of more than x to less are 2^-(2 * x + x * T(x * x)). T is least squares up to |x| = 5.7, weighted
 // until the largest error of what becomes of the odds is smallest (verify/python/gelu_odds.py); 2 * x stands apart, as it needs no rounding.
+// The square of the limit, -T with the highest power first, -2.
 const GELU = memory.data<f32>([
   32.49, -4.4630808448050935e-13, 4.491737572382987e-11, -1.718702593687299e-9, 2.7388800803280116e-8, 5.337923698735503e-8,
   -9.639315258927656e-6, 1.5442358572718902e-4, 1.0101388562815534e-4, -0.10483865534337836, -0.3022089451762757, -2,

@@ -36,6 +36,7 @@ export function lanesMaximum(largest: v128): f32 {
 }
 
 const LOG2_E: f32 = 1.44269504088896341;
+
 /**
  * `x = e ** ((x - largest) * factor)` in place, for n values in room for a multiple of eight; zeros behind them. Gives their sum,
  * whose order depends on the places only: f32 within 64 terms, f64 beyond. No x is above `largest`, so that the largest term is 1:

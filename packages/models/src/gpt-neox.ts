@@ -155,7 +155,7 @@ function* runBlock(
   wanted: Wanted | undefined,
 ): Forward<TD> {
   const projected = yield* linearSteps(normalize(x, attentionNorm), qkv);
-  const options = { scale: 1 / Math.sqrt(layout.headWidth), window: undefined, causal: true } as const;
+  const options = { scale: 1 / Math.sqrt(layout.headWidth), causal: true } as const;
   const seen = attend(rotate(projected, cos, sin, layout), spans, layout, options, wanted);
   x = pick(x, wanted);
   const attended = linear(seen, output, isParallel ? {} : { residual: x });

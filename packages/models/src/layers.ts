@@ -197,7 +197,10 @@ function spansOf(rows: Int32Array, spans: readonly SequenceSpan[]): SequenceSpan
 /** All rows, or those that are wanted. */
 export const pick = (x: TD, wanted: Pick<Wanted, "rows"> | undefined): TD => (wanted ? gatherRows(x, wanted.rows) : x);
 
-/** Causal attention of new rows, `[T, QKV] -> [T, H * E]`, or of those that are wanted: of the others only keys and values are kept. */
+/**
+ * Causal attention of new rows, `[T, QKV] -> [T, H * E]`, or of those that are wanted: of the others only keys and values are kept.
+ * @param options as kernels take them: to copy them for each layer of each token is a sixth of a small model's time on Node 20
+ */
 export function attend(
   qkv: TD,
   spans: readonly SequenceSpan[],
