@@ -60,23 +60,23 @@ const everything = await bundle(`import { Pipeline } from "kiloformer"; globalTh
 /** Pages that open one family, with the tokenizers that such models are published with: file, export, limit in kB. */
 const families = [
   ["bert", "bert", 69.3],
-  ["roberta", "roberta", 101.2],
+  ["roberta", "roberta", 101.3],
   ["distilbert", "distilbert", 69.0],
   ["electra", "electra", 69.1],
   ["mpnet", "mpnet", 69.5],
-  ["modernbert", "modernbert", 103.0],
+  ["modernbert", "modernbert", 103.1],
   ["static-embedding", "staticEmbedding", 62.7],
   ["gpt2", "gpt2", 98.1],
-  ["gpt-neo", "gptNeo", 98.2],
-  ["gpt-neox", "gptNeox", 99.9],
+  ["gpt-neo", "gptNeo", 98.3],
+  ["gpt-neox", "gptNeox", 100.0],
   ["mistral", "mistral", 107.9],
-  ["qwen2", "qwen2", 107.9],
+  ["qwen2", "qwen2", 108.0],
   ["qwen3", "qwen3", 108.0],
-  ["gemma3", "gemma3", 110.0],
-  ["phi3", "phi3", 100.6],
-  ["smollm3", "smollm3", 100.6],
+  ["gemma3", "gemma3", 110.1],
+  ["phi3", "phi3", 100.7],
+  ["smollm3", "smollm3", 100.7],
   ["t5", "t5", 108.0],
-  ["longt5", "longt5", 108.5],
+  ["longt5", "longt5", 108.6],
 ];
 const familyPages = await Promise.all(
   families.map(async ([file, name, limit]) => {
@@ -114,7 +114,7 @@ rows.push(
   {
     what: "a page for a packed Llama or G2P, JS min+gzip",
     bytes: gzip(onePageBundle.bytes),
-    limit: 42.9 * KB,
+    limit: 43.0 * KB,
     note: `openPacked; the kernels are in the model's file; ${show(onePageBundle.bytes.length)} min`,
   },
   {
@@ -132,7 +132,7 @@ rows.push(
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 129.5 * KB,
+    limit: 129.6 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {

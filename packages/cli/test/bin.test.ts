@@ -17,6 +17,14 @@ describe.skipIf(!built)("bin/kiloformer.js", () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "1\n2\n", stderr: "" });
   });
 
+  test.skipIf(process.arch !== "x64")("gives our own quantized model's phones on processors without AVX", () => {
+    const withoutAvx = ["--no-enable-avx", "--no-enable-avx2", "--no-enable-fma3"];
+    const relaxed = Number.parseInt(process.versions.v8, 10) < 12 ? ["--experimental-wasm-relaxed-simd"] : [];
+    const argv = [...withoutAvx, ...relaxed, bin, "g2p", "knight"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: "utf8", env });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "naɪt\n", stderr: "" });
+  });
+
   test("fails with 1 and one line", () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [bin, "gp2"], { encoding: "utf8", env });
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });

@@ -72,18 +72,76 @@ export interface Kernels {
   attention_general_scratch_f32: (...sizes: number[]) => number;
 }
 
-// The smallest modules that use one instruction of each extension.
-const probes: Record<KernelBuild, readonly number[]> = {
-  simd: [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
-  relaxed: [
-    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15,
-    253, 128, 2, 11,
-  ],
-};
+/** A module with `f(a, c)`: `a * a + c` by the relaxed build's instruction, or a by one that all engines with SIMD have. */
+const probe = (build: KernelBuild) =>
+  new Uint8Array([
+    0,
+    97,
+    115,
+    109,
+    1,
+    0,
+    0,
+    0,
+    1,
+    7,
+    1,
+    96,
+    2,
+    125,
+    125,
+    1,
+    125,
+    3,
+    2,
+    1,
+    0,
+    7,
+    5,
+    1,
+    1,
+    102,
+    0,
+    0,
+    10,
+    22,
+    1,
+    20,
+    0,
+    32,
+    0,
+    253,
+    19,
+    32,
+    0,
+    253,
+    19,
+    32,
+    1,
+    253,
+    19,
+    253,
+    ...(build === "relaxed" ? [133, 2] : [210, 0]),
+    253,
+    31,
+    0,
+    11,
+  ]);
 
-/** Whether this engine runs a build. */
+/**
+ * Whether a build runs here and computes what it should. The relaxed one needs a processor that rounds `a * a + c` once: those of x86
+ * that do not may lack AVX too, without which V8's dot products of bytes are wrong. Where nothing may be compiled at once (Cloudflare
+ * Workers, pages whose policy forbids it), only the engine is asked.
+ */
 export function supportsBuild(build: KernelBuild): boolean {
-  return typeof WebAssembly !== "undefined" && WebAssembly.validate(new Uint8Array(probes[build]));
+  const bytes = probe(build);
+  if (typeof WebAssembly === "undefined" || !WebAssembly.validate(bytes)) return false;
+  try {
+    const { f } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
+    return (f as (a: number, c: number) => number)(1 + 2 ** -12, -1 - 2 ** -11) > 0;
+  } catch {
+    return true;
+  }
 }
 
 /**

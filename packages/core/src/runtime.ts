@@ -24,6 +24,7 @@ import {
   type KernelBuild,
   type Kernels,
   refusal,
+  supportsBuild,
 } from "./kernels.ts";
 import { ADDRESSABLE_BYTES, MemoryMap, wasmPages } from "./memory.ts";
 import { Queue } from "./queue.ts";
@@ -479,7 +480,7 @@ async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memor
 /** One file given for `wasm` may be either build: what it is decides, unless the caller asked for the other. */
 function actualBuild({ RELAXED }: Kernels, { build, deterministic }: RuntimeOptions): KernelBuild {
   const actual = RELAXED?.value === 1 ? "relaxed" : "simd";
-  const wanted = build ?? (deterministic ? "simd" : actual);
+  const wanted = supportsBuild(actual) ? (build ?? (deterministic ? "simd" : actual)) : "simd";
   if (actual === wanted) return actual;
   throw new RuntimeError("wrong-kernels", `wasm: expected the ${wanted} build, got the ${actual} one`, {
     wanted,

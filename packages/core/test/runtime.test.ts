@@ -144,6 +144,35 @@ describe("the build", () => {
     await expect(relaxed).rejects.toMatchObject({ code: "no-kernels" });
   });
 
+  test("is the baseline where the processor rounds a product before it is added to, and nothing else is taken there", async () => {
+    const { Instance } = WebAssembly;
+    const unfused = vi.spyOn(WebAssembly, "Instance").mockImplementation(function instance(module) {
+      const { f } = new Instance(module).exports as { f: (a: number, c: number) => number };
+      // What is left of a product that was not rounded is lost; the other build's probe gives its operand.
+      return { exports: { f: (a: number, c: number) => Math.trunc(f(a, c)) } };
+    });
+    try {
+      expect(supportsBuild("relaxed")).toBe(false);
+      expect(chooseBuild(false, { simd: kernels("simd"), relaxed: kernels("relaxed") })).toBe("simd");
+      for (const options of [{}, { build: "relaxed" }] as const) {
+        if (!builds.includes("relaxed")) break;
+        await expect(Runtime.create({ wasm: kernels("relaxed"), ...options })).rejects.toEqual(
+          failing("wrong-kernels", "wasm: expected the simd build, got the relaxed one"),
+        );
+      }
+    } finally {
+      unfused.mockRestore();
+    }
+  });
+
+  test("is what the engine takes where a policy forbids to compile at once", () => {
+    const forbidden = vi.spyOn(WebAssembly, "Module").mockImplementation(() => {
+      throw new WebAssembly.CompileError("Wasm code generation disallowed by embedder");
+    });
+    expect((["simd", "relaxed"] as const).filter(supportsBuild)).toEqual(builds);
+    forbidden.mockRestore();
+  });
+
   test("R7 engines without SIMD or without WebAssembly are named", () => {
     const validate = vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
     expect(() => chooseBuild(false)).toThrow(
