@@ -72,61 +72,13 @@ export interface Kernels {
   attention_general_scratch_f32: (...sizes: number[]) => number;
 }
 
-/** A module with `f(a, c)`: `a * a + c` by the relaxed build's instruction, or a by one that all engines with SIMD have. */
-const probe = (build: KernelBuild) =>
-  new Uint8Array([
-    0,
-    97,
-    115,
-    109,
-    1,
-    0,
-    0,
-    0,
-    1,
-    7,
-    1,
-    96,
-    2,
-    125,
-    125,
-    1,
-    125,
-    3,
-    2,
-    1,
-    0,
-    7,
-    5,
-    1,
-    1,
-    102,
-    0,
-    0,
-    10,
-    22,
-    1,
-    20,
-    0,
-    32,
-    0,
-    253,
-    19,
-    32,
-    0,
-    253,
-    19,
-    32,
-    1,
-    253,
-    19,
-    253,
-    ...(build === "relaxed" ? [133, 2] : [210, 0]),
-    253,
-    31,
-    0,
-    11,
-  ]);
+/** A module with `f(a, c)`: `a * a + c` by the relaxed build's instruction. One that all engines with SIMD have, in its place, gives a. */
+const PROBE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 125, 125, 1, 125, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 22, 1, 20, 0,
+  32, 0, 253, 19, 32, 0, 253, 19, 32, 1, 253, 19, 253, 133, 2, 253, 31, 0, 11,
+];
+const INSTRUCTION = 46;
+const BITSELECT = [210, 0];
 
 /**
  * Whether a build runs here and computes what it should. The relaxed one needs a processor that rounds `a * a + c` once: those of x86
@@ -134,7 +86,8 @@ const probe = (build: KernelBuild) =>
  * Workers, pages whose policy forbids it), only the engine is asked.
  */
 export function supportsBuild(build: KernelBuild): boolean {
-  const bytes = probe(build);
+  const bytes = Uint8Array.from(PROBE);
+  if (build === "simd") bytes.set(BITSELECT, INSTRUCTION);
   if (typeof WebAssembly === "undefined" || !WebAssembly.validate(bytes)) return false;
   try {
     const { f } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;

@@ -72,7 +72,10 @@ async function verify(directories: readonly string[], options: VerifyOptions, te
   }
   const build = options.build ?? (runsRelaxed() ? "relaxed" : "simd");
   if (!options.browser && !(build === "relaxed" ? runsRelaxed() : supportsBuild(build))) {
-    throw new UsageError(`--build: expected kernels that this engine runs, got ${build}`, "Node 20 and 24 run both where the processor has FMA");
+    throw new UsageError(
+      `--build: expected kernels that this engine runs, got ${build}`,
+      "Node 20 and 24 run both where the processor has FMA",
+    );
   }
   let [compared, failed, broken] = [0, 0, 0];
   for (const directory of directories) {
