@@ -73,22 +73,21 @@ const { values: flags, positionals } = parseArgs({
   },
 });
 
+const rounds = Number(flags.rounds);
+if (!(rounds >= 1)) throw new Error(`bench:past: expected --rounds to be a number from 1, got ${flags.rounds}`);
+
 if (flags.task !== undefined) await measure(flags.task, positionals[0]);
 else compare(positionals[0]);
 
-/** In a process of its own: prints what a call takes with the build of a folder, or nothing where it cannot be made. */
+/** In a process of its own: prints what a call takes with the build of a folder, or nothing where its files are not here. */
 async function measure(task, folder) {
   if (Number.parseInt(process.versions.v8, 10) < 12) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
   const load = (file) => import(pathToFileURL(join(folder, "packages", file)).href);
-  try {
-    const { Pipeline } = await load("models/dist/index.js");
-    const { g2p } = await load("models/dist/g2p.js");
-    const { Tokenizer } = await load("tokenizers/dist/index.js");
-    const run = await tasks[task]({ Pipeline, g2p, Tokenizer });
-    if (run) console.log(await leastTime(run));
-  } catch (error) {
-    console.error(`${task}: left out, ${error.message}`);
-  }
+  const { Pipeline } = await load("models/dist/index.js");
+  const { g2p } = await load("models/dist/g2p.js");
+  const { Tokenizer } = await load("tokenizers/dist/index.js");
+  const run = await tasks[task]({ Pipeline, g2p, Tokenizer });
+  if (run) console.log(await leastTime(run));
 }
 
 /** Microseconds of a call that is warm. */
@@ -121,25 +120,26 @@ function compare(commit) {
   }
 }
 
-/** For each task, the least microseconds of each build; only what both of them do. */
+/** For each task, the least microseconds of each build. A commit that did not have it yet needs `--only`. */
 function* measureInTurns(past) {
   for (const task of Object.keys(tasks).filter((name) => name.includes(flags.only))) {
     const least = [past, root].map(() => Number.POSITIVE_INFINITY);
-    for (let round = 0; round < Number(flags.rounds); round++) {
+    const isLost = () => least[1] > LOST * least[0];
+    // A process may be unlucky in what the engine makes of the code: what seems lost has three times the turns to show otherwise.
+    for (let round = 0; round < rounds || (isLost() && round < 3 * rounds); round++) {
       for (const [index, folder] of [past, root].entries()) {
         const printed = command(process.execPath, [fileURLToPath(import.meta.url), folder, "--task", task]);
         least[index] = Math.min(least[index], Number.parseFloat(printed));
       }
     }
-    if (least.every(Number.isFinite)) yield { task, before: least[0], now: least[1] };
+    if (least.every(Number.isFinite)) yield { task, before: least[0], now: least[1], isLost: isLost() };
   }
 }
 
 function report(commit, rows) {
-  console.log(`${engine()}, microseconds, the least of ${flags.rounds} processes in turns\n`);
+  console.log(`${engine()}, microseconds, the least of ${rounds} processes or more in turns\n`);
   console.log(`| what | ${commit} | now | now / before |\n| --- | ---: | ---: | ---: |`);
-  for (const { task, before, now } of rows) {
-    const isLost = now > LOST * before;
+  for (const { task, before, now, isLost } of rows) {
     if (isLost) process.exitCode = 1;
     const ratio = (now / before).toFixed(2) + (isLost ? " **lost**" : "");
     console.log(`| ${task} | ${before.toFixed(0)} | ${now.toFixed(0)} | ${ratio} |`);

@@ -82,7 +82,7 @@ const BITSELECT = [210, 0];
 
 /**
  * Whether a build runs here and computes what it should. The relaxed one needs a processor that rounds `a * a + c` once: those of x86
- * that do not may lack AVX too, without which V8's dot products of bytes are wrong. Where nothing may be compiled at once (Cloudflare
+ * that do not may lack AVX too, without which V8's baseline compiler gets dot products of bytes wrong. Where nothing may be compiled at once (Cloudflare
  * Workers, pages whose policy forbids it), only the engine is asked.
  */
 export function supportsBuild(build: KernelBuild): boolean {
