@@ -7,6 +7,10 @@ import { isSmall, panelStep, widenPanel } from "./weights";
 const TILE_ROWS = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 /** Floats of x that one pass over the weights works on, so that they stay in the second-level cache. */
 const ROW_BLOCK_FLOATS = 48 * 1024;
+/** Floats of x that stay in the first-level cache while weights come through it. */
+const FEW_FLOATS = 2048;
+/** Bytes of weights that the second-level cache holds beside all else. */
+const CHUNK_BYTES = 256 * 1024;
 
 /**
  * `y[rows, columns] = activation(x[rows, depth] · w + bias) + residual`, or added to y when `continued`. Strides are in bytes, `bias` 0 is
@@ -33,30 +37,42 @@ export function product<T>(
   isFinite: bool,
   scratch: usize,
 ): void {
-  if (rows < (sizeof<T>() == 4 ? 3 : 4)) {
-    few<T>(x, xStride, w, panelStride, bias, y, yStride, rows, columns, depth, blockLength, continued, isFinite, scratch);
-    return finish(activation, shift, y, rows * columns);
-  }
-  let tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-  const blockTiles = max(ROW_BLOCK_FLOATS / max(depth, 1), 4 * TILE_ROWS) / TILE_ROWS;
-  while (tiles > 0) {
-    // Tiles of equal height, the first ones a row higher.
-    const height = rows / tiles, higher = rows % tiles;
-    const now = min(tiles, blockTiles);
-    const extra = min(higher, now);
-    many<T>(x, xStride, w, panelStride, bias, y, yStride, height, extra, now, columns, depth, blockLength, continued, scratch);
-    const done = height * now + extra;
-    finish(activation, shift, y, done * columns);
-    x += xStride * done;
-    y += yStride * done;
-    rows -= done;
-    tiles -= now;
+  // Memory gives two long streams faster than one. Where more weights come from there than caches hold, two rows lead, which read a chunk of
+  // them in two streams; the other rows find it in the second-level cache. One stream is as fast only beside few inputs, and of f16 weights,
+  // which are better widened once for all rows.
+  const isF16 = sizeof<T>() == 2 && !isSigned<T>();
+  const isFar = !isF16 && rows > 2 && rows * depth > FEW_FLOATS && panelStride * ((columns + 7) >> 3) > 2 * CHUNK_BYTES;
+  const leads = isFar || rows < (sizeof<T>() == 4 ? 3 : 4);
+  const chunk = isFar ? max<i32>((CHUNK_BYTES / panelStride) & ~1, 4) * 8 : columns;
+  const most = max(ROW_BLOCK_FLOATS / max(depth, 1), 4 * TILE_ROWS);
+  for (let passes = (rows + most - 1) / most; passes > 0; passes--) {
+    const now = rows / passes;
+    for (let column = 0; column < columns; column += chunk) {
+      const width = min(chunk, columns - column);
+      const panels = w + panelStride * (column >> 3);
+      const partBias = bias ? bias + column * 4 : 0;
+      let partX = x, partY = y + column * 4;
+      let left = now;
+      // One or two rows that the others leave over go as the first ones do.
+      while (leads && left > 0 && (left == now || left < 3)) {
+        const together = min(left, 2);
+        few<T>(partX, xStride, panels, panelStride, partBias, partY, yStride, together, width, depth, blockLength, continued, isFinite, scratch);
+        partX += xStride * together;
+        partY += yStride * together;
+        left -= together;
+      }
+      if (left > 0) many<T>(partX, xStride, panels, panelStride, partBias, partY, yStride, left, width, depth, blockLength, continued, scratch);
+    }
+    finish(activation, shift, y, now * columns);
+    x += xStride * now;
+    y += yStride * now;
+    rows -= now;
   }
 }
 
 /**
- * Three or more rows, in `tiles` tiles of `height` rows of which the first `extra` have one more: panel by panel and block by
- * block, each used by all tiles while it is in the first-level cache.
+ * Three or more rows, in tiles of equal height, the first ones a row higher: panel by panel and block by block, each used by all tiles
+ * while it is in the first-level cache.
  */
 function many<T>(
   x: usize,
@@ -66,9 +82,7 @@ function many<T>(
   bias: usize,
   y: usize,
   yStride: usize,
-  height: i32,
-  extra: i32,
-  tiles: i32,
+  rows: i32,
   columns: i32,
   depth: i32,
   blockLength: i32,
@@ -76,7 +90,6 @@ function many<T>(
   scratch: usize,
 ): void {
   for (let column = 0; column < columns; column += 8, w += panelStride, y += 32) {
-    const left = columns - column;
     let start = 0;
     do {
       const length = min(depth - start, blockLength);
@@ -87,23 +100,25 @@ function many<T>(
       }
       const add = continued || start > 0;
       const tileBias = start + length >= depth && bias ? bias + column * 4 : 0;
-      const tileColumns = columnsOf(left, 8, add, tileBias);
+      const tileColumns = columnsOf(columns - column, add, tileBias);
       let tileX = x + start * 4, tileY = y;
-      for (let tile = 0; tile < tiles; tile++) {
-        const rows = tile < extra ? height + 1 : height;
-        if (TILE_ROWS == 6 && rows == 6) tile6x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
-        else if (rows == 5) tile5x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
-        else if (rows == 4) tile4x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
-        else tile3x8<f32>(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
-        tileX += xStride * rows;
-        tileY += yStride * rows;
+      let left = rows;
+      for (let tiles = (rows + TILE_ROWS - 1) / TILE_ROWS; tiles > 0; tiles--) {
+        const height = (left + tiles - 1) / tiles;
+        if (TILE_ROWS == 6 && height == 6) tile6x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
+        else if (height == 5) tile5x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
+        else if (height == 4) tile4x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
+        else tile3x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
+        tileX += xStride * height;
+        tileY += yStride * height;
+        left -= height;
       }
       start += length;
     } while (start < depth);
   }
 }
 
-/** One to three rows: several panels side by side, so that there are enough sums to keep the multipliers busy. */
+/** One or two rows: several panels side by side, so that there are enough sums to keep the multipliers busy. */
 function few<T>(
   x: usize,
   xStride: usize,
@@ -120,15 +135,15 @@ function few<T>(
   isFinite: bool,
   scratch: usize,
 ): void {
-  const group = rows == 1 ? 4 : rows == 2 ? 2 : 1;
-  // One row reads four streams, each through a quarter of the panels, as memory gives long ones fastest; two rows, panels that lie together.
+  // One row reads four streams, each through a quarter of the panels, and two rows read two.
+  const group = rows == 1 ? 4 : 2;
   const all = (columns + 7) >> 3, inGroups = all - (all % group);
-  const apart = rows == 1 ? all / group : 1;
+  const apart = all / group;
   let isPlain = isFinite;
   for (let row = 0; row < rows; row++) if (!isSmall<T>(x + xStride * row, depth)) isPlain = false;
   for (let done = 0; rows > 0 && done < all; ) {
     const panels = done < inGroups ? group : 1;
-    const first = rows == 1 && panels > 1 ? done / group : done;
+    const first = panels > 1 ? done / group : done;
     const left = columns - first * 8;
     const to = y + first * 32;
     let start = 0;
@@ -168,19 +183,18 @@ function narrowTile<T>(
   continued: bool,
   bias: usize,
 ): void {
-  if (panels == 4) columns -= apart * 24;
-  columns = columnsOf(columns, panels == 2 ? 16 : 8, continued, bias);
-  if (rows == 3) return tile3x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);
+  // Of the last of the panels.
+  columns = columnsOf(columns - apart * (panels - 1) * 8, continued, bias);
   if (rows == 2) {
     if (panels == 1) return tile2x8<T>(x, xStride, panel, depth, y, yStride, columns, continued, bias);
-    return tile2x16<T>(x, xStride, panel, panelStride, depth, y, yStride, columns, continued, bias);
+    return tile2x16<T>(x, xStride, panel, panelStride * apart, depth, y, apart * 32, yStride, columns, continued, bias);
   }
   if (panels == 1) return tile1x8<T>(x, panel, depth, y, columns, continued, bias);
   return tile1x32<T>(x, panel, panelStride * apart, depth, y, apart * 32, columns, continued, bias);
 }
 
-/** What tiles take for `columns` outputs from the first of the tile's last panels on: 0 where there are `width`, and nothing to add. */
+/** What tiles take for `columns` outputs from the first of the tile's last panel on: 0 where there are eight, and nothing to add. */
 @inline
-function columnsOf(columns: i32, width: i32, continued: bool, bias: usize): i32 {
-  return columns >= width && !continued && !bias ? 0 : columns;
+function columnsOf(columns: i32, continued: bool, bias: usize): i32 {
+  return columns >= 8 && !continued && !bias ? 0 : columns;
 }

@@ -36,7 +36,7 @@ function putSome(y: usize, low: v128, high: v128, columns: i32, continued: bool,
 
 /** Three to six rows, eight outputs: the functions below, each with a loop of its own, as `rows` is a constant there. */
 @inline
-function tile<T>(
+function tile(
   rows: i32,
   x: usize,
   xStride: usize,
@@ -59,33 +59,32 @@ function tile<T>(
   let low3 = low0, high3 = low0;
   let low4 = low0, high4 = low0;
   let low5 = low0, high5 = low0;
-  const mask = maskOf<T>();
   const end = x + <usize>depth * 4;
-  for (; x < end; x += 4, x1 += 4, x2 += 4, w += panelStep<T>()) {
-    const lanes = v128.load(w), low = lowWeights<T>(lanes, mask), high = highWeights<T>(lanes, w, mask);
-    let value = inputFor<T>(x);
+  for (; x < end; x += 4, x1 += 4, x2 += 4, w += 32) {
+    const low = v128.load(w), high = v128.load(w, 16);
+    let value = v128.load32_splat(x);
     low0 = multiplyAdd(value, low, low0);
     high0 = multiplyAdd(value, high, high0);
-    value = inputFor<T>(x1);
+    value = v128.load32_splat(x1);
     low1 = multiplyAdd(value, low, low1);
     high1 = multiplyAdd(value, high, high1);
-    value = inputFor<T>(x2);
+    value = v128.load32_splat(x2);
     low2 = multiplyAdd(value, low, low2);
     high2 = multiplyAdd(value, high, high2);
     if (rows > 3) {
-      value = inputFor<T>(x3);
+      value = v128.load32_splat(x3);
       low3 = multiplyAdd(value, low, low3);
       high3 = multiplyAdd(value, high, high3);
       x3 += 4;
     }
     if (rows > 4) {
-      value = inputFor<T>(x4);
+      value = v128.load32_splat(x4);
       low4 = multiplyAdd(value, low, low4);
       high4 = multiplyAdd(value, high, high4);
       x4 += 4;
     }
     if (rows > 5) {
-      value = inputFor<T>(x5);
+      value = v128.load32_splat(x5);
       low5 = multiplyAdd(value, low, low5);
       high5 = multiplyAdd(value, high, high5);
       x5 += 4;
@@ -119,7 +118,7 @@ export function tile6x8(
   continued: bool,
   bias: usize,
 ): void {
-  tile<f32>(6, x, xStride, w, depth, y, yStride, columns, continued, bias);
+  tile(6, x, xStride, w, depth, y, yStride, columns, continued, bias);
 }
 
 export function tile5x8(
@@ -133,7 +132,7 @@ export function tile5x8(
   continued: bool,
   bias: usize,
 ): void {
-  tile<f32>(5, x, xStride, w, depth, y, yStride, columns, continued, bias);
+  tile(5, x, xStride, w, depth, y, yStride, columns, continued, bias);
 }
 
 export function tile4x8(
@@ -147,10 +146,10 @@ export function tile4x8(
   continued: bool,
   bias: usize,
 ): void {
-  tile<f32>(4, x, xStride, w, depth, y, yStride, columns, continued, bias);
+  tile(4, x, xStride, w, depth, y, yStride, columns, continued, bias);
 }
 
-export function tile3x8<T>(
+export function tile3x8(
   x: usize,
   xStride: usize,
   w: usize,
@@ -161,7 +160,7 @@ export function tile3x8<T>(
   continued: bool,
   bias: usize,
 ): void {
-  tile<T>(3, x, xStride, w, depth, y, yStride, columns, continued, bias);
+  tile(3, x, xStride, w, depth, y, yStride, columns, continued, bias);
 }
 
 /** Two rows, sixteen outputs of panels that lie `panelStride` apart. */
@@ -172,6 +171,7 @@ export function tile2x16<T>(
   panelStride: usize,
   depth: i32,
   y: usize,
+  yStep: usize,
   yStride: usize,
   columns: i32,
   continued: bool,
@@ -204,17 +204,17 @@ export function tile2x16<T>(
     high11 = multiplyAdd(value1, weights, high11);
   }
   const y1 = y + yStride;
-  const bias1 = bias ? bias + 32 : 0;
+  const bias1 = bias ? bias + yStep : 0;
   if (!columns) {
     put(y, low00, high00);
-    put(y + 32, low01, high01);
+    put(y + yStep, low01, high01);
     put(y1, low10, high10);
-    put(y1 + 32, low11, high11);
+    put(y1 + yStep, low11, high11);
   } else {
-    putSome(y, low00, high00, columns, continued, bias);
-    putSome(y + 32, low01, high01, columns - 8, continued, bias1);
-    putSome(y1, low10, high10, columns, continued, bias);
-    putSome(y1 + 32, low11, high11, columns - 8, continued, bias1);
+    putSome(y, low00, high00, 8, continued, bias);
+    putSome(y + yStep, low01, high01, columns, continued, bias1);
+    putSome(y1, low10, high10, 8, continued, bias);
+    putSome(y1 + yStep, low11, high11, columns, continued, bias1);
   }
 }
 

@@ -193,6 +193,30 @@ describe.each(builds)("$name kernels", (build) => {
     });
   });
 
+  test.each(["f32", "f16", "bf16"])(
+    "gemm_%s gives a row the same bits where weights are more than caches hold",
+    (type) => {
+      // Chunks of whole panels and a last one that is not; the last panel is not whole either.
+      const n = 389;
+      const values = randomFloats(n * K, 2);
+      const packed = type === "f32" ? packPanels(values, n, K) : packHalfPanels(halfBits(n * K, type), n, K);
+      const bias = input(randomFloats(n, 3));
+      const most = 71;
+      const [x, residual] = [randomFloats(most * K, 1), randomFloats(most * n, 4)];
+      const rows = (from: number, to: number): Float32Array => {
+        const M = to - from;
+        const operands = [input(x.slice(from * K, to * K)), input(packed), bias, output(M * n), M, n, K];
+        const follows = [activationNumbers.gelu, input(residual.slice(from * n, to * n))];
+        const halves = type === "f32" ? [] : type === "f16" ? [scratch(2048), 1] : [scratch(2048)];
+        return run(build, `gemm_${type}`, ...operands, ...follows, ...halves)[0];
+      };
+      const alone = Float32Array.from(Array.from({ length: most }, (_, row) => [...rows(row, row + 1)]).flat());
+      for (const M of [2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 24, most]) {
+        expectSame(`${M} rows`, rows(0, M), alone.subarray(0, M * n));
+      }
+    },
+  );
+
   test("gemm passes infinities and NaN of half weights on, to the outputs that they belong to and no others", () => {
     const specials = { f16: [0x7c00, 0xfc00, 0x7e01, 0x7c01], bf16: [0x7f80, 0xff80, 0x7fc0, 0x7f81] };
     for (const [type, bits] of Object.entries(specials)) {
