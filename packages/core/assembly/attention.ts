@@ -22,29 +22,44 @@ function room(keys: i32): i32 {
 
 /** Floats that `attention_general_f32` needs as scratch. */
 export function attention_general_scratch_f32(rows: i32, S: i32, before: i32, after: i32, globals: i32, H: i32, K: i32): i32 {
-  const together = rows == 1 ? H / K : min(rows, ROWS);
-  return together * (room(globals) + room(min(S, before + after + ROWS) + 8) + 1);
+  const lines = rows == 1 ? H : min(rows, ROWS);
+  return lines * (room(globals) + room(min(S, before + after + ROWS) + 8) + 1);
 }
 
-/** Scores of keys `begin` (a multiple of eight) to `end`. */
-function score(q: usize, qStride: usize, rows: i32, begin: i32, end: i32, pages: usize, keys: usize, E: i32, scores: usize, stride: usize): void {
-  let at = begin;
-  while (at < end) {
-    const inPage = at % PAGE;
-    const count = min(end - at, PAGE - inPage);
-    const panels = <usize>load<u32>(pages + (at / PAGE) * 4) + keys + <usize>(inPage * E) * 4;
-    product<f32>(q, qStride, panels, <usize>E * 32, 0, scores + (at - begin) * 4, stride, rows, count, E, SCORE_BLOCK, false, 0, 0, true, 0);
-    at += count;
+/**
+ * Scores of keys `begin` (a multiple of eight) to `end` by `rows` queries for each of `groups` heads of keys, which take turns in every page:
+ * so a page is read from its begin to its end.
+ */
+function score(q: usize, qStride: usize, rows: i32, groups: i32, begin: i32, end: i32, pages: usize, keys: usize, E: i32, scores: usize, stride: usize): void {
+  while (begin < end) {
+    const inPage = begin % PAGE;
+    const count = min(end - begin, PAGE - inPage);
+    let panels = <usize>load<u32>(pages + (begin / PAGE) * 4) + keys + <usize>(inPage * E) * 4;
+    let from = q, to = scores;
+    for (let group = 0; group < groups; group++) {
+      product<f32>(from, qStride, panels, <usize>E * 32, 0, to, stride, rows, count, E, SCORE_BLOCK, false, 0, 0, true, 0);
+      from += rows * qStride;
+      to += rows * stride;
+      panels += <usize>(PAGE * E) * 4;
+    }
+    begin += count;
+    scores += count * 4;
   }
 }
 
 /** Adds to y the values of keys `begin` to `end` by their weights: each page's are summed before the sum joins the total. */
-function weigh(weights: usize, stride: usize, y: usize, yStride: usize, rows: i32, begin: i32, end: i32, pages: usize, values: usize, E: i32): void {
+function weigh(weights: usize, stride: usize, y: usize, yStride: usize, rows: i32, groups: i32, begin: i32, end: i32, pages: usize, values: usize, E: i32): void {
   while (begin < end) {
     const inPage = begin % PAGE;
     const count = min(end - begin, PAGE - inPage);
-    const panels = <usize>load<u32>(pages + (begin / PAGE) * 4) + values + inPage * 32;
-    product<f32>(weights, stride, panels, PAGE * 32, 0, y, yStride, rows, E, count, PAGE, true, 0, 0, true, 0);
+    let panels = <usize>load<u32>(pages + (begin / PAGE) * 4) + values + inPage * 32;
+    let from = weights, to = y;
+    for (let group = 0; group < groups; group++) {
+      product<f32>(from, stride, panels, PAGE * 32, 0, to, yStride, rows, E, count, PAGE, true, 0, 0, true, 0);
+      from += rows * stride;
+      to += rows * yStride;
+      panels += <usize>(PAGE * roundUp8(E)) * 4;
+    }
     begin += count;
     weights += count * 4;
   }
@@ -68,18 +83,18 @@ export function attention_general_f32(
   globals: i32, globalBlock: i32, H: i32, K: i32, E: i32, scale: f32,
   bias: usize, biasStride: i32, center: i32, globalBias: usize, scratch: usize,
 ): void {
-  // Decoding: the heads that share keys go together. Otherwise rows of one head do.
-  const heads = rows == 1 ? H / K : 1;
-  const together = rows == 1 ? heads : ROWS;
-  const queryStride = <usize>(rows == 1 ? E : qStride) * 4, resultStride = <usize>(rows == 1 ? E : yStride) * 4;
+  // Decoding: the rows are the heads that share keys, and all heads of keys go together. Otherwise rows of one head do.
+  const isOne = rows == 1;
+  const heads = isOne ? H : 1, groups = isOne ? K : 1, step = isOne ? 0 : 1;
+  const queryStride = <usize>(isOne ? E : qStride) * 4, resultStride = <usize>(isOne ? E : yStride) * 4;
   const globalRoom = room(globals);
   const factor: f32 = bias ? 1 : scale;
   for (let head = 0; head < H; head += heads) {
-    const keys = <usize>((head / (H / K)) * PAGE * E) * 4;
-    const values = <usize>(K * PAGE * E + (head / (H / K)) * PAGE * roundUp8(E)) * 4;
-    for (let row = 0; row < rows; row += together) {
-      const count = rows == 1 ? heads : min(rows - row, ROWS);
-      const step = rows == 1 ? 0 : 1;
+    const shared = head / (H / K);
+    const keys = <usize>(shared * PAGE * E) * 4;
+    const values = <usize>(K * PAGE * E + shared * PAGE * roundUp8(E)) * 4;
+    for (let row = 0; row < rows; row += ROWS) {
+      const count = isOne ? H / K : min(rows - row, ROWS), lines = count * groups;
       const p = position + row, lastP = p + (count - 1) * step;
       const first = globals + max(p - before, 0), lastFirst = globals + max(lastP - before, 0);
       const firstEnd = globals + min(S, p + after + 1), end = globals + min(S, lastP + after + 1);
@@ -87,9 +102,9 @@ export function attention_general_f32(
       const stride = <usize>(globalRoom + room(end - base) + 1) * 4;
       const local = scratch + globalRoom * 4;
       const queries = q + (<usize>row * qStride + head * E) * 4, out = y + (<usize>row * yStride + head * E) * 4;
-      score(queries, queryStride, count, 0, globals, pages, keys, E, scratch, stride);
-      score(queries, queryStride, count, base, end, pages, keys, E, local, stride);
-      for (let r = 0; r < count; r++) {
+      score(queries, queryStride, count, groups, 0, globals, pages, keys, E, scratch, stride);
+      score(queries, queryStride, count, groups, base, end, pages, keys, E, local, stride);
+      for (let r = 0; r < lines; r++) {
         const at = p + r * step, h = head + r * (1 - step);
         const from = globals + max(at - before, 0);
         const n = globals + min(S, at + after + 1) - from;
@@ -107,7 +122,7 @@ export function attention_general_f32(
         store<f32>(globalLine + stride - 4, <f32>sum);
         memory.fill(out + r * resultStride, 0, E * 4);
       }
-      weigh(scratch, stride, out, resultStride, count, 0, globals, pages, values, E);
+      weigh(scratch, stride, out, resultStride, count, groups, 0, globals, pages, values, E);
       // What every row sees is weighed together, what is left row by row.
       let commonBegin = (lastFirst + PAGE - 1) & ~(PAGE - 1), commonEnd = firstEnd & ~(PAGE - 1);
       if (first == lastFirst && firstEnd == end) {
@@ -117,16 +132,16 @@ export function attention_general_f32(
       const anyCommon = commonBegin < commonEnd;
       for (let r = 0; r < count; r++) {
         const from = globals + max(p + r * step - before, 0), to = globals + min(S, p + r * step + after + 1);
-        weigh(local + r * stride + (from - base) * 4, 0, out + r * resultStride, 0, 1, from, anyCommon ? commonBegin : to, pages, values, E);
+        weigh(local + r * stride + (from - base) * 4, 0, out + r * resultStride, 0, 1, 1, from, anyCommon ? commonBegin : to, pages, values, E);
       }
       if (anyCommon) {
-        weigh(local + (commonBegin - base) * 4, stride, out, resultStride, count, commonBegin, commonEnd, pages, values, E);
+        weigh(local + (commonBegin - base) * 4, stride, out, resultStride, count, groups, commonBegin, commonEnd, pages, values, E);
         for (let r = 0; r < count; r++) {
           const to = globals + min(S, p + r * step + after + 1);
-          weigh(local + r * stride + (commonEnd - base) * 4, 0, out + r * resultStride, 0, 1, commonEnd, to, pages, values, E);
+          weigh(local + r * stride + (commonEnd - base) * 4, 0, out + r * resultStride, 0, 1, 1, commonEnd, to, pages, values, E);
         }
       }
-      for (let r = 0; r < count; r++) divideRow(out + r * resultStride, E, load<f32>(scratch + (r + 1) * stride - 4));
+      for (let r = 0; r < lines; r++) divideRow(out + r * resultStride, E, load<f32>(scratch + (r + 1) * stride - 4));
     }
   }
 }
