@@ -16,6 +16,8 @@ const limitsSource = fileURLToPath(new URL("../../../shared/prototypes/limits.ts
 const ROUNDS = 40;
 /** Millions of multiplications and additions that one turn does, at least once over. */
 const TURN = 100;
+/** Bytes of weights that no cache holds. */
+const FAR_BYTES = 96e6;
 /** GFLOP/s of the peers on large products, as they were first measured. A run that is further than 20 % from them says nothing. */
 const EXPECTED = { onnxruntime: [33, 36], tensorflow: [30, 32] };
 /** [M, K, N] */
@@ -249,6 +251,38 @@ async function compareOddShapes(engineLimits) {
   }
 }
 
+/** Products of few rows whose weights come from memory: so many of them take turns that none is in a cache when it is its turn. */
+async function compareFromMemory() {
+  const [K, N] = [512, 2048];
+  const copies = Math.ceil(FAR_BYTES / (4 * K * N));
+  const [w, transposed] = [random(N * K, 2), random(N * K, 2)];
+  const inTurns = async (make) => {
+    const all = [];
+    for (let i = 0; i < copies; i++) all.push(await make());
+    let turn = 0;
+    const release = async () => {
+      for (const one of all) await one.release?.();
+    };
+    return { run: () => all[turn++ % copies].run(), release };
+  };
+  header(["M", "relaxed", "simd", "onnxruntime-web", "relaxed : ort", "relaxed from a cache"]);
+  for (const M of [1, 2, 3, 4, 5, 8, 16, 32, 64]) {
+    const shape = [M, K, N];
+    const x = random(M * K);
+    const contenders = {
+      relaxed: await inTurns(() => ours("relaxed", "f32", x, w, shape)),
+      simd: await inTurns(() => ours("simd", "f32", x, w, shape)),
+      ort: await inTurns(() => onnxruntime(x, transposed, shape)),
+      near: await ours("relaxed", "f32", x, w, shape),
+    };
+    for (const contender of Object.values(contenders)) contender.work = (2 * M * N * K) / 1e6;
+    const rounds = await takeTurns(contenders);
+    for (const { release } of Object.values(contenders)) await release?.();
+    const rate = (name) => median(rounds[name]).toFixed(1);
+    row([M, rate("relaxed"), rate("simd"), rate("ort"), ratio(rounds.relaxed, rounds.ort).toFixed(2), rate("near")]);
+  }
+}
+
 /** Measures and prints; returns the rates in GFLOP/s. */
 export async function run() {
   console.log(`\n## Matrix products, GFLOP/s: ${engine()}, one thread, relaxed SIMD on, medians\n`);
@@ -256,6 +290,8 @@ export async function run() {
   const summary = await compareWithPeers(engineLimits);
   console.log("");
   await compareOddShapes(engineLimits);
+  console.log(`\n### [M, 512, 2048] with weights from memory, GFLOP/s\n`);
+  await compareFromMemory();
   return summary;
 }
 

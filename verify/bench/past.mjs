@@ -49,12 +49,28 @@ const tasks = {
     const pipeline = await Pipeline.fromDirectory(join(fixtures, "sentence-transformers/bert-mean"));
     return () => pipeline.embed(sentence);
   },
+  async "a short text of MiniLM, from memory"({ Pipeline }) {
+    const pipeline = await Pipeline.fromFiles(await files("minilm"));
+    return () => pipeline.hiddenStates(ids);
+  },
+  async "beams of t5-small, from memory"({ Pipeline }) {
+    const pipeline = await Pipeline.fromFiles(await files("t5"));
+    return () => pipeline.generate(ids, { return_dict_in_generate: true, num_beams: 4, max_new_tokens: 8 });
+  },
   async "ids of sentences"({ Tokenizer }) {
     const file = readFileSync(join(fixtures, "sentence-transformers/bert-mean/tokenizer.json"));
     const tokenizer = await Tokenizer.from({ "tokenizer.json": file });
     return () => tokenizer.encode(sentence).ids;
   },
 };
+
+/** A model of published shape with random weights, which are more than caches hold. */
+async function files(name) {
+  const { checkpoint } = await import("./whole-models/checkpoints.mjs");
+  const { modelsOf } = await import("./whole-models/shapes.mjs");
+  const { config, tensors } = modelsOf(false)[name];
+  return { "config.json": JSON.stringify(config), "model.safetensors": checkpoint(tensors) };
+}
 
 /** Texts of a small random model: what is left is mostly what a token costs besides products. */
 function texts(name, options = greedy) {

@@ -26,7 +26,7 @@ export function gemm_f32(
 }
 
 /**
- * The same with f16 weights, and the same bits as with those weights widened to f32. `scratch` holds 8 * 256 floats. Up to three rows are
+ * The same with f16 weights, and the same bits as with those weights widened to f32. `scratch` holds 8 * 256 floats. Up to six rows are
  * faster where `isFinite` says that `is_finite_f16` holds for the weights; 0 where it does not, or nobody asked.
  */
 export function gemm_f16(

@@ -37,12 +37,20 @@ export function product<T>(
   isFinite: bool,
   scratch: usize,
 ): void {
+  if (rows < 3) {
+    few<T>(x, xStride, w, panelStride, bias, y, yStride, rows, columns, depth, blockLength, continued, isFinite, scratch);
+    return finish(activation, shift, y, rows * columns);
+  }
+  // Fewer rows than this go two by two: of half weights because tiles want them widened first. Then so do pairs of f16 ones that may be infinite.
+  let pairs = sizeof<T>() == 4 || !isFinite ? 3 : isSigned<T>() ? 17 : 7;
   // Memory gives two long streams faster than one. Where more weights come from there than caches hold, two rows lead, which read a chunk of
-  // them in two streams; the other rows find it in the second-level cache. One stream is as fast only beside few inputs, and of f16 weights,
-  // which are better widened once for all rows.
-  const isF16 = sizeof<T>() == 2 && !isSigned<T>();
-  const isFar = !isF16 && rows > 2 && rows * depth > FEW_FLOATS && panelStride * ((columns + 7) >> 3) > 2 * CHUNK_BYTES;
-  const leads = isFar || rows < (sizeof<T>() == 4 ? 3 : 4);
+  // them in two streams; the other rows find it in the second-level cache. One stream of f32 is as fast beside few inputs; f16 weights of many
+  // rows are better widened once for all.
+  let isFar = panelStride * ((columns + 7) >> 3) > 2 * CHUNK_BYTES;
+  if (sizeof<T>() == 4) {
+    isFar = isFar && rows * depth > FEW_FLOATS;
+    if (isFar) pairs = 4;
+  } else if (!isSigned<T>()) isFar = isFar && rows < pairs;
   const chunk = isFar ? max<i32>((CHUNK_BYTES / panelStride) & ~1, 4) * 8 : columns;
   const most = max(ROW_BLOCK_FLOATS / max(depth, 1), 4 * TILE_ROWS);
   for (let passes = (rows + most - 1) / most; passes > 0; passes--) {
@@ -53,8 +61,7 @@ export function product<T>(
       const partBias = bias ? bias + column * 4 : 0;
       let partX = x, partY = y + column * 4;
       let left = now;
-      // One or two rows that the others leave over go as the first ones do.
-      while (leads && left > 0 && (left == now || left < 3)) {
+      while (left > 0 && (left < pairs || (isFar && left == now))) {
         const together = min(left, 2);
         few<T>(partX, xStride, panels, panelStride, partBias, partY, yStride, together, width, depth, blockLength, continued, isFinite, scratch);
         partX += xStride * together;

@@ -40,6 +40,7 @@ import {
   scaleBytes,
   scalesOffset,
   TILE_ROWS,
+  WIDENING_ROWS,
 } from "./weight-layout.ts";
 import type { EmbeddingWeight, LinearWeight, VectorWeight } from "./weights.ts";
 
@@ -258,7 +259,7 @@ export class Runtime implements Backend {
       : { place: x.place, rowBytes: 4 * K, params: 0, rowParams: 0 };
     // The kernel for 4 bits does not look at them.
     const scales = dtype === "q8" ? place + Math.ceil(N / PANEL) * onePanelBytes(K, dtype) : 0;
-    const finite = dtype === "f16" && M <= FEW_ROWS ? this.#isFinite(weight) : 0;
+    const finite = dtype === "f16" && M <= WIDENING_ROWS ? this.#isFinite(weight) : 0;
     const follows = activation ? activationNumbers[activation] : 0;
     const call: Call = (run, begin, count) => {
       const { row, rows, column, columns } = productPiece(M, N, begin, count);

@@ -8,8 +8,10 @@ export const PANEL = 8;
 export const GROUP = 32;
 /** Rows of the largest register tiles, of all products: pieces that begin there waste none. */
 export const TILE_ROWS = 12;
-/** The most rows for which products widen half weights as they go, and have to know whether some are infinite. */
+/** Rows that are better in one piece than in pieces of fewer. */
 export const FEW_ROWS = 3;
+/** The most rows for which products widen f16 weights as they go, and have to know whether some are infinite. */
+export const WIDENING_ROWS = 6;
 
 /** Bytes of one row of values, in a table or a file. */
 export function rowBytes(columns: number, form: StoredForm): number {

@@ -6,6 +6,14 @@ import { readDirectory } from "kiloformer/node";
 
 const convert = { F32: (values) => values, F16: (values) => halves(values), BF16: (values) => upperHalves(values) };
 
+/** The bytes of a safetensors file. */
+export function checkpoint(tensors, dtype = "F32") {
+  const entries = Object.entries(tensors).map(([name, shape], index) => {
+    return [name, { dtype, shape, data: convert[dtype](random(name, shape, index + 1)) }];
+  });
+  return writeSafetensors(entries);
+}
+
 /** Writes config.json and model.safetensors for each dtype, unless they are there. */
 export function writeCheckpoints({ config, tensors, dtypes }, folder) {
   for (const dtype of ["F32", ...dtypes]) {
@@ -13,12 +21,9 @@ export function writeCheckpoints({ config, tensors, dtypes }, folder) {
     const path = join(target, "model.safetensors");
     if (existsSync(path)) continue;
     mkdirSync(target, { recursive: true });
-    const entries = Object.entries(tensors).map(([name, shape], index) => {
-      return [name, { dtype, shape, data: convert[dtype](random(name, shape, index + 1)) }];
-    });
     writeFileSync(join(target, "config.json"), `${JSON.stringify(config, undefined, 2)}\n`);
     // A run that is broken off leaves no half of a file.
-    writeFileSync(`${path}.part`, writeSafetensors(entries));
+    writeFileSync(`${path}.part`, checkpoint(tensors, dtype));
     renameSync(`${path}.part`, path);
   }
 }

@@ -45,7 +45,7 @@ export function* linearSteps(
   return y;
 }
 
-/** Whole tiles of 12 rows; where one of those takes too long, as few as kernels multiply with weights as they are stored. */
+/** Whole tiles of 12 rows; where one of those takes too long, a few rows or one. */
 function rowsOfStep(weight: LinearWeight, backend: Backend): number {
   const [N, K] = weight.shape;
   const rows = workOfStep(weight, backend) / (N * K);
