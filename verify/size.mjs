@@ -60,23 +60,23 @@ const everything = await bundle(`import { Pipeline } from "kiloformer"; globalTh
 /** Pages that open one family, with the tokenizers that such models are published with: file, export, limit in kB. */
 const families = [
   ["bert", "bert", 69.3],
-  ["roberta", "roberta", 101.3],
-  ["distilbert", "distilbert", 69.0],
-  ["electra", "electra", 69.1],
-  ["mpnet", "mpnet", 69.5],
-  ["modernbert", "modernbert", 103.1],
-  ["static-embedding", "staticEmbedding", 62.7],
-  ["gpt2", "gpt2", 98.1],
-  ["gpt-neo", "gptNeo", 98.3],
-  ["gpt-neox", "gptNeox", 100.0],
-  ["mistral", "mistral", 107.9],
-  ["qwen2", "qwen2", 108.0],
-  ["qwen3", "qwen3", 108.0],
-  ["gemma3", "gemma3", 110.1],
-  ["phi3", "phi3", 100.7],
-  ["smollm3", "smollm3", 100.7],
-  ["t5", "t5", 108.0],
-  ["longt5", "longt5", 108.6],
+  ["roberta", "roberta", 101.5],
+  ["distilbert", "distilbert", 69.2],
+  ["electra", "electra", 69.3],
+  ["mpnet", "mpnet", 69.7],
+  ["modernbert", "modernbert", 103.3],
+  ["static-embedding", "staticEmbedding", 62.9],
+  ["gpt2", "gpt2", 98.3],
+  ["gpt-neo", "gptNeo", 98.5],
+  ["gpt-neox", "gptNeox", 100.2],
+  ["mistral", "mistral", 108.1],
+  ["qwen2", "qwen2", 108.2],
+  ["qwen3", "qwen3", 108.2],
+  ["gemma3", "gemma3", 110.3],
+  ["phi3", "phi3", 100.9],
+  ["smollm3", "smollm3", 100.9],
+  ["t5", "t5", 108.2],
+  ["longt5", "longt5", 108.8],
 ];
 const familyPages = await Promise.all(
   families.map(async ([file, name, limit]) => {
@@ -102,13 +102,13 @@ rows.push(
   {
     what: "the same with one kernel build, gzip",
     bytes: gzip(pageBundle.bytes) + largestKernels,
-    limit: 61.4 * KB,
+    limit: 61.6 * KB,
     note: "that script and the larger kernel file: all that a page loads beside the model; the goal was 40 kB",
   },
   {
     what: "the same with createPipeline([g2p]), which pronounces too, gzip",
     bytes: gzip(g2pBundle.bytes) + largestKernels,
-    limit: 64.1 * KB,
+    limit: 64.3 * KB,
     note: `n best, phones, log probabilities, alignment; ${show(g2pBundle.bytes.length)} min`,
   },
   {
@@ -132,7 +132,7 @@ rows.push(
   {
     what: "a page with every family and tokenizer, one kernel build, gzip",
     bytes: gzip(everything.bytes) + largestKernels,
-    limit: 129.6 * KB,
+    limit: 129.8 * KB,
     note: `import { Pipeline } from "kiloformer"; the goal is 64 kB; ${show(everything.bytes.length)} min`,
   },
   {

@@ -7,6 +7,8 @@ import { isSmall, panelStep, widenPanel } from "./weights";
 const TILE_ROWS = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 /** Floats of x that one pass over the weights works on, so that they stay in the second-level cache. */
 const ROW_BLOCK_FLOATS = 48 * 1024;
+/** Rows of a pass at least. */
+const LEAST_BLOCK = 4 * TILE_ROWS;
 /** Floats of x that stay in the first-level cache while weights come through it. */
 const FEW_FLOATS = 2048;
 /** Bytes of weights that the second-level cache holds beside all else. */
@@ -52,9 +54,10 @@ export function product<T>(
     if (isFar) pairs = 4;
   } else if (!isSigned<T>()) isFar = isFar && rows < pairs;
   const chunk = isFar ? max<i32>((CHUNK_BYTES / panelStride) & ~1, 4) * 8 : columns;
-  const most = max(ROW_BLOCK_FLOATS / max(depth, 1), 4 * TILE_ROWS);
-  for (let passes = (rows + most - 1) / most; passes > 0; passes--) {
-    const now = rows / passes;
+  // Few rows need none of the divisions, which small products would notice.
+  const most = rows > LEAST_BLOCK ? max(ROW_BLOCK_FLOATS / max(depth, 1), LEAST_BLOCK) : rows;
+  for (let passes = rows > most ? (rows + most - 1) / most : 1; passes > 0; passes--) {
+    const now = passes > 1 ? rows / passes : rows;
     for (let column = 0; column < columns; column += chunk) {
       const width = min(chunk, columns - column);
       const panels = w + panelStride * (column >> 3);
@@ -96,6 +99,7 @@ function many<T>(
   continued: bool,
   scratch: usize,
 ): void {
+  const tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, least = tiles > 1 ? rows / tiles : rows, higher = rows - least * tiles;
   for (let column = 0; column < columns; column += 8, w += panelStride, y += 32) {
     let start = 0;
     do {
@@ -109,16 +113,14 @@ function many<T>(
       const tileBias = start + length >= depth && bias ? bias + column * 4 : 0;
       const tileColumns = columnsOf(columns - column, add, tileBias);
       let tileX = x + start * 4, tileY = y;
-      let left = rows;
-      for (let tiles = (rows + TILE_ROWS - 1) / TILE_ROWS; tiles > 0; tiles--) {
-        const height = (left + tiles - 1) / tiles;
+      for (let tile = 0; tile < tiles; tile++) {
+        const height = tile < higher ? least + 1 : least;
         if (TILE_ROWS == 6 && height == 6) tile6x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
         else if (height == 5) tile5x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
         else if (height == 4) tile4x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
         else tile3x8(tileX, xStride, panel, length, tileY, yStride, tileColumns, add, tileBias);
         tileX += xStride * height;
         tileY += yStride * height;
-        left -= height;
       }
       start += length;
     } while (start < depth);
